@@ -1,0 +1,69 @@
+# The same words for people and for CI. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PREFIX ?= /usr/local
+PYTHON ?= /usr/bin/python3
+SECONDS_PER_TARGET ?= 30
+VENV := build/venv
+JOBS := $(shell nproc)
+
+.PHONY: help setup build engines wheel install demo test test-all test-unit test-python test-asan test-tsan \
+        bench bench-serve bench-edge bench-hosted fuzz fuzz-coverage format format-check lint clean hooks
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup:  ## system packages (packaging/debian-packages.txt), Python tools and git hooks; quick when all is there
+	@scripts/setup
+
+build: setup  ## the executable at build/release/serai, with its engine for $(PYTHON) beside it
+	@scripts/build release $(PYTHON)
+
+engines: build  ## the engine for every CPython found on this machine
+	@scripts/engines
+
+wheel: setup  ## the engine's wheel for PYTHON=/path/to/python, into dist/
+	@$(VENV)/bin/uv build --wheel --quiet --python $(PYTHON) --out-dir dist . && ls dist/*.whl
+
+install: build  ## to PREFIX (default /usr/local); DESTDIR is honoured
+	@DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)
+
+demo: build  ## a private Serai hosting the example apps; stays until Ctrl-C on a terminal
+	@$(VENV)/bin/python scripts/demo.py
+
+test: build test-asan test-python test-tsan  ## every test that fits CI's time
+
+test-all: build engines test-asan test-tsan fuzz-coverage  ## every test, on every CPython found; slow ones too
+	@$(VENV)/bin/python -m pytest tests -m "" --every-python
+
+test-asan: setup  ## unit tests under the address and undefined-behaviour sanitizers
+	@scripts/build asan && ctest --preset asan -j $(JOBS)
+
+test-tsan: setup  ## unit tests of the threaded folders under the thread sanitizer
+	@scripts/build tsan && ctest --preset tsan -j $(JOBS)
+
+test-python: build  ## engine, serve, edge and end-to-end tests against the release build
+	@$(VENV)/bin/python -m pytest tests
+
+bench: bench-serve bench-edge bench-hosted  ## every benchmark, side by side with the peers
+bench-serve: build  ## CPU per request of `serai serve` beside uvicorn, gunicorn and granian
+	@scripts/bench serve
+bench-edge: build  ## CPU per request of the edge beside nginx
+	@scripts/bench edge
+bench-hosted: build  ## the whole hosted path beside nginx + uvicorn and nginx + gunicorn
+	@scripts/bench hosted
+
+fuzz: setup  ## each libFuzzer target for SECONDS_PER_TARGET seconds (default 30)
+	@scripts/build fuzz && $(VENV)/bin/python tests/fuzz/run.py $(SECONDS_PER_TARGET)
+
+fuzz-coverage: setup  ## branch coverage of the parsers over their corpora; fails below 90 %
+	@$(VENV)/bin/python tests/fuzz/coverage.py
+
+format: setup  ## rewrite the sources in the project's format
+	@scripts/lint --fix
+
+lint: setup  ## what the pre-commit hook and CI check
+	@scripts/lint
+
+clean:  ## removes build/ and dist/
+	@rm -rf build dist
