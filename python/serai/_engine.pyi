@@ -1,0 +1,92 @@
+"""The engine: sockets, HTTP and the calling of the application, in C++.
+
+Two classes with one face, `AsgiServer` and `WsgiServer`. One of them is made per worker process, after the fork:
+
+    server = AsgiServer(app, sockets=[3], options={...})
+    signal.signal(signal.SIGTERM, lambda *_: server.drain(close_idle=True))
+    outcome = server.run(on_ready)          # returns when drained or stopped
+
+`run` must be called from the main thread; Python signal handlers run while it waits. It never closes `sockets`.
+KeyboardInterrupt and SystemExit raised by the application or a signal handler leave `run`.
+Errors of the application are logged with their traceback to the Python logger "serai.error".
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, Literal, TypedDict, final
+
+# What `run` returns; also the exit code that a stand-alone worker ends with.
+DRAINED: Final = 0  # every accepted request was answered
+TIMED_OUT: Final = 1  # the graceful timeout ended requests or background tasks that were still running
+STARTUP_FAILED: Final = 3  # lifespan start-up failed; the reason was logged to "serai.error"
+
+# The shared page: PAGE_SIZE bytes, 8-byte native unsigned integers at these indices (index * 8 is the byte offset).
+PAGE_SIZE: Final = 128
+PAGE_BUSY_SINCE: Final = 0  # CLOCK_MONOTONIC ns since when no thread has waited for events; 0 while one waits
+PAGE_REQUESTS: Final = 1  # requests whose head was read
+PAGE_IN_FLIGHT: Final = 2  # requests being answered, and ASGI tasks still running after their answer
+PAGE_CONNECTIONS: Final = 3  # open client connections
+PAGE_ACCEPTED: Final = 4  # connections accepted
+PAGE_RESPONSES_5XX: Final = 5
+PAGE_BYTES_IN: Final = 6
+PAGE_BYTES_OUT: Final = 7
+PAGE_THREADS_BUSY: Final = 8  # WSGI: threads inside the application
+PAGE_LIMITS_HIT: Final = 9  # requests refused by a limit or a timeout (408, 413, 414, 431)
+
+class Options(TypedDict, total=False):
+    """Every key is optional; an unknown key or a wrong type raises ValueError or TypeError. Times are in seconds."""
+
+    root_path: str  # ASGI root_path, WSGI SCRIPT_NAME; "" by default
+    server_header: str  # "serai" by default; "" sends none
+    date_header: bool  # True by default
+    forwarded_allow: list[str]  # peers whose X-Forwarded-For and -Proto count: addresses, CIDR blocks, "unix", "*"; default []
+    max_body: int  # bytes, 413 beyond; 0: no limit; default 32 MiB
+    max_header_bytes: int  # whole head, 431 beyond; default 32768
+    max_headers: int  # 431 beyond; default 100
+    max_target: int  # bytes of the request target, 414 beyond; default 8192
+    header_timeout: float  # from the first byte of a head to its end, 408 beyond; default 10
+    body_timeout: float  # longest gap between two pieces of a request body, 408 beyond; default 30
+    keep_alive_timeout: float  # idle connection; default 60
+    write_timeout: float  # longest time in which a client takes no byte of its response; default 60
+    graceful_timeout: float  # what `drain` waits at most; default 30
+    backlog_limit: int  # open connections at most; further ones wait in the listen backlog; 0: no limit (default)
+    threads: int  # WSGI only; default 1
+    max_response_spool: int  # WSGI: bytes of response kept for a slow client, memory then disk; default 1 GiB
+    multiprocess: bool  # WSGI: wsgi.multiprocess; default False
+    access_log: int  # descriptor to write to, -1 (default): none
+    access_log_format: Literal["text", "json"]
+    page: Any  # writable buffer of PAGE_SIZE bytes that others may read while the server runs, for example an mmap
+
+@final
+class AsgiServer:
+    def __init__(
+        self,
+        app: Callable[..., Any],
+        sockets: list[int],
+        options: Options,
+        *,
+        version: Literal[2, 3] = 3,
+        lifespan: Literal["auto", "on", "off"] = "auto",
+    ) -> None: ...
+    def run(self, on_ready: Callable[[], object]) -> int:
+        """Starts an asyncio loop, runs lifespan start-up, listens, calls `on_ready`, serves until drained."""
+    def drain(self, *, close_idle: bool = False) -> None:
+        """Stops accepting and lets running requests end; `run` returns then, or after `graceful_timeout`.
+
+        Idle keep-alive connections stay until their next request, which is answered with `Connection: close`, or are
+        closed at once with `close_idle`. May be called from a signal handler and from any thread, and twice.
+        """
+    def stop(self) -> None:
+        """Ends at once: running requests are cancelled (ASGI) or abandoned at their next write (WSGI)."""
+    def reopen_log(self, access_log: int) -> None:
+        """From now on the access log goes to this descriptor."""
+    def stats(self) -> dict[str, int]:
+        """The shared page by name: requests, in_flight, connections, …"""
+
+@final
+class WsgiServer:
+    def __init__(self, app: Callable[..., Any], sockets: list[int], options: Options) -> None: ...
+    def run(self, on_ready: Callable[[], object]) -> int: ...
+    def drain(self, *, close_idle: bool = False) -> None: ...
+    def stop(self) -> None: ...
+    def reopen_log(self, access_log: int) -> None: ...
+    def stats(self) -> dict[str, int]: ...
