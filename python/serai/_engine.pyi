@@ -14,6 +14,8 @@ Errors of the application are logged with their traceback to the Python logger "
 from collections.abc import Callable
 from typing import Any, Final, Literal, TypedDict, final
 
+__version__: Final[str]  # PROJECT_VERSION of CMakeLists.txt, the one source of the version
+
 # What `run` returns; also the exit code that a stand-alone worker ends with.
 DRAINED: Final = 0  # every accepted request was answered
 TIMED_OUT: Final = 1  # the graceful timeout ended requests or background tasks that were still running
@@ -75,18 +77,27 @@ class AsgiServer:
         Idle keep-alive connections stay until their next request, which is answered with `Connection: close`, or are
         closed at once with `close_idle`. May be called from a signal handler and from any thread, and twice.
         """
+    def listen(self, sockets: list[int]) -> None:
+        """Accepts on these sockets too, from now on: a new worker is asked for its health on a private socket first.
+
+        May be called from a signal handler and from any thread, once `on_ready` was called.
+        """
     def stop(self) -> None:
         """Ends at once: running requests are cancelled (ASGI) or abandoned at their next write (WSGI)."""
     def reopen_log(self, access_log: int) -> None:
         """From now on the access log goes to this descriptor."""
     def stats(self) -> dict[str, int]:
         """The shared page by name: requests, in_flight, connections, …"""
+    @property
+    def startup_error(self) -> str | None:
+        """After STARTUP_FAILED: the app's message, or the traceback of what it raised."""
 
 @final
 class WsgiServer:
     def __init__(self, app: Callable[..., Any], sockets: list[int], options: Options) -> None: ...
     def run(self, on_ready: Callable[[], object]) -> int: ...
     def drain(self, *, close_idle: bool = False) -> None: ...
+    def listen(self, sockets: list[int]) -> None: ...
     def stop(self) -> None: ...
     def reopen_log(self, access_log: int) -> None: ...
     def stats(self) -> dict[str, int]: ...
