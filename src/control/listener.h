@@ -16,8 +16,8 @@ class Listener final : net::Pollable {
   // Gets the connected socket of a peer whose uid is allowed; opens a Channel or drops it.
   using OnPeer = std::function<void(base::Fd socket, uid_t uid)>;
 
-  // Listens on `path` with mode 0600. uid 0 and this process's own uid are always allowed; others are closed at once
-  // and logged. A stale socket file is replaced; a live one is a conflict.
+  // uid 0 and this process's own uid are always allowed; others are closed at once and logged. The file's mode is 0600,
+  // or 0666 where others are allowed too: the credentials decide, not the mode. A stale socket file is replaced; a live one is a conflict.
   static base::Result<std::unique_ptr<Listener>> listen(net::Loop& loop, const std::string& path,
                                                         std::vector<uid_t> also_allowed, OnPeer on_peer);
   // The same on a socket that listens already.

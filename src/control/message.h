@@ -5,6 +5,7 @@
 // The first message each way is `hello`. docs/architecture.md lists the messages.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -26,8 +27,11 @@ class Message {
  public:
   // An object that holds only its type.
   explicit Message(std::string_view type);
-  // `body` must be an object with a "type" string (checked; a broken invariant otherwise).
-  explicit Message(nlohmann::json body, std::vector<base::Fd> riding = {});
+  // `body` must be an object with a "type" string (checked; a broken invariant otherwise). A template, so that text is
+  // never taken for JSON.
+  template <std::same_as<nlohmann::json> Json>
+  explicit Message(Json body, std::vector<base::Fd> riding = {})
+      : descriptors(std::move(riding)), body_(checked(std::move(body))) {}
   Message(Message&&) noexcept;
   Message& operator=(Message&&) noexcept;
   ~Message();
@@ -46,6 +50,7 @@ class Message {
   std::vector<base::Fd> descriptors;
 
  private:
+  static std::unique_ptr<nlohmann::json> checked(nlohmann::json&& body);
   std::unique_ptr<nlohmann::json> body_;
 };
 
