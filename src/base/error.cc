@@ -39,6 +39,12 @@ Kind kind_of_errno(int error_number) {
 
 const KindFacts& kind_facts(Kind kind) { return facts[static_cast<std::size_t>(kind)]; }
 
+Kind kind_named(std::string_view name) {
+  for (std::size_t i = 0; i < facts.size(); i++)
+    if (facts[i].name == name) return static_cast<Kind>(i);
+  return Kind::internal;
+}
+
 Error Error::from_errno(std::string_view attempted, int error_number) {
   return {kind_of_errno(error_number), fmt::format("{}: {}", attempted, std::strerror(error_number))};
 }

@@ -25,6 +25,8 @@ struct KindFacts {
 };
 
 const KindFacts& kind_facts(Kind kind);
+// The kind with this name; internal when there is none.
+Kind kind_named(std::string_view name);
 
 class Error {
  public:
@@ -42,6 +44,8 @@ class Error {
   Error& add_context(std::string context) &;
   Error&& add_context(std::string context) &&;
   Error&& with_advice(std::string advice) &&;
+  // What the callers were doing, innermost first; may be empty.
+  const std::vector<std::string>& contexts() const { return contexts_; }
   // "context: context: message", without the advice.
   std::string describe() const;
 

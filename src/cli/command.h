@@ -1,0 +1,35 @@
+// Helpers for the command files: a subcommand with its example, and the app that a command is about.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "cli/commands.h"
+
+namespace cli {
+
+// A subcommand whose options live in `options`, shared with the action.
+template <typename Options, typename Run>
+CLI::App* add_command(const Parser& parser, CLI::App& parent, const char* name, const char* help, const char* example,
+                      std::shared_ptr<Options> options, Run run) {
+  auto* command = parent.add_subcommand(name, help);
+  command->fallthrough();
+  command->footer(std::string("Example:\n  ") + example);
+  auto* context = &parser.context;
+  auto* action = &parser.action;
+  command->callback([context, action, options, run] {
+    *action = [context, options, run]() -> Result<int> { return run(*context, *options); };
+  });
+  return command;
+}
+
+struct AppOption {
+  std::string app;
+};
+
+inline CLI::Option* add_app_argument(CLI::App* command, std::string& app) {
+  return command->add_option("app", app, "The app's name")->required();
+}
+
+}  // namespace cli

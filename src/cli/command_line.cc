@@ -1,0 +1,54 @@
+// The parser of `serai`: global options before or after the subcommand, help with examples, exit codes.
+#include <CLI/CLI.hpp>
+#include <csignal>
+
+#include "cli/commands.h"
+
+namespace cli {
+namespace {
+
+void add_global_options(CLI::App& app, Context& context) {
+  app.add_option("--root", context.root, "The folder of the Serai to talk to")
+      ->envname("SERAI_ROOT")
+      ->capture_default_str();
+  app.add_flag("--json", context.json_output, "Print JSON for machines");
+  app.add_flag("-y,--yes", context.yes, "Answer every question with yes");
+}
+
+int report_wrong_use(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) return app.exit(error);
+  auto used = app.get_subcommands();
+  std::cerr << "serai: " << error.what() << "\n  see: serai " << (used.empty() ? "" : used[0]->get_name() + " ") << "--help\n";
+  return 2;
+}
+
+}  // namespace
+
+void add_commands(const Parser& parser) {
+  for (auto add : {add_deploy, add_detect, add_apps, add_status, add_logs, add_releases, add_rollback, add_restart, add_stop,
+                   add_start, add_destroy, add_run, add_env, add_config, add_domains, add_limits, add_serve, add_daemon,
+                   add_edge, add_doctor, add_version, add_completion}) {
+    add(parser);
+  }
+}
+
+int run(int argc, const char* const* argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  Context context;
+  Action action;
+  CLI::App app("Serai hosts Python web applications on your own Linux server.", "serai");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.footer("Example:\n  cd mysite && serai deploy");
+  add_global_options(app, context);
+  add_commands({app, context, action});
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return report_wrong_use(app, error);
+  }
+  auto code = action();
+  return code ? *code : context.report(code.error());
+}
+
+}  // namespace cli

@@ -1,0 +1,28 @@
+// serai doctor: what this host can do, what is missing, how to get it.
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/deploy_view.h"
+
+namespace cli {
+namespace {
+
+struct Options {};
+
+void show(const json& value) {
+  for (const auto& fact : value.value("facts", json::array())) {
+    bool good = fact.value("good", false);
+    std::cout << (good ? "  ok       " : "  missing  ") << padded(fact.value("what", ""), 24) << fact.value("found", "") << '\n';
+    if (!good && !fact.value("advice", "").empty()) std::cout << "           " << fact.value("advice", "") << '\n';
+  }
+}
+
+}  // namespace
+
+void add_doctor(const Parser& parser) {
+  add_command(parser, parser.app, "doctor", "Try out what this host can do", "serai doctor", std::make_shared<Options>(),
+              [](const Context& context, const Options&) { return context.print(context.client().doctor(), show); });
+}
+
+}  // namespace cli

@@ -1,0 +1,76 @@
+// Client::run: the one call that hands descriptors over, so it speaks HTTP over a socket of its own. The request's
+// first byte carries the three descriptors (SCM_RIGHTS); the answer is a stream of JSON lines.
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <array>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "base/fd.h"
+#include "client/client.h"
+#include "client/transfer.h"
+
+namespace client {
+namespace {
+
+Result<base::Fd> connect_to_daemon(const std::string& path) {
+  base::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket.is_open()) return base::errno_error("create a socket");
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  if (path.size() >= sizeof address.sun_path) return base::invalid("reach the daemon: the path {} is too long", path);
+  path.copy(address.sun_path, path.size());
+  if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) return unreachable(path);
+  return socket;
+}
+
+Result<void> send_with_descriptors(int socket, std::string_view bytes, const std::array<int, 3>& descriptors) {
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof descriptors)> control{};
+  iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  auto* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof descriptors);
+  std::memcpy(CMSG_DATA(header), descriptors.data(), sizeof descriptors);
+  auto sent = ::sendmsg(socket, &message, MSG_NOSIGNAL);
+  if (sent < 0) return base::errno_error("send the command to the daemon");
+  return base::write_all(socket, bytes.substr(static_cast<std::size_t>(sent)));
+}
+
+// The status and the body of a whole answer; the body is close-delimited because we ask for it (HTTP/1.0).
+Result<std::string> read_answer(int socket) {
+  auto answer = base::read_all(socket, 1 << 20);
+  if (!answer) return answer;
+  auto head_end = answer->find("\r\n\r\n");
+  if (head_end == std::string::npos || answer->size() < 12) {
+    return base::fail(base::Kind::disconnected, "the daemon went away while the command ran");
+  }
+  long status = std::strtol(answer->c_str() + 9, nullptr, 10);
+  return to_result(status, answer->substr(head_end + 4));
+}
+
+}  // namespace
+
+Result<int> Client::run(const RunRequest& request) const {
+  auto socket = connect_to_daemon(this->socket());
+  if (!socket) return std::unexpected(socket.error());
+  auto body = json{{"argv", request.argv}, {"terminal", request.terminal}}.dump();
+  auto bytes = fmt::format("POST /v1/apps/{}/run HTTP/1.0\r\nHost: serai\r\nContent-Length: {}\r\n\r\n{}",
+                           encode(request.app), body.size(), body);
+  auto sent = send_with_descriptors(socket->get(), bytes, {request.stdin_fd, request.stdout_fd, request.stderr_fd});
+  if (!sent) return std::unexpected(sent.error());
+  auto answer = read_answer(socket->get());
+  if (!answer) return std::unexpected(answer.error());
+  auto result = json::parse(*answer, nullptr, false);
+  if (!result.is_object() || !result.contains("exit_code")) {
+    return base::fail(base::Kind::disconnected, "the daemon went away while the command ran");
+  }
+  return result["exit_code"].get<int>();
+}
+
+}  // namespace client

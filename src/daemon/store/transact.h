@@ -1,0 +1,51 @@
+// The body of Store::transact, for the store's own sources only.
+#pragma once
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <sqlite3.h>
+
+#include "daemon/store/store.h"
+
+namespace daemon {
+
+inline base::Error to_error(const SQLite::Exception& error, const char* what) {
+  auto kind = error.getErrorCode() == SQLITE_CONSTRAINT ? base::Kind::conflict
+              : error.getErrorCode() == SQLITE_FULL     ? base::Kind::overloaded
+                                                        : base::Kind::internal;
+  return base::Error(kind, fmt::format("{}: {}", what, error.what()));
+}
+
+template <typename Work>
+auto Store::transact(const char* what, Work work) -> Result<decltype(work(std::declval<SQLite::Database&>()))> {
+  std::lock_guard lock(mutex_);
+  try {
+    SQLite::Transaction transaction(*database_, SQLite::TransactionBehavior::IMMEDIATE);
+    if constexpr (std::is_void_v<decltype(work(*database_))>) {
+      work(*database_);
+      transaction.commit();
+      return {};
+    } else {
+      auto result = work(*database_);
+      transaction.commit();
+      return result;
+    }
+  } catch (const SQLite::Exception& error) {
+    return std::unexpected(to_error(error, what));
+  }
+}
+
+// A prepared statement with its values bound in order.
+template <typename... Values>
+SQLite::Statement prepare(SQLite::Database& database, const char* sql, const Values&... values) {
+  SQLite::Statement statement(database, sql);
+  int index = 0;
+  (statement.bind(++index, values), ...);
+  return statement;
+}
+
+template <typename... Values>
+int execute(SQLite::Database& database, const char* sql, const Values&... values) {
+  return prepare(database, sql, values...).exec();
+}
+
+}  // namespace daemon
