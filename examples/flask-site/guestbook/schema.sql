@@ -1,0 +1,7 @@
+CREATE TABLE IF NOT EXISTS entry (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    message TEXT NOT NULL,
+    picture TEXT,
+    signed TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+);
