@@ -1,0 +1,73 @@
+// allocation::Group: one control group per instance, on cgroup v2, v1 or a hybrid of both.
+//
+// Each controller (cpu, memory, pids; cpuacct on v1) is used where this host has it: v2 below `GROUP` at the top of the
+// tree (or below the caller's own group when that is delegated to it), v1 below the caller's own group of that
+// hierarchy. Only groups of our own are made, and removed with `remove`. Thread-compatible; no state besides paths, so
+// that a new daemon opens what an old one made.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "allocation/limits.h"
+#include "base/error.h"
+
+namespace allocation {
+
+// Where each controller is on this host.
+struct Hierarchy {
+  enum class Version { v1, v2 };
+  struct Place {
+    Version version = Version::v2;
+    std::filesystem::path parent;  // the folder below which our groups are made
+  };
+  std::map<std::string, Place> controllers;  // "cpu", "memory", "pids", "cpuacct" (v1)
+
+  // Looks at `mounts` and the caller's own groups; only writable places count. The paths are parameters for tests.
+  static base::Result<Hierarchy> detect(const std::filesystem::path& mountinfo = "/proc/self/mountinfo",
+                                        const std::filesystem::path& own = "/proc/self/cgroup");
+  bool has(const std::string& controller) const { return controllers.contains(controller); }
+  // "cpu, memory, pids (v1)".
+  std::string describe() const;
+};
+
+class Group {
+ public:
+  Group() = default;
+  // Makes `name` ("serai-1a2b/shop-7f"; intermediate groups included) with these limits. A controller that the host
+  // does not give is left out: see `missing`.
+  static base::Result<Group> create(const Hierarchy& hierarchy, const std::string& name, const Limits& limits);
+  // What `save` gave earlier.
+  static Group restore(const std::map<std::string, std::string>& saved);
+  std::map<std::string, std::string> save() const;
+
+  // The files to which a process writes "0" to enter the group; one per hierarchy.
+  std::vector<std::filesystem::path> entrances() const;
+  base::Result<void> add(pid_t pid) const;
+  base::Result<void> apply(const Limits& limits) const;
+  base::Result<Usage> usage() const;
+  base::Result<LimitHits> hits() const;
+  std::vector<pid_t> processes() const;
+  // Kills whatever is in the group, forks included, and waits for it to be empty, at most `patience`.
+  base::Result<void> kill_all(std::chrono::milliseconds patience = std::chrono::seconds(5)) const;
+  // Kills stragglers and removes the group, and its parent when that is empty. A group that is gone is no error.
+  base::Result<void> remove() const;
+  bool is_empty() const { return folders_.empty(); }
+
+ private:
+  struct Folder {
+    Hierarchy::Version version;
+    std::filesystem::path path;
+  };
+  const Folder* find(const std::string& controller) const;
+  base::Result<void> write(const std::string& controller, const char* v1_file, const char* v2_file,
+                           const std::string& v1_value, const std::string& v2_value) const;
+
+  std::map<std::string, Folder> folders_;  // by controller
+};
+
+}  // namespace allocation
