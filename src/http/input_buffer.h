@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 
 namespace http {
 
@@ -23,6 +24,8 @@ class InputBuffer {
   std::size_t size() const { return end_ - begin_; }
   // Gives the memory back when nothing is in it: idle connections hold none.
   void release_if_empty();
+  // Gives away the memory that all earlier views point into; bytes not consumed go on in memory of their own.
+  std::unique_ptr<char[]> detach();
 
  private:
   std::unique_ptr<char[]> memory_;
@@ -51,6 +54,16 @@ inline void InputBuffer::release_if_empty() {
   if (!empty()) return;
   memory_.reset();
   capacity_ = begin_ = end_ = 0;
+}
+
+inline std::unique_ptr<char[]> InputBuffer::detach() {
+  std::unique_ptr<char[]> old = std::move(memory_);
+  std::string_view rest{old.get() + begin_, end_ - begin_};
+  capacity_ = begin_ = end_ = 0;
+  if (rest.empty()) return old;
+  std::memcpy(space(rest.size()).data(), rest.data(), rest.size());
+  commit(rest.size());
+  return old;
 }
 
 }  // namespace http

@@ -85,6 +85,8 @@ class Loop {
   void remove(int fd, Pollable& pollable);
 
   void defer(Deferred& deferred);
+  // Does now what was deferred: for an owner that does work of its own between turns.
+  void run_deferred();
   // Thread-safe: runs `job` on the loop's thread in its next turn.
   void post(std::function<void()> job);
 
@@ -103,7 +105,6 @@ class Loop {
   friend class Deferred;
   Loop(base::Fd epoll, base::Fd wake);
   void dispatch(int count);
-  void run_deferred();
   void fire_timers();
   void run_posted();
   int timeout_ms(nanoseconds most) const;
