@@ -8,9 +8,11 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "allocation/limits.h"
@@ -64,8 +66,9 @@ class Group {
     std::filesystem::path path;
   };
   const Folder* find(const std::string& controller) const;
-  base::Result<void> write(const std::string& controller, const char* v1_file, const char* v2_file,
-                           const std::string& v1_value, const std::string& v2_value) const;
+  // The number after `key` in a controller's file ("" as key: the whole file); 0 when it is not there.
+  std::uint64_t read(const std::string& controller, const char* v1_file, const char* v2_file,
+                     std::string_view key) const;
 
   std::map<std::string, Folder> folders_;  // by controller
 };
