@@ -10,29 +10,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
+#include "app/value.h"
 #include "base/error.h"
 
 namespace app {
-
-// One entry of [env].
-struct Variable {
-  enum class Kind { plain, generate, required } kind = Kind::plain;
-  std::string value;        // plain
-  std::uint32_t length = 0;  // generate: characters
-};
-
-struct Bytes {
-  std::uint64_t count = 0;
-};
-
-// Type::count's "auto" is the text "auto".
-using Value = std::variant<std::string, std::int64_t, double, std::chrono::milliseconds, Bytes, std::vector<std::string>,
-                           Variable>;
-// As it would be written in serai.toml: "30s", ["a", "b"].
-std::string to_text(const Value& value);
 
 enum class Origin { standard, file, env, detected };
 std::string_view origin_name(Origin origin);  // "default", "file", "env", "detected"

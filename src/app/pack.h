@@ -28,12 +28,13 @@ struct LeftOut {
   std::string reason;  // ".gitignore:3", "virtual environment", "link leaves the folder"
 };
 
-// A file that is perhaps not meant to travel: the client asks about it.
+// A file that is perhaps not meant to travel: the client asks about it. One that an ignore file names is left out
+// without a question.
 struct Questionable {
   std::string path;
   std::string reason;  // "holds secrets", "local database", "private key"
   std::uint64_t size = 0;
-  bool ignored = false;  // also named by an ignore file: leave out without asking
+  bool executable = false;
 };
 
 struct PackPlan {
@@ -52,7 +53,7 @@ struct PackLimits {
 
 // Looks at a folder; Kind::overloaded with the largest folders named when it is beyond the limits.
 base::Result<PackPlan> plan_pack(const std::string& folder, const PackLimits& limits = {});
-// Streams the plan as a tar.zst: deterministic (order, owner 0, times 0, modes 0644/0755). `sink` gets the bytes and
+// Streams the plan as a zstd-compressed tar: deterministic (order, owner 0, times 0, modes 0644/0755). `sink` gets the bytes and
 // may fail, which ends the packing with its error.
 using Sink = std::function<base::Result<void>(std::string_view bytes)>;
 base::Result<void> pack(const std::string& folder, const PackPlan& plan, const Sink& sink);
