@@ -58,6 +58,7 @@ struct InstanceSpec {
   Variables env;                          // HOME, USER, PATH, TMPDIR, LANG, VIRTUAL_ENV are set unless given
   std::vector<ProcessSpec> processes;
   Listen listen = Listen::unix_socket;
+  std::uint16_t port = 0;  // Listen::tcp: the caller's choice, since argv may name it; 0 lets the environment choose
   allocation::Limits limits;
   std::uint64_t tmp_bytes = 64ULL << 20;
   std::chrono::milliseconds graceful_timeout{30'000};
