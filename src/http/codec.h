@@ -5,9 +5,9 @@
 //
 //     head  body*  end         failed may come instead of any of them; need_input between any two
 //
-// Every event says how many bytes it used up: the owner drops them from the front of its input before it asks again.
-// The views of a head or body event point into the bytes just given and are valid until those are dropped or moved.
-// While the answer is `need_input` nothing else has changed: give the same bytes again, with more behind them.
+// Every event, need_input too, says how many bytes it used up: the owner drops them from the front of its input before
+// it asks again, with more bytes behind the rest. The views of a head or body event point into the bytes just given and
+// are valid until those are moved or overwritten.
 //
 // A codec belongs to one connection and one thread. HTTP/2 will number its streams; HTTP/1 has stream 0 only.
 #pragma once

@@ -43,7 +43,7 @@ struct RequestHead {
   bool has_query = false;          // "/?" has one that is empty
   bool nominates = false;          // Connection names fields other than close, keep-alive and upgrade
 
-  bool has_body() const { return framing != Framing::none; }
+  bool has_body() const { return framing == Framing::chunked || content_length > 0; }
   const Header* find(HeaderId id) const { return find_header(headers, id); }
   const Header* find(std::string_view name) const { return find_header(headers, name); }
 };

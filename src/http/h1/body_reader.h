@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <string_view>
 
 #include "http/codec.h"
@@ -45,9 +44,11 @@ class BodyReader {
   Event next_of_length(std::string_view input);
   Event next_of_chunks(std::string_view input);
   Event take(std::string_view input, std::size_t from, std::uint64_t available);
-  bool step(unsigned char byte);
-  bool add_digit(unsigned char byte);
-  bool step_trailer(unsigned char byte);
+  bool step(char byte);
+  bool add_digit(char byte);
+  bool begin_chunk();
+  bool step_trailer(char byte);
+  bool fits(std::uint64_t more);
   bool fail(int status, std::string_view reason);
   Event failed();
 

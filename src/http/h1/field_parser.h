@@ -3,6 +3,7 @@
 // It fills the head's vector and gathers what framing needs, so that nothing is searched for afterwards.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -29,8 +30,8 @@ class FieldParser {
   // One line without its end, not empty. False: problem() says why.
   bool add(std::string_view line, std::vector<Header>& into);
   const Summary& summary() const { return summary_; }
-  // The same bytes now lie `distance` further on.
-  void move(std::ptrdiff_t distance);
+  // The bytes of the lines so far now lie `distance` further on.
+  void move(std::ptrdiff_t distance, std::vector<Header>& headers);
   const Problem& problem() const { return problem_; }
 
  private:

@@ -13,6 +13,7 @@
 #include "http/codec.h"
 #include "http/h1/body_reader.h"
 #include "http/h1/field_parser.h"
+#include "http/h1/line_reader.h"
 #include "http/message.h"
 
 namespace http::h1 {
@@ -32,12 +33,16 @@ class RequestParser {
  private:
   enum class State : std::uint8_t { blank, start_line, fields, body, closed, failed };
 
+  Event begin_head(std::string_view input);
   Event parse_head(std::string_view input);
   Event read_body(std::string_view input);
+  bool check_size(std::size_t bytes);
+  void move_views(std::ptrdiff_t distance);
   bool parse_start_line(std::string_view line);
-  bool parse_target();
-  bool parse_absolute_form();
+  bool parse_version(std::string_view version);
   bool settle_head();
+  bool settle_target();
+  void split_target(std::string_view target);
   bool settle_host(const FieldParser::Summary& seen);
   bool settle_framing(const FieldParser::Summary& seen);
   bool settle_connection(const FieldParser::Summary& seen);
@@ -46,11 +51,10 @@ class RequestParser {
 
   Limits limits_;
   State state_ = State::blank;
-  std::size_t at_ = 0;          // how far the head has been parsed, in bytes of the input
-  std::size_t scanned_ = 0;     // how far the line that begins at at_ has been looked at
-  const char* base_ = nullptr;  // where the input was last time; the head's views move with it
+  std::size_t blank_ = 0;       // bytes of empty lines before this head
   std::string_view authority_;  // of an absolute-form target
   RequestHead head_;
+  LineReader lines_;
   FieldParser fields_;
   BodyReader body_;
   Problem problem_;

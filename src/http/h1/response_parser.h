@@ -8,6 +8,7 @@
 #include "http/codec.h"
 #include "http/h1/body_reader.h"
 #include "http/h1/field_parser.h"
+#include "http/h1/line_reader.h"
 #include "http/message.h"
 
 namespace http::h1 {
@@ -18,7 +19,8 @@ class ResponseParser {
 
   // Before the response is read; `method` is the request's.
   void expect(Method method);
-  // See http::ClientCodec. Bytes while no response is expected are a failure: they belong to nobody.
+  // See http::ClientCodec. Bytes while no response is expected are a failure: they answer nothing.
+  // Limits::body_bytes bounds responses too; a proxy raises it.
   Event next(std::string_view input);
   Event end_of_input();
   const ResponseHead& head() const { return head_; }
@@ -29,8 +31,12 @@ class ResponseParser {
  private:
   enum class State : std::uint8_t { idle, start_line, fields, body, closed, failed };
 
+  void begin_head();
   Event parse_head(std::string_view input);
+  Event head_event(std::size_t consumed);
   Event read_body(std::string_view input);
+  bool check_size(std::size_t bytes);
+  void move_views(std::ptrdiff_t distance);
   bool parse_start_line(std::string_view line);
   bool settle_head();
   bool settle_framing(const FieldParser::Summary& seen);
@@ -40,10 +46,9 @@ class ResponseParser {
   Limits limits_;
   State state_ = State::idle;
   Method method_ = Method::get;
-  std::size_t at_ = 0;
-  std::size_t scanned_ = 0;
-  const char* base_ = nullptr;
+  unsigned interim_answers_ = 0;
   ResponseHead head_;
+  LineReader lines_;
   FieldParser fields_;
   BodyReader body_;
   Problem problem_;

@@ -46,17 +46,17 @@ class ResponseWriter {
  private:
   enum class State : std::uint8_t { begun, fields, body, ended };
 
-  bool take_over(const Header& header);
-  bool note_length(std::string_view value);
+  static bool is_ours(HeaderId id);
+  base::Result<void> take_over(const Header& header, std::string& out);
+  base::Result<void> note_length(std::string_view value);
   void choose_framing(std::optional<std::uint64_t> length);
   void append_framing(std::string& out) const;
-  base::Result<void> refuse(std::string message);
+  std::unexpected<base::Error> refuse(std::string message);
 
   std::string_view server_name_;
   State state_ = State::ended;
   Method method_ = Method::get;
   std::uint8_t minor_version_ = 1;
-  bool client_keeps_alive_ = true;
   bool keep_alive_ = true;
   bool has_date_ = false, has_server_ = false;
   Framing framing_ = Framing::none;

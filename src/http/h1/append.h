@@ -1,0 +1,42 @@
+// Appending several pieces to a string with one growth, and numbers in digits without allocation.
+#pragma once
+
+#include <charconv>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+namespace http::h1 {
+
+template <typename... Pieces>
+inline void append(std::string& out, const Pieces&... pieces) {
+  const std::size_t before = out.size();
+  const std::size_t after = before + (std::string_view(pieces).size() + ...);
+  if (after > out.capacity()) out.reserve(after + after / 2);
+  out.resize_and_overwrite(after, [&](char* text, std::size_t size) {
+    char* at = text + before;
+    auto put = [&at](std::string_view piece) {
+      std::memcpy(at, piece.data(), piece.size());
+      at += piece.size();
+    };
+    (put(pieces), ...);
+    return size;
+  });
+}
+
+class Digits {
+ public:
+  explicit Digits(std::uint64_t number, int base = 10)
+      : size_(static_cast<std::size_t>(std::to_chars(text_, text_ + sizeof text_, number, base).ptr - text_)) {}
+  std::string_view view() const { return {text_, size_}; }
+
+ private:
+  char text_[24];
+  std::size_t size_;
+};
+
+// For error messages: in quotes, cut short, control characters replaced.
+std::string quoted(std::string_view text);
+
+}  // namespace http::h1

@@ -1,0 +1,83 @@
+// Classes of characters, and how far a run of allowed ones goes, sixteen bytes at a time where SSE2 is there.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <string_view>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+namespace http::h1 {
+
+// tchar of RFC 9110 section 5.6.2. The value tells an underscore from the others; 0 is no token character.
+enum : std::uint8_t { not_token = 0, token_char = 1, token_underscore = 2 };
+inline constexpr auto token_table = [] {
+  std::array<std::uint8_t, 256> table{};
+  for (unsigned char c :
+       std::string_view("!#$%&'*+-.^`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")) {
+    table[c] = token_char;
+  }
+  table['_'] = token_underscore;
+  return table;
+}();
+inline bool is_token_char(char c) { return token_table[static_cast<unsigned char>(c)] != not_token; }
+
+// What a field line may not hold: control characters other than tab (RFC 9110 section 5.5).
+inline bool is_control(char c) {
+  auto byte = static_cast<unsigned char>(c);
+  return (byte < 0x20 && byte != '\t') || byte == 0x7f;
+}
+// What a request target may hold: visible ASCII except "#", which would begin a fragment (RFC 9112 section 3.2).
+inline bool is_target_char(char c) { return c > 0x20 && c != 0x7f && c != '#'; }
+
+inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// The first control character in [at, end), or end.
+inline const char* find_control(const char* at, const char* end) {
+#ifdef __SSE2__
+  const __m128i last_control = _mm_set1_epi8(0x1f), tab = _mm_set1_epi8('\t'), del = _mm_set1_epi8(0x7f);
+  for (; end - at >= 16; at += 16) {
+    __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);
+    __m128i bad = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), low), _mm_cmpeq_epi8(bytes, del));
+    if (auto mask = static_cast<unsigned>(_mm_movemask_epi8(bad))) return at + std::countr_zero(mask);
+  }
+#endif
+  while (at < end && !is_control(*at)) ++at;
+  return at;
+}
+
+// The first character in [at, end) that no request target holds, or end.
+inline const char* find_target_end(const char* at, const char* end) {
+#ifdef __SSE2__
+  const __m128i space = _mm_set1_epi8(0x20), hash = _mm_set1_epi8('#'), del = _mm_set1_epi8(0x7f);
+  for (; end - at >= 16; at += 16) {
+    __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    __m128i good = _mm_cmpgt_epi8(bytes, space);  // signed: bytes from 0x80 on are below
+    __m128i bad = _mm_or_si128(_mm_cmpeq_epi8(bytes, hash), _mm_cmpeq_epi8(bytes, del));
+    auto mask = static_cast<unsigned>(_mm_movemask_epi8(_mm_andnot_si128(bad, good))) ^ 0xffff;
+    if (mask) return at + std::countr_zero(mask);
+  }
+#endif
+  while (at < end && is_target_char(*at)) ++at;
+  return at;
+}
+
+inline bool is_token(std::string_view text) {
+  for (char c : text) {
+    if (!is_token_char(c)) return false;
+  }
+  return !text.empty();
+}
+inline bool has_control(std::string_view text) {
+  return find_control(text.data(), text.data() + text.size()) != text.data() + text.size();
+}
+
+// uri-host [":" port] of RFC 9110 section 7.2: a name or IPv4 address of letters, digits and "-._~", or an IPv6
+// address in brackets; never user information, percent-encoding or a list.
+bool is_authority(std::string_view text);
+
+}  // namespace http::h1
