@@ -31,7 +31,11 @@ struct BuildOptions {
   std::string venv = "/venv";
   std::string cache = "/home/app/.cache/uv";
   std::string code_digest;                 // digest_folder() of the release's code
+  std::map<std::string, std::string> host_env;  // host_build_environment()
 };
+
+// What of this process's environment a build may see: proxies, package indexes, certificate file.
+std::map<std::string, std::string> host_build_environment();
 
 // Wheels are preferred, source distributions are built; nothing is resolved anew when a lock says it all. Bytecode is
 // compiled with unchecked hashes, so it stays valid whatever happens to file times.

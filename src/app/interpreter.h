@@ -2,13 +2,11 @@
 #pragma once
 
 #include <compare>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "app/finding.h"
 #include "base/error.h"
 
 namespace app {
@@ -24,10 +22,11 @@ struct Interpreter {
   PythonVersion version;
   std::string cache_tag;    // "cpython-311": picks the engine
   std::string prefix;       // sys.base_prefix: must be visible in the instance
-  std::string platform;     // sysconfig.get_platform() and libc: "linux-x86_64 glibc 2.36"
+  std::string platform;     // sysconfig.get_platform() and the C library: "linux-x86_64 glibc 2.36"
+  bool is_default = false;  // the host's own python3
 };
 
-// What the app asks for: "3.13", ">=3.11,<4", "3.12.*", "^3.11", "~3.11". Empty: anything.
+// What the app asks for: "3.13", ">=3.11,<4", "3.12.*", "^3.11", "~3.11", "~=3.11", "^3.9 || ^3.11". Empty: anything.
 class PythonWish {
  public:
   static base::Result<PythonWish> parse(std::string_view text);
@@ -39,32 +38,26 @@ class PythonWish {
   struct Clause {
     enum class Operator { less, less_equal, greater, greater_equal, equal, not_equal } op;
     PythonVersion version;
-    int parts;  // how many parts of the version count: "3.12.*" and "3.12" compare two
+    int parts;  // of the version that count for (in)equality: two for "3.12" and "3.12.*"
+    bool accepts(const PythonVersion& other) const;
   };
+  static base::Result<std::vector<Clause>> parse_clause(std::string_view text);
   std::string text_;
   std::vector<std::vector<Clause>> clauses_;  // any of these groups, all of its clauses ("||" of Poetry)
 };
 
-struct WishFound {
-  PythonWish wish;
-  Finding finding;
-};
-class Folder;
-// .python-version, runtime.txt, .tool-versions, mise.toml, Pipfile(.lock), pyproject.toml: the first that says it.
-// `manifest_wish` is [python] of serai.toml, which wins. Misspelt file names are errors that say the right one.
-base::Result<WishFound> find_python_wish(const Folder& folder, std::optional<std::string> manifest_wish);
-
 struct InterpreterSearch {
-  std::vector<std::string> folders = {"/usr/bin", "/usr/local/bin"};  // python3, python3.N
-  std::vector<std::string> roots;  // folders of installations: ROOT/*/bin/python3 (uv-managed, pyenv's versions)
+  std::vector<std::string> folders;  // that hold python3, python3.N
+  std::vector<std::string> roots;    // of installations: ROOT/*/bin/python3 (uv's, pyenv's)
 };
-// Standard folders, plus SERAI_PYTHON_PATH (':'-separated folders, each a bin folder or a root of installations).
+// /usr/bin, /usr/local/bin, uv's and pyenv's installations of the daemon's user, and SERAI_PYTHON_PATH (':'-separated,
+// each a bin folder or a root of installations).
 InterpreterSearch default_search();
-// Runs each candidate once (isolated, no site) and keeps those that answer; newest first, Debian's before others of
-// the same version. Answers are remembered by path, size and time within this process.
+// Runs each candidate once (isolated, no site) and keeps those that answer; newest first. Answers are remembered
+// within this process by path, size and time of change.
 std::vector<Interpreter> find_interpreters(const InterpreterSearch& search);
-// The best one: an exact or newest acceptable version, /usr/bin/python3 when anything will do. Versions for which no
-// engine exists (`has_engine` false) lose, and the error says which versions are here and how to get others.
+// The host's own python3 when the wish accepts it, else the newest that it accepts. Only versions with an engine count
+// (`engine_tags`: "cpython-311", …). The error says which versions are here and how to get others.
 base::Result<Interpreter> choose_interpreter(const std::vector<Interpreter>& found, const PythonWish& wish,
                                              const std::vector<std::string>& engine_tags);
 
