@@ -1,0 +1,170 @@
+"""The command line: `serai serve module:app`, which is `python -m serai module:app`; other commands are elsewhere."""
+
+import argparse
+import difflib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from serai import log, settings
+from serai.failure import FAILED, Failure, wrong_use
+from serai.settings import Settings
+
+_EXAMPLE = """\
+examples:
+  serai serve mysite.wsgi                            Django; the callable is found
+  serai serve shop:app --workers 4 --bind :8000
+  serai serve "shop:create_app('production')" --bind unix:/run/shop.sock --health-path /up
+
+signals to the master: TERM and INT drain and end (a second INT ends at once), HUP takes the new code without
+dropping a request, TTIN and TTOU add and remove a worker, USR1 opens the access log anew
+exit codes: 0 ended as asked, 1 failed, 2 wrong use, 3 the app's lifespan start-up failed
+"""
+
+
+def main() -> int:
+    """The console script `serai` of the wheel."""
+    argv = sys.argv[1:]
+    if argv and argv[0] == "serve":
+        return _report(lambda: serve(argv[1:], "serai serve"))
+    return _report(lambda: _exec_platform(argv))
+
+
+def main_of_module(argv: Sequence[str]) -> int:
+    """`python -m serai [serve] module:app`."""
+    rest = argv[1:] if argv and argv[0] == "serve" else argv
+    return _report(lambda: serve(rest, "python -m serai"))
+
+
+def serve(argv: Sequence[str], program: str) -> int:
+    """Serves until told to end; the exit code. Raises Failure."""
+    chosen = parse(argv, program, os.environ)
+    log.set_format(chosen.log_format)
+    from serai.start import start  # after the parser, so that --help and mistakes answer at once
+
+    return start(chosen)
+
+
+def parse(argv: Sequence[str], program: str, environment: Any) -> Settings:
+    """Settings by the schema: default < environment < command line."""
+    parser = _parser(program)
+    given = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
+    if "workers" not in given and environment.get("WEB_CONCURRENCY"):
+        given["workers"] = _from_environment("WEB_CONCURRENCY", settings.workers, environment)
+    if "bind" not in given and environment.get("PORT"):
+        given["bind"] = [f"0.0.0.0:{environment['PORT']}"]
+    return Settings(**given)
+
+
+def _from_environment(name: str, parse_value: Callable[[str], Any], environment: Any) -> Any:
+    try:
+        return parse_value(environment[name])
+    except ValueError as error:
+        raise wrong_use(f"reading ${name}", str(error), f"unset {name} or give the option instead") from None
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with our errors: three lines, the nearest option, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        fix = f"see {self.prog} --help"
+        word = next((w for w in message.split() if w.startswith("--")), "").split("=")[0].rstrip(":,")
+        if near := difflib.get_close_matches(word, self._option_string_actions, 1):
+            fix = f"did you mean {near[0]}? {fix}" if near[0] != word else fix
+        raise wrong_use(f"{self.prog}: reading the command line", message, fix)
+
+
+def _parser(program: str) -> _Parser:
+    parser = _Parser(
+        prog=program,
+        description="Serve a Python web application, WSGI or ASGI.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "app", metavar="module:app", help='the app: module:name, module:name.attribute or module:factory("x")'
+    )
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
+    groups: dict[str, Any] = {}
+    for name, default, option in settings.options():
+        group = groups.get(option.group) or groups.setdefault(option.group, parser.add_argument_group(option.group))
+        group.add_argument("--" + name.replace("_", "-"), dest=name, **_argument(default, option))
+    return parser
+
+
+def _argument(default: Any, option: settings.Option) -> dict[str, Any]:
+    """What argparse needs; values that are not given stay None, so that the schema's default holds."""
+    shown = option.shown_default if option.shown_default is not None else _shown(default)
+    argument: dict[str, Any] = {"default": None, "help": option.help.replace("%", "%%")}
+    if option.flag:
+        return argument | {"action": "store_true"}
+    argument["help"] += f" (default: {shown})".replace("%", "%%")
+    if option.choices:
+        return argument | {"choices": option.choices}
+    if option.repeat:
+        argument["action"] = "append"
+    if option.const is not None:
+        argument |= {"nargs": "?", "const": option.const}
+    return argument | {"type": _explaining(option.parse), "metavar": option.metavar}
+
+
+def _shown(default: Any) -> str:
+    return f"{default:g}s" if isinstance(default, float) else str(default)
+
+
+def _explaining(parse_value: Callable[[str], Any]) -> Callable[[str], Any]:
+    """argparse swallows the text of a ValueError, but not that of an ArgumentTypeError."""
+
+    def explained(text: str) -> Any:
+        try:
+            return parse_value(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return explained
+
+
+class _ShowVersion(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from serai import __version__
+
+        print(f"serai {__version__} (CPython {sys.version.split()[0]})")
+        parser.exit()
+
+
+def _exec_platform(argv: Sequence[str]) -> NoReturn:
+    """Any other command belongs to the executable that the platform installs. Does not return."""
+    executable = _find_platform(os.environ.get("PATH", os.defpath).split(os.pathsep))
+    if executable:
+        os.execv(executable, [executable, *argv])
+    command = f"`serai {argv[0]}`" if argv else "`serai` without a command"
+    raise wrong_use(
+        f"looking for the platform, which {command} belongs to",
+        "no executable named serai on PATH, in /usr/local/bin or in /usr/bin; this package holds the app server only",
+        "install the platform (make install in its sources), or serve an app with: serai serve module:app",
+    )
+
+
+def _find_platform(folders: Sequence[str]) -> str | None:
+    """The first `serai` that is a program; this console script and those of other environments are text."""
+    for folder in [*folders, "/usr/local/bin", "/usr/bin"]:
+        path = os.path.join(folder, "serai")
+        try:
+            with open(path, "rb") as file:
+                if file.read(4) == b"\x7fELF" and os.access(path, os.X_OK):
+                    return path
+        except OSError:
+            continue
+    return None
+
+
+def _report(command: Callable[[], int]) -> int:
+    try:
+        return command()
+    except Failure as failure:
+        sys.stderr.write(f"serai: {failure}\n")
+        return failure.exit_code
+    except BrokenPipeError:
+        return FAILED

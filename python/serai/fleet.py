@@ -1,0 +1,529 @@
+"""The workers of a server: how many there are, which code they run, and what happens when one of them ends.
+
+                    spawn                  ready, and healthy              told to end
+    (ordered) ────────────► starting ───────────────────────► serving ───────────────────► retiring ──► reaped
+                               │ failed: the first start fails,         │ crashed or hung: replaced,
+                               ▼ a roll-out is taken back               ▼ after a pause if that goes on
+
+New code comes as a *candidate* generation: its workers replace those of the current one, one by one, each retired only
+when its successor serves. Until the last one is replaced the current zygote stays, so that all can be taken back.
+A zygote that died is replaced in the same way; its workers serve on meanwhile, under the master's own care.
+"""
+
+import dataclasses
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from serai import causes, log, processes
+from serai.accesslog import AccessLog
+from serai.backoff import Backoff
+from serai.channel import Message
+from serai.failure import FAILED
+from serai.generation import Generation, WorkerProcess, describe_preload
+from serai.loop import Loop, Timer
+from serai.memory import OutOfMemoryCounter
+from serai.probe import HealthCheck
+from serai.settings import MAX_WORKERS, Settings
+from serai.worker import LISTEN, RETIRE
+from serai.zygote import Import, Inheritance
+
+STOP_MARGIN = 2.0
+"""Seconds beyond the graceful timeout, for the app's own shutdown, before a worker is killed."""
+_DUMP_TIME = 1.0
+"""Seconds that a condemned worker has for writing its stack."""
+
+
+@dataclasses.dataclass
+class Surroundings:
+    """What the fleet is given by the master."""
+
+    loop: Loop
+    settings: Settings
+    sockets: list[int]
+    access_log: AccessLog
+    report: Callable[[Message], None]
+    """Tells the supervisor, where there is one."""
+    forget: Callable[[], None]
+    """In a forked child: closes the master's own descriptors."""
+
+
+class Fleet:
+    """Owns the generations. Everything happens in callbacks of the loop."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._loop = around.loop
+        self._settings = around.settings
+        self._memory = OutOfMemoryCounter()
+        self._generations: list[Generation] = []
+        self._current: Generation | None = None
+        self._candidate: Generation | None = None
+        self._wanted = around.settings.workers
+        self._started = False
+        """Once all workers of the first start serve; before that a failure ends the server."""
+        self._ending = False
+        self._exit_code = 0
+        self._generation_count = 0
+        self._worker_count = 0
+        self._worker_backoff = Backoff()
+        self._zygote_backoff = Backoff()
+        self._pause: Timer | None = None
+        """While a worker or zygote that keeps failing has to wait."""
+
+    # What the master asks for.
+
+    def start(self) -> None:
+        """Begins to serve; reports `ready` or `failed`."""
+        self._current = self._new_generation(self._first_import(), [])
+        if self._settings.worker_timeout > 0:
+            self._watch_for_hung_workers()
+
+    def reload(self) -> None:
+        """Replaces all workers by new ones with the code that is on disk now."""
+        if self._ending or not self._started:
+            return
+        if self._candidate:
+            self._take_back("another reload was asked for")
+        log.info("serve.reloading", "importing the new code; the old workers serve meanwhile")
+        self._candidate = self._new_generation(self._first_import(), [])
+
+    def scale(self, workers: int) -> None:
+        """From now on so many."""
+        self._wanted = min(MAX_WORKERS, max(1, workers))
+        log.info("serve.scaled", f"{self._wanted} worker{'s' if self._wanted > 1 else ''} wanted", workers=self._wanted)
+        self._advance()
+
+    def scale_by(self, difference: int) -> None:
+        """One more or one less."""
+        self.scale(self._wanted + difference)
+
+    def reopen_logs(self) -> None:
+        """The access log's file was renamed."""
+        for generation in self._generations:
+            if generation.usable:
+                generation.channel.send({"type": "reopen"})
+            for worker in generation.workers.values():
+                worker.signal(signal.SIGUSR1)
+
+    def drain(self, signum: int, timeout: float) -> None:
+        """Lets running requests end, for `timeout` seconds at most; the loop stops when all is over."""
+        self._ending = True
+        self._cancel_pause()
+        for generation in list(self._generations):
+            for worker in list(generation.workers.values()):
+                self._retire(worker, signum, timeout)
+            if not generation.usable and generation.alive:
+                processes.send_signal(generation.pid, signal.SIGKILL)  # it is importing, and hears nothing
+        self._tidy()
+
+    def kill(self) -> None:
+        """Ends everything at once."""
+        self._ending = True
+        self._cancel_pause()
+        for generation in self._generations:
+            for worker in generation.workers.values():
+                worker.state, worker.condemned = "retiring", ("signal", "killed: told to end at once")
+                worker.signal(signal.SIGKILL)
+        self._tidy()
+
+    def forget(self) -> None:
+        """In a forked child: closes what belongs to the master."""
+        for generation in self._generations:
+            generation.forget()
+
+    def reap(self) -> None:
+        """After SIGCHLD. A zygote goes first, since its last messages tell of its workers."""
+        ended = processes.reap_all()
+        for generation in list(self._generations):
+            if generation.alive and generation.pid in ended:
+                self._on_zygote_exit(generation, ended[generation.pid])
+        for generation in list(self._generations):
+            for worker in list(generation.workers.values()):
+                if worker.pid in ended:
+                    self._on_worker_exit(worker, ended[worker.pid])
+
+    # Generations.
+
+    def _first_import(self) -> Import:
+        by_switch: dict[str, Import] = {"auto": "check", "on": "always", "off": "never"}
+        return by_switch[self._settings.preload]
+
+    def _new_generation(self, importing: Import, obstacles: list[str]) -> Generation:
+        self._generation_count += 1
+        around = self._around
+        inheritance = Inheritance(self._settings, around.sockets, around.access_log, importing, os.getpid())
+        generation = Generation(self._generation_count, inheritance, obstacles)
+        generation.fork(around.forget)
+        self._generations.append(generation)
+        self._loop.on_readable(generation.channel.fileno(), lambda: self._on_zygote_message(generation))
+        return generation
+
+    def _on_zygote_message(self, generation: Generation) -> None:
+        messages = generation.channel.receive()
+        if messages is None:
+            self._loop.forget(generation.channel.fileno())  # its exit follows
+            return
+        for message in messages:
+            self._handle_zygote(generation, message)
+
+    def _handle_zygote(self, generation: Generation, message: Message) -> None:
+        match message["type"]:
+            case "loaded" | "spawner":
+                generation.app |= {key: value for key, value in message.items() if key != "type"}
+                generation.usable = True
+                if message.get("obstacles") and generation.importing == "always":
+                    log.warning(
+                        "serve.preload", "preloading although the import left " + ", ".join(message["obstacles"])
+                    )
+                self._advance()
+            case "not_forkable":
+                self._import_per_worker(generation, message["obstacles"])
+            case "failed":
+                generation.failure = message
+            case "forked":
+                self._on_forked(generation, message)
+            case "exited":
+                if worker := generation.workers.get(message["worker"]):
+                    self._on_worker_exit(worker, message["status"])
+
+    def _import_per_worker(self, generation: Generation, obstacles: list[str]) -> None:
+        """Another zygote, which imports nothing, takes the place of this one."""
+        left = ", ".join(obstacles)
+        log.info("serve.preload", f"each worker imports the app for itself: the import left {left}")
+        successor = self._new_generation("never", obstacles)
+        if self._current is generation:
+            self._current = successor
+        elif self._candidate is generation:
+            self._candidate = successor
+
+    def _on_zygote_exit(self, generation: Generation, status: int) -> None:
+        if generation.channel.fileno() >= 0:
+            self._on_zygote_message(generation)  # what it said last
+            self._loop.forget(generation.channel.fileno())
+        generation.alive = False
+        generation.close()
+        for worker in list(generation.workers.values()):
+            self._adopt(worker)
+        if generation in (self._current, self._candidate) and not self._ending:
+            self._on_generation_lost(generation, status)
+        self._tidy()
+
+    def _adopt(self, worker: WorkerProcess) -> None:
+        """The worker is our own child now. One that ended before its zygote could say so has no status to wait for."""
+        if worker.pid is None or worker.has_ended():
+            self._loop.call_later(0.0, lambda: self._on_worker_exit(worker, None))
+
+    def _on_generation_lost(self, generation: Generation, status: int) -> None:
+        """The zygote ended though it should not: the app does not load, or somebody killed it."""
+        failure = generation.failure or _unexplained(f"the zygote {processes.describe_exit(status)}")
+        if not self._started:
+            self._fail(failure)
+        elif generation is self._candidate:
+            self._reject_candidate(failure)
+        elif not self._candidate:
+            log.error(
+                "zygote.lost", f"the zygote {processes.describe_exit(status)}; its workers serve on", pid=generation.pid
+            )
+            self._replace_zygote()
+
+    def _replace_zygote(self) -> None:
+        """Workers of the lost one are replaced by those of its successor, as after a reload."""
+        if delay := self._zygote_backoff.next_delay(0.0):
+            self._pause_for(delay)
+        else:
+            self._candidate = self._new_generation(self._first_import(), [])
+
+    def _reject_candidate(self, failure: Message) -> None:
+        self._log_failure("serve.reload_failed", "the new code does not start, the old one serves on", failure)
+        self._around.report({**failure, "type": "failed", "reload": True})
+        self._take_back(failure["error"])
+
+    def _take_back(self, reason: str) -> None:
+        """Ends the candidate; the current generation fills up again."""
+        candidate, self._candidate = self._candidate, None
+        if not candidate:
+            return
+        log.debug("serve.taken_back", f"generation {candidate.number} is given up: {reason}")
+        for worker in list(candidate.workers.values()):
+            self._retire(worker, RETIRE, self._settings.graceful_timeout)
+        if not candidate.usable and candidate.alive:
+            processes.send_signal(candidate.pid, signal.SIGKILL)
+        if self._current and not self._current.alive:
+            self._replace_zygote()
+        self._tidy()
+        self._advance()
+
+    def _tidy(self) -> None:
+        """Lets go of generations that have no task any more; ends the loop when none is left."""
+        for generation in list(self._generations):
+            wanted = generation in (self._current, self._candidate) and not self._ending
+            if wanted or generation.workers:
+                continue
+            if generation.alive:
+                if generation.usable:
+                    self._loop.forget(generation.channel.fileno())
+                    generation.close()
+                else:
+                    processes.send_signal(generation.pid, signal.SIGKILL)
+            elif generation is not self._current or self._ending:
+                self._generations.remove(generation)
+        if self._ending and not self._generations:
+            self._loop.stop(self._exit_code)
+
+    # Workers.
+
+    def _advance(self) -> None:
+        """One step towards what is wanted."""
+        if self._ending or self._pause:
+            return
+        if self._candidate:
+            self._advance_rollout(self._candidate)
+        elif self._current and self._current.usable:
+            self._fill(self._current)
+        elif self._current and not self._current.alive:
+            self._replace_zygote()
+        self._report_ready_once()
+
+    def _fill(self, generation: Generation) -> None:
+        active = [worker for g in self._generations for worker in g.active()]
+        for _ in range(self._wanted - len(active)):
+            self._spawn(generation)
+        for surplus in active[self._wanted :]:
+            self._retire(surplus, RETIRE, self._settings.graceful_timeout)
+
+    def _advance_rollout(self, candidate: Generation) -> None:
+        """One worker at a time."""
+        if not candidate.usable or len(candidate.active()) > len(candidate.serving()):
+            return
+        old = [worker for g in self._generations if g is not candidate for worker in g.active()]
+        while old and len(old) + len(candidate.serving()) > self._wanted:
+            self._retire(old.pop(0), RETIRE, self._settings.graceful_timeout)
+        if len(candidate.serving()) < self._wanted:
+            self._spawn(candidate)
+        elif not old:
+            self._promote(candidate)
+
+    def _promote(self, candidate: Generation) -> None:
+        self._current, self._candidate = candidate, None
+        self._zygote_backoff.failures = 0
+        log.info("serve.reloaded", "all workers run the new code", generation=candidate.number)
+        self._around.report(self._ready_message(candidate))
+        self._tidy()
+        self._advance()
+
+    def _spawn(self, generation: Generation) -> None:
+        self._worker_count += 1
+        worker = WorkerProcess(self._worker_count, generation, probed=bool(self._settings.health_path))
+        generation.workers[worker.number] = worker
+        self._loop.on_readable(worker.status.fileno(), lambda: self._on_worker_message(worker))
+        worker.order()
+
+    def _on_forked(self, generation: Generation, message: Message) -> None:
+        (pidfd,) = message["descriptors"]
+        worker = generation.workers.get(message["worker"])
+        if worker is None:
+            os.close(pidfd)
+            return
+        worker.was_forked(message["pid"], pidfd)
+        self._around.report(
+            {"type": "worker_started", "worker": worker.number, "pid": worker.pid, "generation": generation.number}
+        )
+
+    def _on_worker_message(self, worker: WorkerProcess) -> None:
+        messages = worker.status.receive()
+        if messages is None:
+            self._loop.forget(worker.status.fileno())  # its exit follows
+            return
+        for message in messages:
+            if message["type"] == "loaded":
+                worker.generation.app |= {key: value for key, value in message.items() if key != "type"}
+            elif message["type"] == "failed":
+                worker.failure = message
+            elif message["type"] == "ready" and worker.state == "starting":
+                self._on_listening(worker)
+
+    def _on_listening(self, worker: WorkerProcess) -> None:
+        if not worker.probe_connection:
+            self._on_serving(worker)
+            return
+        s = self._settings
+        worker.check = HealthCheck(
+            self._loop,
+            worker.probe_connection,
+            s.health_path,
+            s.health_timeout,
+            lambda reason: self._on_checked(worker, reason),
+        )
+
+    def _on_checked(self, worker: WorkerProcess, reason: str) -> None:
+        if worker.state != "starting":
+            return
+        if not reason:
+            worker.signal(LISTEN)
+            self._on_serving(worker)
+            return
+        sentence = (
+            f"not healthy: {reason} to GET {self._settings.health_path} within {self._settings.health_timeout:g} s"
+        )
+        worker.failure = _unexplained(sentence) | {"step": "health", "tried": "asking a new worker for its health"}
+        self._condemn(worker, "unhealthy", sentence, signal.SIGTERM)
+
+    def _on_serving(self, worker: WorkerProcess) -> None:
+        worker.state = "serving"
+        worker.started = time.monotonic()
+        took = {"generation": worker.generation.number}
+        log.info("worker.ready", f"worker {worker.number} serves", worker=worker.number, pid=worker.pid or 0, **took)
+        self._around.report({"type": "worker_ready", "worker": worker.number, "pid": worker.pid, **took})
+        self._advance()
+
+    def _report_ready_once(self) -> None:
+        current = self._current
+        if self._started or not current or len(current.serving()) < self._wanted:
+            return
+        self._started = True
+        message = self._ready_message(current)
+        self._around.report(message)
+        log.info(
+            "serve.ready",
+            f"{self._settings.app} is {message['interface'].upper()}: {message['reason']}",
+            workers=self._wanted,
+            preload=message["preload"],
+            import_ms=message["import_ms"],
+        )
+
+    def _ready_message(self, generation: Generation) -> Message:
+        preload, reason = describe_preload(generation)
+        return {
+            "type": "ready",
+            "workers": len(generation.serving()),
+            "generation": generation.number,
+            "interface": generation.app.get("interface", ""),
+            "reason": generation.app.get("reason", ""),
+            "import_ms": generation.app.get("import_ms", 0),
+            "server_version": generation.app.get("version", ""),
+            "preload": preload,
+            "preload_reason": reason,
+            "python": sys.version.split()[0],
+        }
+
+    # How workers end.
+
+    def _retire(self, worker: WorkerProcess, signum: int, timeout: float) -> None:
+        """Tells it to end; kills it when it takes longer than it may."""
+        if worker.check:
+            worker.check.cancel()
+        starting, worker.state = worker.state == "starting", "retiring"
+        worker.signal(signal.SIGTERM if starting else signum)
+        worker.patience.cancel()
+        limit = timeout + STOP_MARGIN
+        worker.patience = self._loop.call_later(
+            limit, lambda: self._condemn(worker, "hung", f"killed: it did not end within {limit:g} s", signal.SIGABRT)
+        )
+
+    def _condemn(self, worker: WorkerProcess, kind: str, sentence: str, signum: int) -> None:
+        """Kills it: first so that it can write its stack (SIGABRT), then for sure."""
+        if worker.condemned:
+            return
+        worker.condemned = kind, sentence
+        worker.signal(signum)
+        worker.patience.cancel()
+        worker.patience = self._loop.call_later(_DUMP_TIME, lambda: worker.signal(signal.SIGKILL))
+
+    def _watch_for_hung_workers(self) -> None:
+        limit = self._settings.worker_timeout
+        for worker in [w for g in self._generations for w in g.workers.values()]:
+            if worker.busy_seconds() > limit and not worker.condemned:
+                sentence = f"hung: for {limit:g} s no thread of it came back from the app (--worker-timeout)"
+                self._condemn(worker, "hung", sentence, signal.SIGABRT)
+                self._advance()
+        self._loop.call_later(min(1.0, limit / 4), self._watch_for_hung_workers)
+
+    def _on_worker_exit(self, worker: WorkerProcess, status: int | None) -> None:
+        generation = worker.generation
+        if generation.workers.get(worker.number) is not worker:
+            return  # told twice
+        if worker.state == "starting" and worker.status.fileno() >= 0:
+            self._on_worker_message(worker)  # what it said last
+        del generation.workers[worker.number]
+        self._loop.forget(worker.status.fileno())
+        cause = causes.of_exit(status, worker.stack(), worker.condemned, self._memory)
+        self._report_exit(worker, cause)
+        worker.close()
+        if worker.state != "retiring" and not self._ending:
+            self._on_worker_lost(worker, cause)
+        self._tidy()
+        self._advance()
+
+    def _report_exit(self, worker: WorkerProcess, cause: causes.Cause) -> None:
+        self._around.report(
+            {"type": "worker_exited", "worker": worker.number, "pid": worker.pid, "cause": cause.as_message()}
+        )
+        write = log.info if worker.state == "retiring" and not worker.condemned else log.error
+        fields: dict[str, Any] = {"worker": worker.number, "pid": worker.pid or 0}
+        if cause.stack:
+            fields["stack"] = cause.stack + "\n"
+        write("worker.exited", f"worker {worker.number} {cause.sentence}", **fields)
+
+    def _on_worker_lost(self, worker: WorkerProcess, cause: causes.Cause) -> None:
+        """It ended though nobody asked it to, or because it was no good."""
+        failure = worker.failure or _unexplained(f"a worker {cause.sentence}", cause.stack)
+        served = worker.state == "serving"
+        if not served and not self._started:
+            self._fail(failure)
+        elif not served and worker.generation is self._candidate:
+            self._reject_candidate(failure)
+        else:
+            if worker.failure:
+                self._log_failure("worker.failed", "a worker does not start", failure)
+            delay = self._worker_backoff.next_delay(time.monotonic() - worker.started if served else 0.0)
+            if delay:
+                self._pause_for(delay)
+
+    def _pause_for(self, seconds: float) -> None:
+        if self._pause or self._ending:
+            return
+        log.warning("serve.back_off", f"the next try is in {seconds:g} s, since it keeps failing", seconds=seconds)
+        self._pause = self._loop.call_later(seconds, self._end_pause)
+
+    def _end_pause(self) -> None:
+        self._pause = None
+        if self._current and not self._current.alive and not self._candidate:
+            self._candidate = self._new_generation(self._first_import(), [])
+        self._advance()
+
+    def _cancel_pause(self) -> None:
+        if self._pause:
+            self._pause.cancel()
+            self._pause = None
+
+    # Failures of the start.
+
+    def _fail(self, failure: Message) -> None:
+        """The first start failed: everything ends, with the exit code that says why."""
+        self._log_failure("serve.failed", "the app does not start", failure)
+        self._around.report({**failure, "type": "failed"})
+        self._exit_code = int(failure.get("exit_code") or FAILED)
+        self.drain(signal.SIGTERM, 0.0)
+
+    def _log_failure(self, event: str, sentence: str, failure: Message) -> None:
+        fields: dict[str, Any] = {"step": failure["step"], "tried": failure["tried"], "do": failure["fix"]}
+        if failure.get("traceback"):
+            fields["traceback"] = failure["traceback"] + "\n"
+        log.error(event, f"{sentence}: {failure['error']}", **fields)
+
+
+def _unexplained(error: str, stack: str = "") -> Message:
+    """A failure that left no message of its own."""
+    fix = "see what was logged before"
+    return {
+        "step": "start",
+        "tried": "starting a worker",
+        "error": error,
+        "fix": fix,
+        "traceback": stack,
+        "exit_code": FAILED,
+    }

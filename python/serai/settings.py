@@ -1,0 +1,232 @@
+"""Every setting of `serai serve`, described once: defaults, command line, `--help` and docs/serve.md grow from here."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from serai import units
+
+Interface = Literal["wsgi", "asgi", "asgi2"]
+Switch = Literal["auto", "on", "off"]
+
+MAX_WORKERS = 256
+
+
+def workers(text: str) -> int:
+    """A number, or "auto": as many as there are CPUs for this process."""
+    count = len(os.sched_getaffinity(0)) if text == "auto" else int(text)
+    if not 1 <= count <= MAX_WORKERS:
+        raise ValueError(f"{text!r} is not a number of workers from 1 to {MAX_WORKERS}, or auto")
+    return count
+
+
+def threads(text: str) -> int:
+    """A number of threads."""
+    count = int(text)
+    if not 1 <= count <= 1024:
+        raise ValueError(f"{text!r} is not a number of threads from 1 to 1024")
+    return count
+
+
+def octal(text: str) -> int:
+    """A file mode mask such as 027."""
+    mask = int(text, 8)
+    if not 0 <= mask <= 0o777:
+        raise ValueError(f"{text!r} is not a mask: write for example 027")
+    return mask
+
+
+def path_prefix(text: str) -> str:
+    """A URL path that starts with a slash and does not end with one; empty for none."""
+    if text and not text.startswith("/"):
+        raise ValueError(f"{text!r} does not start with a slash: write for example /shop")
+    return text.rstrip("/")
+
+
+def url_path(text: str) -> str:
+    """A URL path to request."""
+    if not text.startswith("/") or any(c <= " " or c >= "\x7f" for c in text):
+        raise ValueError(f"{text!r} is not a path to request: write for example /up")
+    return text
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """How a setting is given on the command line."""
+
+    group: str
+    help: str
+    metavar: str | None = None
+    parse: Callable[[str], Any] = str
+    choices: Sequence[str] | None = None
+    repeat: bool = False
+    flag: bool = False
+    const: str | None = None
+    """The value where the option is given without one."""
+    shown_default: str | None = None
+    """The default in words, where its value does not speak for itself."""
+
+
+def _option(default: Any, **description: Any) -> Any:
+    option = Option(**description)
+    if isinstance(default, list):
+        return dataclasses.field(default_factory=lambda: list(default), metadata={"option": option})
+    return dataclasses.field(default=default, metadata={"option": option})
+
+
+_APP, _PROCESSES, _HTTP, _LOG = "application", "processes", "HTTP and its limits", "logging and files"
+
+
+@dataclasses.dataclass(kw_only=True)
+class Settings:
+    """What the master, its zygotes and their workers go by. Times are in seconds, sizes in bytes."""
+
+    app: str
+
+    bind: list[str] = _option(
+        [],
+        group=_APP,
+        metavar="ADDRESS",
+        repeat=True,
+        help="HOST:PORT, [IPV6]:PORT, :PORT, unix:/PATH or fd://N; repeatable",
+        shown_default="127.0.0.1:8000, or 0.0.0.0:$PORT where PORT is set; sockets passed by systemd go first",
+    )
+    interface: Literal["auto", "wsgi", "asgi", "asgi2"] = _option(
+        "auto", group=_APP, choices=("auto", "wsgi", "asgi", "asgi2"), help="how to call the app; auto asks the object"
+    )
+    factory: bool = _option(False, group=_APP, flag=True, help="the name is a function to call for the app")
+    app_dir: str = _option(
+        ".", group=_APP, metavar="DIR", help="folder to import from", shown_default="the current one"
+    )
+    root_path: str = _option(
+        "",
+        group=_APP,
+        metavar="PATH",
+        parse=path_prefix,
+        help="path under which a proxy mounts the app",
+        shown_default="none",
+    )
+    lifespan: Switch = _option(
+        "auto", group=_APP, choices=("auto", "on", "off"), help="ASGI start-up and shutdown events; on: required"
+    )
+    env_file: str = _option(
+        "",
+        group=_APP,
+        metavar="FILE",
+        help="KEY=VALUE lines for the app's environment, read again on SIGHUP",
+        shown_default="none",
+    )
+
+    workers: int = _option(
+        1,
+        group=_PROCESSES,
+        metavar="N|auto",
+        parse=workers,
+        help="worker processes",
+        shown_default="1, or $WEB_CONCURRENCY",
+    )
+    threads: int = _option(4, group=_PROCESSES, metavar="N", parse=threads, help="WSGI: threads per worker")
+    preload: Switch = _option(
+        "auto",
+        group=_PROCESSES,
+        choices=("auto", "on", "off"),
+        help="import the app once and fork the workers; auto: unless the import left threads or sockets",
+    )
+    post_fork: str = _option(
+        "",
+        group=_PROCESSES,
+        metavar="MODULE:NAME",
+        help="function called in each worker after the fork",
+        shown_default="none",
+    )
+    graceful_timeout: float = _option(
+        30.0,
+        group=_PROCESSES,
+        metavar="TIME",
+        parse=units.seconds,
+        help="longest wait for running requests when a worker ends",
+    )
+    worker_timeout: float = _option(
+        60.0,
+        group=_PROCESSES,
+        metavar="TIME",
+        parse=units.seconds,
+        help="a worker none of whose threads came back from the app for so long is hung, and replaced; 0: never",
+    )
+    health_path: str = _option(
+        "",
+        group=_PROCESSES,
+        metavar="PATH",
+        parse=url_path,
+        help="a new worker must answer this path below 500 before it takes over",
+        shown_default="none",
+    )
+    health_timeout: float = _option(
+        30.0, group=_PROCESSES, metavar="TIME", parse=units.seconds, help="how long a new worker may take for that"
+    )
+
+    max_body: int = _option(
+        32 * 1024**2,
+        group=_HTTP,
+        metavar="SIZE",
+        parse=units.size,
+        help="request body, 413 beyond; 0: no limit",
+        shown_default="32MiB",
+    )
+    max_header_bytes: int = _option(
+        32 * 1024, group=_HTTP, metavar="SIZE", parse=units.size, help="request head, 431 beyond", shown_default="32KiB"
+    )
+    max_headers: int = _option(100, group=_HTTP, metavar="N", parse=int, help="request headers, 431 beyond")
+    max_target: int = _option(
+        8 * 1024, group=_HTTP, metavar="SIZE", parse=units.size, help="request target, 414 beyond", shown_default="8KiB"
+    )
+    header_timeout: float = _option(
+        10.0, group=_HTTP, metavar="TIME", parse=units.seconds, help="from a head's first byte to its end, 408 beyond"
+    )
+    body_timeout: float = _option(
+        30.0, group=_HTTP, metavar="TIME", parse=units.seconds, help="gap between two pieces of a body, 408 beyond"
+    )
+    keep_alive_timeout: float = _option(
+        60.0, group=_HTTP, metavar="TIME", parse=units.seconds, help="an idle connection is closed after"
+    )
+    write_timeout: float = _option(
+        60.0, group=_HTTP, metavar="TIME", parse=units.seconds, help="longest time in which a client takes no byte"
+    )
+    forwarded_allow: list[str] = _option(
+        [],
+        group=_HTTP,
+        metavar="PEER",
+        repeat=True,
+        help='proxies whose X-Forwarded-For and -Proto count: address, CIDR block, "unix" or "*"; repeatable',
+        shown_default="nobody",
+    )
+    server_header: str = _option("serai", group=_HTTP, metavar="TEXT", help="Server header; empty: none")
+
+    access_log: str = _option(
+        "off", group=_LOG, metavar="FILE", const="-", help="FILE, - (standard output, also without a value) or off"
+    )
+    log_format: Literal["text", "json"] = _option(
+        "text", group=_LOG, choices=("text", "json"), help="of the access log and the server's own messages"
+    )
+    pid_file: str = _option(
+        "", group=_LOG, metavar="FILE", help="where to write the master's process id", shown_default="none"
+    )
+    umask: int | None = _option(
+        None,
+        group=_LOG,
+        metavar="MASK",
+        parse=octal,
+        help="for files and Unix sockets, in octal",
+        shown_default="inherited",
+    )
+
+
+def options() -> list[tuple[str, Any, Option]]:
+    """Name, default and description of each setting that the command line offers, in order."""
+    described = []
+    for field in dataclasses.fields(Settings):
+        if option := field.metadata.get("option"):
+            default = field.default_factory() if callable(field.default_factory) else field.default
+            described.append((field.name, default, option))
+    return described

@@ -1,0 +1,95 @@
+"""From settings to a running master: what can be checked is checked before anything is opened."""
+
+import contextlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+
+from serai import application, log
+from serai.accesslog import AccessLog
+from serai.control import ControlLink
+from serai.failure import Failure
+from serai.loading import Target
+from serai.master import Master
+from serai.settings import Settings
+from serai.sockets import open_listeners
+
+
+def start(settings: Settings) -> int:
+    """Serves until told to end; the exit code. Raises Failure where it cannot begin."""
+    control = ControlLink.from_environment(os.environ)
+    try:
+        _check(settings)
+        if settings.umask is not None:
+            os.umask(settings.umask)
+        listeners = open_listeners(settings.bind, os.environ)
+    except Failure as failure:
+        message = {
+            "type": "failed",
+            "step": "bind" if "listening on" in failure.tried else "settings",
+            "tried": failure.tried,
+        }
+        control.report(
+            {**message, "error": failure.found, "fix": failure.fix, "traceback": "", "exit_code": failure.exit_code}
+        )
+        raise
+    try:
+        with _pid_file(settings.pid_file):
+            access_log = AccessLog(settings.access_log)
+            where = ", ".join(listener.url for listener in listeners)
+            log.info("serve.starting", f"serving {settings.app} on {where}", pid=os.getpid())
+            return Master(settings, listeners, access_log, control).run()
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+def _check(settings: Settings) -> None:
+    """Mistakes that need no process to be found."""
+    Target.parse(settings.app, factory=settings.factory)
+    if settings.post_fork:
+        Target.parse(settings.post_fork, factory=False)
+    if not os.path.isdir(settings.app_dir):
+        raise Failure(f"looking for the app in {settings.app_dir}", "there is no such folder", "check --app-dir")
+    if settings.env_file:
+        application.read_env_file(settings.env_file)
+    if importlib.util.find_spec("serai._engine") is None:
+        version = ".".join(map(str, sys.version_info[:2]))
+        found = f"this package holds no engine for CPython {version} ({sys.executable})"
+        raise Failure(
+            "loading the engine", found, "install the wheel built for it: make wheel PYTHON=…, or pip install serai"
+        )
+
+
+@contextlib.contextmanager
+def _pid_file(path: str) -> Iterator[None]:
+    """Holds the master's pid while it runs. Raises Failure where another server is alive."""
+    if not path:
+        yield
+        return
+    _refuse_if_alive(path)
+    temporary = f"{path}.{os.getpid()}"
+    try:
+        with open(temporary, "w", encoding="ascii") as file:
+            file.write(f"{os.getpid()}\n")
+        os.rename(temporary, path)
+    except OSError as error:
+        raise Failure(f"writing the pid file {path}", error.strerror or str(error), "check the folder") from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+def _refuse_if_alive(path: str) -> None:
+    try:
+        with open(path, encoding="ascii") as file:
+            pid = int(file.read())
+        os.kill(pid, 0)
+    except (OSError, ValueError):
+        return  # none, or of a server that is gone
+    raise Failure(
+        f"writing the pid file {path}", f"process {pid}, which it names, is running", "end it, or name another file"
+    )

@@ -1,0 +1,182 @@
+"""One worker process: takes the application and the sockets, and lets the engine serve until it is told to end."""
+
+import dataclasses
+import faulthandler
+import mmap
+import os
+import signal
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any, Literal
+
+from serai import application, loading, processes
+from serai.accesslog import AccessLog
+from serai.application import Application
+from serai.channel import Channel
+from serai.failure import FAILED, LIFESPAN_FAILED, Failure
+from serai.settings import Settings
+
+if TYPE_CHECKING:
+    from serai._engine import AsgiServer, Options, WsgiServer
+
+# What the master asks a worker for by signal. SIGTERM: end, closing idle connections at once. SIGABRT: tell where you
+# hang, and die. The others are real-time signals, since apps use the named ones.
+RETIRE = signal.SIGRTMAX - 3
+"""End, but leave idle connections to their next request or the graceful timeout."""
+LISTEN = signal.SIGRTMAX - 4
+"""You have passed the health check: accept on the public sockets."""
+
+ORPHAN_MARGIN = 2.0
+"""Seconds beyond the graceful timeout after which a worker without a master ends itself."""
+
+
+@dataclasses.dataclass
+class Post:
+    """A worker's place: what it gets from the master through the zygote. The descriptors are the worker's to keep."""
+
+    settings: Settings
+    sockets: list[int]
+    access_log: AccessLog
+    master: int
+    """Pid of the master."""
+    zygote: int
+    """Pid of the process that forked us."""
+    status: Channel
+    """To the master: loaded, ready, failed."""
+    stack_fd: int
+    """Where faulthandler writes; the master reads it when the worker died."""
+    page_fd: int
+    """Memory that the engine keeps its counters in; the master watches it."""
+    probe_fd: int | None
+    """A private listener over which the master asks for the health path, before the public sockets are served."""
+
+
+class Worker:
+    """Lives in the forked process only. Main thread throughout."""
+
+    def __init__(self, post: Post) -> None:
+        self._post = post
+        self._server: AsgiServer | WsgiServer | None = None
+
+    def run(self, app: Application | None) -> int:
+        """Serves; the exit code. Without an app (no preload) it is imported here."""
+        self._settle()
+        try:
+            app = app or self._load()
+            self._after_fork()
+            return self._serve(app)
+        except Failure as failure:
+            self._post.status.send(application.failed_message(failure))
+            return failure.exit_code
+        except SystemExit as ended:
+            return ended.code if isinstance(ended.code, int) else FAILED if ended.code else 0
+        except BaseException:
+            traceback.print_exc()
+            return FAILED
+
+    def _settle(self) -> None:
+        """Signals, name, where crashes are reported, and what happens when the parent goes."""
+        processes.set_name("serai-worker")
+        faulthandler.enable(file=self._post.stack_fd, all_threads=True)
+        for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
+            signal.signal(signum, _leave_to_master)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until there is a server to drain
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGUSR1, lambda *_: self._post.access_log.reopen())
+        signal.signal(processes.PARENT_DIED, self._on_parent_death)
+        processes.on_parent_death(processes.PARENT_DIED)
+        if os.getppid() != self._post.zygote:  # it died before the kernel knew that we want to be told
+            self._on_parent_death()
+
+    def _load(self) -> Application:
+        app = application.load(self._post.settings)
+        self._post.status.send({"type": "loaded", **app.describe()})
+        return app
+
+    def _after_fork(self) -> None:
+        if hook := self._post.settings.post_fork:
+            function = loading.load_function(hook, "post-fork hook")
+            try:
+                function()
+            except Exception as error:
+                trace = loading.app_traceback(error)
+                raise loading.LoadError(
+                    f"calling the post-fork hook {hook}", repr(error), "see the traceback", trace
+                ) from None
+
+    def _serve(self, app: Application) -> int:
+        from serai._engine import STARTUP_FAILED
+
+        server = self._server = self._make_server(app)
+        signal.signal(signal.SIGTERM, lambda *_: server.drain(close_idle=True))
+        signal.signal(RETIRE, lambda *_: server.drain(close_idle=False))
+        signal.signal(LISTEN, lambda *_: server.listen(self._post.sockets))
+        outcome = server.run(lambda: self._post.status.send({"type": "ready"}))
+        if outcome != STARTUP_FAILED:
+            return 0
+        self._report_lifespan(getattr(server, "startup_error", None) or "the app reported that it could not start")
+        return LIFESPAN_FAILED
+
+    def _make_server(self, app: Application) -> "AsgiServer | WsgiServer":
+        from serai._engine import AsgiServer, WsgiServer
+
+        post = self._post
+        sockets = post.sockets if post.probe_fd is None else [post.probe_fd]
+        options = engine_options(post)
+        if app.interface == "wsgi":
+            options["threads"] = post.settings.threads
+            options["multiprocess"] = post.settings.workers > 1
+            return WsgiServer(app.callable, sockets, options)
+        version: Literal[2, 3] = 2 if app.interface == "asgi2" else 3
+        return AsgiServer(app.callable, sockets, options, version=version, lifespan=post.settings.lifespan)
+
+    def _report_lifespan(self, error: str) -> None:
+        last_line = error.rstrip().rpartition("\n")[2]
+        self._post.status.send(
+            {
+                "type": "failed",
+                "step": "lifespan",
+                "tried": "running the app's lifespan start-up",
+                "error": last_line,
+                "fix": "correct the app's start-up; --lifespan off serves without it",
+                "traceback": error if "\n" in error.rstrip() else "",
+                "exit_code": LIFESPAN_FAILED,
+            }
+        )
+
+    def _on_parent_death(self, *_: Any) -> None:
+        """The zygote is gone. Under the master's own care serving goes on; without one the worker ends in order."""
+        if os.getppid() == self._post.master:
+            processes.on_parent_death(signal.SIGKILL)
+            return
+        patience = self._post.settings.graceful_timeout + ORPHAN_MARGIN
+        faulthandler.dump_traceback_later(patience, exit=True, file=sys.__stderr__ or 2)
+        if self._server is None:
+            os._exit(FAILED)
+        self._server.drain(close_idle=True)
+
+
+def _leave_to_master(*_: Any) -> None:
+    """A terminal sends these to every process; the master acts on them. Not SIG_IGN, which children would inherit."""
+
+
+def engine_options(post: Post) -> "Options":
+    """The settings in the engine's words."""
+    s = post.settings
+    return {
+        "root_path": s.root_path,
+        "server_header": s.server_header,
+        "forwarded_allow": s.forwarded_allow,
+        "max_body": s.max_body,
+        "max_header_bytes": s.max_header_bytes,
+        "max_headers": s.max_headers,
+        "max_target": s.max_target,
+        "header_timeout": s.header_timeout,
+        "body_timeout": s.body_timeout,
+        "keep_alive_timeout": s.keep_alive_timeout,
+        "write_timeout": s.write_timeout,
+        "graceful_timeout": s.graceful_timeout,
+        "access_log": post.access_log.fd,
+        "access_log_format": s.log_format,
+        "page": mmap.mmap(post.page_fd, mmap.PAGESIZE),
+    }
