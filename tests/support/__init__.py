@@ -1,0 +1,1 @@
+"""What the suites share: a private Serai (`host`), a client (`web`), load with verification (`load`), leftovers."""

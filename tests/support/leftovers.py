@@ -1,0 +1,115 @@
+"""What a Serai left behind: processes, mounts, control groups, sockets, folders.
+
+A root has its own range of users and its own name for groups and firewall tables, so several Serais can be looked at
+on one machine without taking one's traces for another's.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import processes
+
+CGROUPS = Path("/sys/fs/cgroup")
+UIDS_PER_ROOT = 0x10000
+
+
+@dataclass(frozen=True)
+class Identity:
+    """How a root's traces can be told from others'."""
+
+    root: Path
+    first_uid: int = 0  # 0: it runs as its caller
+    uids: int = UIDS_PER_ROOT
+    name: str = ""  # of its groups; empty when unknown
+
+    @staticmethod
+    def of(root: Path) -> "Identity":
+        record = root / "identities.json"
+        if not record.exists():
+            return Identity(root)
+        known = json.loads(record.read_text())
+        base = int(known.get("base", 0))
+        return Identity(root, base, int(known.get("size", UIDS_PER_ROOT)), f"serai-{base:x}" if base else "")
+
+    def owns(self, uid: int) -> bool:
+        return bool(self.first_uid) and self.first_uid <= uid < self.first_uid + self.uids
+
+
+@dataclass
+class Leftovers:
+    """Everything that should not be there, as sentences."""
+
+    found: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.found)
+
+    def __str__(self) -> str:
+        return "left behind:\n" + "\n".join(f"  {item}" for item in self.found)
+
+
+def running(identity: Identity) -> list[processes.Process]:
+    """The root's live processes, whoever started them."""
+    root = str(identity.root)
+    return [
+        process
+        for process in processes.everyone()
+        if process.is_alive and process.pid != os.getpid() and (identity.owns(process.uid) or _mentions(process, root))
+    ]
+
+
+def _mentions(process: processes.Process, root: str) -> bool:
+    return any(part == root or part.startswith(root + "/") or f"={root}" in part for part in process.command)
+
+
+def mounts(identity: Identity) -> list[str]:
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line.split()[4] for line in lines if str(identity.root) in line]
+
+
+def groups(identity: Identity) -> list[Path]:
+    """The root's control groups, in every hierarchy."""
+    if not identity.name or not CGROUPS.exists():
+        return []
+    return [Path(folder) for folder, _, _ in os.walk(CGROUPS) if Path(folder).name == identity.name]
+
+
+def sockets(identity: Identity) -> list[str]:
+    """Unix sockets below the root, and TCP ports that its users listen on."""
+    unix = [line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines() if f" {identity.root}" in line]
+    return unix + [f"port {port} of uid {uid}" for port, uid in _listeners() if identity.owns(uid)]
+
+
+def _listeners() -> Iterator[tuple[int, int]]:
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A":
+                yield int(fields[1].rpartition(":")[2], 16), int(fields[7])
+
+
+def after_stop(identity: Identity) -> Leftovers:
+    """What is left once everything was stopped. The root's own files may stay."""
+    left = Leftovers()
+    left.found += [f"process: {process}" for process in running(identity)]
+    left.found += [f"mount: {mount}" for mount in mounts(identity)]
+    left.found += [f"control group: {group}" for group in groups(identity)]
+    left.found += [f"socket: {socket}" for socket in sockets(identity)]
+    return left
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.exists() else []
+
+
+def below_root(root: Path, apps: set[str]) -> Leftovers:
+    """Folders that should be gone while exactly `apps` are hosted."""
+    left = Leftovers()
+    left.found += [f"upload: {path}" for path in _entries(root / "uploads")]
+    left.found += [f"app that is gone: {path}" for path in _entries(root / "apps") if path.name not in apps]
+    if not apps:
+        left.found += [f"instance: {path}" for path in _entries(root / "instances")]
+    return left
