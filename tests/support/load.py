@@ -64,9 +64,10 @@ class Load:
         self, port: int, host: str, *, rate: float = 0, connections: int = 8, uploads: int = 1, streams: int = 2
     ) -> None:
         self.report = Report()
+        options = {"rate": rate, "connections": connections, "uploads": uploads, "streams": streams}
+        asked = [f"--{name}={value}" for name, value in options.items()]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "support.load", str(port), host, f"--rate={rate}", f"--connections={connections}"]
-            + [f"--uploads={uploads}", f"--streams={streams}"],
+            [sys.executable, "-m", "support.load", str(port), host, *asked],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=Path(__file__).parent.parent,
