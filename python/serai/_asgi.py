@@ -1,0 +1,161 @@
+"""Runs an ASGI application: asyncio with the engine as its selector, and the lifespan protocol.
+
+`AsgiServer.run` comes here. The requests themselves never do: they are started inside the selector, by the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import selectors
+import traceback
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+DRAINED = 0
+STARTUP_FAILED = 3
+
+Message = MutableMapping[str, Any]
+logger = logging.getLogger("serai.error")
+
+
+class StartupFailed(Exception):
+    """The application refused to start; the text says why."""
+
+
+def run(server: Any, on_ready: Callable[[], object]) -> tuple[int, str | None]:
+    """Serves until the server is finished; gives the outcome and, for STARTUP_FAILED, the reason."""
+    selector = selectors.EpollSelector()
+    poll = selector.select
+    selector.select = server._select  # type: ignore[method-assign]
+    loop = asyncio.SelectorEventLoop(selector)
+    asyncio.set_event_loop(loop)
+    finished: asyncio.Future[int] = loop.create_future()
+    server._attach(loop, selector.fileno(), poll, finished)
+    try:
+        # Inside run_until_complete, so that anyio and others find a root task that outlives the requests.
+        return loop.run_until_complete(_serve(server, finished, on_ready))
+    finally:
+        try:
+            _end(loop)
+        finally:
+            server._detach()
+            asyncio.set_event_loop(None)
+            loop.close()
+
+
+async def _serve(
+    server: Any, finished: asyncio.Future[int], on_ready: Callable[[], object]
+) -> tuple[int, str | None]:
+    lifespan = Lifespan(server._app, server._version, server._lifespan)
+    try:
+        if not await lifespan.startup(until=finished):
+            return finished.result(), None
+    except StartupFailed as failure:
+        return STARTUP_FAILED, str(failure)
+    server._open(lifespan.context, lifespan.state, _log_error)
+    on_ready()
+    outcome = await finished
+    await lifespan.shutdown()
+    return outcome, None
+
+
+def _end(loop: asyncio.AbstractEventLoop) -> None:
+    """What asyncio.run does at its end: cancel what is left, then close generators and the executor."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.run_until_complete(loop.shutdown_default_executor())
+
+
+def _log_error(message: str, exception: BaseException | None) -> None:
+    logger.error(message, exc_info=exception)
+
+
+class Lifespan:
+    """One lifespan conversation (asgiref specs/lifespan.rst), in a task of its own.
+
+    `auto`: an application that raises before it answered does not speak the protocol, which is no error. `on`: it is.
+    """
+
+    def __init__(self, app: Callable[..., Any], version: int, mode: str) -> None:
+        self._app = app
+        self._version = version
+        self._mode = mode
+        self._messages: asyncio.Queue[Message] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+        self._started = False
+        self._failure: str | None = None
+        self.state: dict[str, Any] = {}
+        self.context = contextvars.copy_context()
+
+    async def startup(self, until: asyncio.Future[int]) -> bool:
+        """True once the application is ready; False when `until` was done first. Raises StartupFailed."""
+        if self._mode == "off":
+            return True
+        loop = asyncio.get_running_loop()
+        self._startup_done = loop.create_future()
+        self._shutdown_done = loop.create_future()
+        await self._messages.put({"type": "lifespan.startup"})
+        self._task = loop.create_task(self._converse())
+        await asyncio.wait({self._startup_done, until}, return_when=asyncio.FIRST_COMPLETED)
+        if self._failure is not None:
+            raise StartupFailed(self._failure)
+        return self._startup_done.done()
+
+    async def shutdown(self) -> None:
+        """Tells the application that the server ends, and waits for its answer."""
+        if self._task is None or not self._started or self._task.done():
+            return
+        await self._messages.put({"type": "lifespan.shutdown"})
+        await self._shutdown_done
+
+    async def _converse(self) -> None:
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
+        try:
+            if self._version == 2:
+                await self._app(scope)(self._receive, self._send)
+            else:
+                await self._app(scope, self._receive, self._send)
+        except Exception as error:
+            self._on_error(error)
+        finally:
+            _resolve(self._startup_done)
+            _resolve(self._shutdown_done)
+
+    def _on_error(self, error: Exception) -> None:
+        if self._started:
+            logger.error("Exception in the lifespan of the ASGI application", exc_info=error)
+        elif self._failure is None and self._mode == "on":
+            logger.error("Exception during start-up of the ASGI application", exc_info=error)
+            self._failure = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+    async def _receive(self) -> Message:
+        return await self._messages.get()
+
+    async def _send(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "lifespan.startup.complete":
+            self._started = True
+            self.context = contextvars.copy_context()  # what start-up set, every request starts with
+            _resolve(self._startup_done)
+        elif kind == "lifespan.startup.failed":
+            self._failure = message.get("message") or "the application sent lifespan.startup.failed"
+            logger.error("ASGI application failed to start: %s", self._failure)
+            _resolve(self._startup_done)
+        elif kind == "lifespan.shutdown.complete":
+            _resolve(self._shutdown_done)
+        elif kind == "lifespan.shutdown.failed":
+            logger.error("ASGI application failed to shut down: %s", message.get("message", ""))
+            _resolve(self._shutdown_done)
+        else:
+            raise RuntimeError(f"unexpected lifespan message {kind!r}")
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

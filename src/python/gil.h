@@ -1,0 +1,33 @@
+// python::GilRelease, python::GilHold: the interpreter lock for a scope.
+#pragma once
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+namespace python {
+
+// Gives the GIL up for a scope, around waiting and socket work. Python objects may not be touched inside.
+class GilRelease {
+ public:
+  GilRelease() : thread_(PyEval_SaveThread()) {}
+  ~GilRelease() { PyEval_RestoreThread(thread_); }
+  GilRelease(const GilRelease&) = delete;
+  GilRelease& operator=(const GilRelease&) = delete;
+
+ private:
+  PyThreadState* thread_;
+};
+
+// Takes the GIL inside a GilRelease scope of the same thread, or on a thread that Python does not know yet.
+class GilHold {
+ public:
+  GilHold() : state_(PyGILState_Ensure()) {}
+  ~GilHold() { PyGILState_Release(state_); }
+  GilHold(const GilHold&) = delete;
+  GilHold& operator=(const GilHold&) = delete;
+
+ private:
+  PyGILState_STATE state_;
+};
+
+}  // namespace python

@@ -1,0 +1,347 @@
+#include "worker/asgi/exchange.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <chrono>
+
+#include "python/convert.h"
+#include "worker/asgi/handler.h"
+#include "worker/asgi/types.h"
+
+namespace worker::asgi {
+namespace {
+
+// Request body kept for an application that does not receive.
+constexpr std::size_t body_high_water = 64 * 1024;
+// From here on a body is handed to the kernel where it lies instead of being copied.
+constexpr std::size_t large_body = 16 * 1024;
+// What one task may do in one turn of the loop without a real suspension.
+constexpr unsigned budget_count = 64;
+constexpr std::size_t budget_bytes = 256 * 1024;
+constexpr auto budget_time = std::chrono::milliseconds(1);
+
+PyObject* find(PyObject* message, const python::Ref& key) {
+  PyObject* value = PyDict_GetItemWithError(message, key.get());
+  if (!value && PyErr_Occurred()) python::rethrow();
+  return value;
+}
+
+bool equals(PyObject* text, const python::Ref& name) {
+  if (text == name.get()) return true;
+  return PyUnicode_Check(text) && PyUnicode_Compare(text, name.get()) == 0;
+}
+
+std::string_view require_bytes(PyObject* object, const char* what) {
+  if (PyBytes_Check(object)) return python::view_of_bytes(object);
+  python::raise(PyExc_TypeError, std::string(what) + " must be bytes, not " + Py_TYPE(object)->tp_name);
+}
+
+}  // namespace
+
+// --- loop thread, no GIL --------------------------------------------------------------------------------------------
+
+void Exchange::queue() {
+  if (is_queued) return;
+  is_queued = true;
+  handler_.queue(shared_from_this());
+}
+
+Appetite Exchange::on_body(std::string_view bytes) {
+  body_.append(bytes);
+  queue();
+  return body_.size() >= body_high_water ? Appetite::full : Appetite::more;
+}
+
+void Exchange::on_request_end() {
+  request_ended_ = true;
+  queue();
+}
+
+void Exchange::on_client_finished() {
+  client_finished_ = true;
+  queue();
+}
+
+void Exchange::on_drained() { queue(); }
+
+void Exchange::on_connection_lost() {
+  lost_ = true;
+  connection_ = nullptr;
+  queue();
+}
+
+// --- with the GIL ---------------------------------------------------------------------------------------------------
+
+void Exchange::run() {
+  is_queued = false;
+  if (started_) return wake();
+  started_ = true;
+  if (connection_) start();
+}
+
+void Exchange::start() {
+  python::Ref scope = handler_.scopes().build(*connection_, handler_.lifespan_state());
+  connection_->head_used();
+  python::Ref receive = make_receive(handler_.state(), shared_from_this());
+  python::Ref send = make_send(handler_.state(), shared_from_this());
+  handler_.exchange_started(shared_from_this());
+  python::Ref task = handler_.start(scope.get(), receive.get(), send.get());
+  if (!task.is_set()) return fail_unfinished();  // the callable raised before there was a coroutine; logged
+  const Names& names = handler_.state().names;
+  if (python::call_method(task.get(), names.done.get()).get() == Py_True) return on_task_done(task.get());
+  python::Ref done = make_done_callback(handler_.state(), shared_from_this());
+  python::call_method(task.get(), names.add_done_callback.get(), done.get());
+  task_ = std::move(task);
+}
+
+void Exchange::wake() {
+  auto wake_all = [this](std::vector<python::Ref>& waiters) {
+    const Names& names = handler_.state().names;
+    std::vector<python::Ref> woken;
+    woken.swap(waiters);
+    for (python::Ref& future : woken) {
+      if (python::call_method(future.get(), names.done.get()).get() == Py_True) continue;
+      python::call_method(future.get(), names.set_result.get(), Py_None);
+    }
+  };
+  bool something = !body_.empty() || lost_ || client_finished_ || response_complete_ ||
+                   (request_ended_ && !request_delivered_);
+  if (something && !receive_waiters_.empty()) wake_all(receive_waiters_);
+  if (!is_congested() && !send_waiters_.empty()) wake_all(send_waiters_);
+}
+
+void Exchange::check_thread() const {
+  if (handler_.is_loop_thread()) return;
+  python::raise(PyExc_RuntimeError,
+                "receive() and send() belong to the event loop's thread; use asyncio.run_coroutine_threadsafe");
+}
+
+bool Exchange::spend_budget() {
+  if (turn_ != handler_.turn()) {
+    turn_ = handler_.turn();
+    spent_count_ = 0;
+    spent_bytes_ = 0;
+  }
+  spent_count_++;
+  if (spent_count_ >= budget_count || spent_bytes_ >= budget_bytes) return true;
+  return spent_count_ % 8 == 0 && net::Clock::now() - handler_.turn_began() >= budget_time;
+}
+
+python::Ref Exchange::add_waiter(std::vector<python::Ref>& waiters) {
+  python::Ref future = python::call_method(handler_.loop(), handler_.state().names.create_future.get());
+  waiters.push_back(future.share());
+  return future;
+}
+
+python::Ref Exchange::wait_to_receive() { return add_waiter(receive_waiters_); }
+python::Ref Exchange::wait_to_send() { return add_waiter(send_waiters_); }
+
+// --- receive --------------------------------------------------------------------------------------------------------
+
+std::optional<python::Ref> Exchange::try_receive() {
+  check_thread();
+  const Names& names = handler_.state().names;
+  bool gone = lost_ || response_complete_;
+  if (!gone && !request_delivered_) {
+    if (!body_.empty() || request_ended_) return request_message();
+    connection_->want_body();
+    gone = lost_;
+  } else if (!gone && client_finished_) {
+    gone = true;
+  }
+  if (!gone) return std::nullopt;
+  python::Ref message = python::checked(PyDict_New());
+  python::set_item(message.get(), names.type.get(), names.http_disconnect.get());
+  return message;
+}
+
+python::Ref Exchange::request_message() {
+  const Names& names = handler_.state().names;
+  python::Ref message = python::checked(PyDict_New());
+  python::set_item(message.get(), names.type.get(), names.http_request.get());
+  python::set_item(message.get(), names.body.get(), python::bytes(body_).get());
+  python::set_item(message.get(), names.more_body.get(), request_ended_ ? Py_False : Py_True);
+  spent_bytes_ += body_.size();
+  if (body_.capacity() > body_high_water) body_ = {};
+  body_.clear();
+  request_delivered_ = request_ended_;
+  if (!request_ended_) connection_->resume_body();
+  return message;
+}
+
+// --- send -----------------------------------------------------------------------------------------------------------
+
+Progress Exchange::send(PyObject* message) {
+  check_thread();
+  if (!PyDict_Check(message)) python::raise(PyExc_TypeError, "send() takes a dict");
+  const Names& names = handler_.state().names;
+  PyObject* type = find(message, names.type);
+  if (!type) python::raise(PyExc_ValueError, "the message has no 'type'");
+  if (response_complete_) {
+    python::raise(PyExc_RuntimeError, "send() was called after the response was complete");
+  }
+  if (lost_ || !connection_) {
+    python::raise(handler_.state().client_disconnected.get(), "the client has disconnected");
+  }
+  if (equals(type, names.http_response_body)) return send_body(message);
+  if (equals(type, names.http_response_start)) {
+    begin_response(message);
+    return Progress::done;
+  }
+  if (equals(type, names.http_response_pathsend)) return send_file(message);
+  const char* text = PyUnicode_Check(type) ? PyUnicode_AsUTF8(type) : nullptr;
+  python::raise(PyExc_RuntimeError, std::string("send() got a message of unexpected type '") + (text ? text : "?") + "'");
+}
+
+void Exchange::begin_response(PyObject* message) {
+  if (response_begun_) python::raise(PyExc_RuntimeError, "http.response.start was sent twice");
+  const Names& names = handler_.state().names;
+  PyObject* status = find(message, names.status);
+  if (!status) python::raise(PyExc_ValueError, "http.response.start has no 'status'");
+  long code = PyLong_AsLong(status);
+  if (code == -1 && PyErr_Occurred()) python::rethrow();
+  if (code < 200 || code > 999) python::raise(PyExc_ValueError, "status " + std::to_string(code) + " is not 200 to 999");
+  connection_->prepare_response();
+  head_.clear();
+  if (auto done = connection_->codec().start(0, static_cast<int>(code), head_); !done) refuse(done.error());
+  if (PyObject* headers = find(message, names.headers)) add_fields(headers);
+  response_begun_ = true;
+}
+
+void Exchange::add_fields(PyObject* headers) {
+  python::Ref list = python::checked(PySequence_Fast(headers, "headers must be an iterable of pairs"));
+  auto& codec = connection_->codec();
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(list.get()); i++) {
+    python::Ref pair = python::checked(
+        PySequence_Fast(PySequence_Fast_GET_ITEM(list.get(), i), "each header must be a pair of bytes"));
+    if (PySequence_Fast_GET_SIZE(pair.get()) != 2) {
+      python::raise(PyExc_ValueError, "each header must be a pair of bytes");
+    }
+    std::string_view name = require_bytes(PySequence_Fast_GET_ITEM(pair.get(), 0), "a header name");
+    std::string_view value = require_bytes(PySequence_Fast_GET_ITEM(pair.get(), 1), "a header value");
+    if (auto done = codec.field(0, name, value, head_); !done) refuse(done.error());
+  }
+}
+
+void Exchange::refuse(const base::Error& error) {
+  failed_ = true;
+  python::raise(PyExc_RuntimeError, error.describe());
+}
+
+void Exchange::finish_head(std::optional<std::uint64_t> length) {
+  auto& codec = connection_->codec();
+  if (codec.response().head_is_finished()) return;
+  if (auto done = codec.finish_head(0, length, head_); !done) refuse(done.error());
+  connection_->output().append(head_);
+}
+
+Progress Exchange::send_body(PyObject* message) {
+  if (!response_begun_) python::raise(PyExc_RuntimeError, "http.response.body was sent before http.response.start");
+  const Names& names = handler_.state().names;
+  PyObject* more = find(message, names.more_body);
+  int more_follows = more ? PyObject_IsTrue(more) : 0;
+  python::checked(more_follows);
+  PyObject* body = find(message, names.body);
+  std::optional<python::Buffer> buffer;
+  std::string_view bytes;
+  if (body && PyBytes_Check(body)) {
+    bytes = python::view_of_bytes(body);
+  } else if (body) {
+    buffer.emplace(body);
+    bytes = buffer->view();
+  }
+  bool is_empty_answer_to_head = bytes.empty() && connection_->head().method == http::Method::head;
+  bool whole = !more_follows && !is_empty_answer_to_head;
+  finish_head(whole ? std::optional<std::uint64_t>(bytes.size()) : std::nullopt);
+  write_body(bytes);
+  if (!more_follows) {
+    complete_response();
+    return Progress::done;
+  }
+  if (connection_) connection_->send_now();
+  return is_congested() ? Progress::wait : Progress::done;
+}
+
+void Exchange::write_body(std::string_view bytes) {
+  spent_bytes_ += bytes.size();
+  auto& codec = connection_->codec();
+  if (bytes.size() < large_body) {
+    if (auto done = codec.body(0, bytes, connection_->output().tail()); !done) refuse(done.error());
+    return;
+  }
+  auto begun = codec.begin_bytes(0, bytes.size(), connection_->output().tail());
+  if (!begun) refuse(begun.error());
+  if (!*begun) return;
+  connection_->send_now(bytes);
+  if (connection_) codec.end_bytes(0, connection_->output().tail());
+}
+
+void Exchange::complete_response() {
+  if (!connection_) return;  // lost while writing; nobody is left to tell
+  if (auto done = connection_->codec().end(0, connection_->output().tail()); !done) refuse(done.error());
+  response_complete_ = true;
+  std::exchange(connection_, nullptr)->finish_response();
+  if (!receive_waiters_.empty()) queue();
+}
+
+// Extension http.response.pathsend: the file is the whole body.
+Progress Exchange::send_file(PyObject* message) {
+  if (!response_begun_ || connection_->codec().response().head_is_finished()) {
+    python::raise(PyExc_RuntimeError, "http.response.pathsend must follow http.response.start at once");
+  }
+  PyObject* path = PyDict_GetItemString(message, "path");
+  if (!path) python::raise(PyExc_ValueError, "http.response.pathsend has no 'path'");
+  PyObject* encoded = nullptr;
+  if (!PyUnicode_FSConverter(path, &encoded)) python::rethrow();
+  python::Ref name = python::Ref::steal(encoded);
+  base::Fd file(::open(PyBytes_AS_STRING(name.get()), O_RDONLY | O_CLOEXEC));
+  struct stat status {};
+  if (!file.is_open() || ::fstat(file.get(), &status) < 0) {
+    PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
+    python::rethrow();
+  }
+  auto size = static_cast<std::uint64_t>(status.st_size);
+  finish_head(size);
+  auto& codec = connection_->codec();
+  auto begun = codec.begin_bytes(0, size, connection_->output().tail());
+  if (!begun) refuse(begun.error());
+  if (*begun) {
+    connection_->output().append_file(std::make_shared<const base::Fd>(std::move(file)), 0, size);
+    codec.end_bytes(0, connection_->output().tail());
+  }
+  complete_response();
+  return Progress::done;
+}
+
+// --- the end --------------------------------------------------------------------------------------------------------
+
+void Exchange::on_task_done(PyObject* task) {
+  const Names& names = handler_.state().names;
+  auto self = shared_from_this();
+  task_.clear();
+  handler_.exchange_done(*this);
+  if (python::call_method(task, names.cancelled.get()).get() == Py_True) return fail_unfinished();
+  python::Ref exception = python::call_method(task, names.exception.get());
+  if (exception.get() != Py_None) {
+    bool is_our_news = lost_ && PyErr_GivenExceptionMatches(exception.get(), handler_.state().client_disconnected.get());
+    if (!is_our_news) handler_.log_error("Exception in ASGI application", exception.get());
+  } else if (connection_) {
+    handler_.log_error(response_begun_ ? "ASGI application returned without completing its response"
+                                       : "ASGI application returned without starting a response",
+                       Py_None);
+  }
+  fail_unfinished();
+}
+
+void Exchange::fail_unfinished() {
+  handler_.exchange_done(*this);
+  if (!connection_) return;
+  Connection* connection = std::exchange(connection_, nullptr);
+  response_complete_ = true;
+  if (connection->codec().response().head_is_finished()) return connection->abort_response();
+  if (response_begun_) connection->codec().begin_error_answer();  // a start that never reached the client
+  connection->respond(500, "Internal Server Error");
+}
+
+}  // namespace worker::asgi

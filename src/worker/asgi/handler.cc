@@ -1,0 +1,199 @@
+#include "worker/asgi/handler.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "python/convert.h"
+#include "python/gil.h"
+
+namespace worker::asgi {
+namespace {
+
+using net::nanoseconds;
+
+// `select` returns to asyncio after so many turns of ours at the latest, whatever happens.
+constexpr int turns_per_select = 64;
+// Once asyncio has work, so much of the queue is still served before it gets its turn.
+constexpr int batch_count = 64;
+constexpr auto batch_time = std::chrono::milliseconds(1);
+constexpr auto no_limit = nanoseconds(-1);
+
+nanoseconds from_seconds(double seconds) {
+  if (seconds < 0) return no_limit;
+  return std::chrono::duration_cast<nanoseconds>(std::chrono::duration<double>(std::min(seconds, 1e9)));
+}
+
+std::uint64_t monotonic_ns() {
+  return static_cast<std::uint64_t>(net::Clock::now().time_since_epoch().count());
+}
+
+}  // namespace
+
+Handler::Handler(State& state, PyObject* app, Version version, Options options)
+    : state_(state),
+      options_(std::move(options)),
+      counters_(options_.page.get()),
+      app_(python::Ref::borrow(app)),
+      version_(version) {
+  auto server = Server::create(options_, counters_, *this);
+  if (!server) python::raise(PyExc_ValueError, server.error().describe());
+  server_ = std::move(*server);
+  scopes_ = std::make_unique<ScopeBuilder>(state_, options_);
+  counters_.set(Counter::busy_since, monotonic_ns());
+}
+
+Handler::~Handler() { detach(); }
+
+void Handler::attach(PyObject* loop, int inner_fd, PyObject* poll_inner) {
+  thread_ = std::this_thread::get_id();
+  loop_ = python::Ref::borrow(loop);
+  poll_inner_ = python::Ref::borrow(poll_inner);
+  asyncio_ready_ = python::attribute(loop, state_.names.ready.get());
+  tasks_ = std::make_unique<TaskStarter>(state_.names, loop_.share());
+  if (auto added = server_->loop().add(inner_fd, EPOLLIN, *this); !added) {
+    python::raise(PyExc_OSError, added.error().describe());
+  }
+  inner_fd_ = inner_fd;
+}
+
+void Handler::open(PyObject* context, PyObject* lifespan_state, PyObject* log_error) {
+  context_ = python::Ref::borrow(context);
+  lifespan_state_ = python::Ref::borrow(lifespan_state);
+  log_error_ = python::Ref::borrow(log_error);
+}
+
+void Handler::detach() {
+  if (inner_fd_ >= 0) server_->loop().remove(inner_fd_, *this);
+  inner_fd_ = -1;
+  server_.reset();
+  queue_.clear();
+  running_.clear();
+  tasks_.reset();
+  for (python::Ref* ref : {&loop_, &poll_inner_, &asyncio_ready_, &context_, &lifespan_state_, &log_error_, &finished_}) {
+    ref->clear();
+  }
+}
+
+worker::Exchange* Handler::begin(Connection& connection) {
+  auto exchange = std::make_shared<Exchange>(shared_from_this(), connection);
+  worker::Exchange* plain = exchange.get();
+  exchange->is_queued = true;
+  queue(std::move(exchange));
+  return plain;
+}
+
+void Handler::queue(std::shared_ptr<Exchange> exchange) { queue_.push_back(std::move(exchange)); }
+
+// --- one select -----------------------------------------------------------------------------------------------------
+
+python::Ref Handler::select(double timeout) {
+  nanoseconds most = from_seconds(timeout);
+  for (int i = 0; i < turns_per_select; i++) {
+    turn_once(queue_.empty() ? most : nanoseconds(0));
+    python::checked(PyErr_CheckSignals());
+    run_queue();
+    report_finished();
+    if (inner_ready_ || asyncio_has_work() || most == nanoseconds(0)) break;
+    // asyncio chose its timeout before applications ran in here and set timers of their own.
+    nanoseconds timer = until_next_timer();
+    if (timer == nanoseconds(0)) break;
+    most = timer;
+  }
+  if (std::exchange(inner_ready_, false)) {
+    return python::call(poll_inner_.get(), python::integer(0).get());
+  }
+  return python::checked(PyList_New(0));
+}
+
+void Handler::turn_once(nanoseconds most) {
+  python::GilRelease released;
+  server_->loop().run_deferred();
+  counters_.set(Counter::busy_since, 0);
+  server_->loop().turn(most);
+  turn_began_ = server_->loop().now();
+  counters_.set(Counter::busy_since, static_cast<std::uint64_t>(turn_began_.time_since_epoch().count()));
+  turn_++;
+}
+
+void Handler::run_queue() {
+  for (int i = 0; !queue_.empty(); i++) {
+    bool enough = i >= batch_count || net::Clock::now() - turn_began_ > batch_time;
+    if (i > 0 && enough && asyncio_has_work()) break;
+    auto exchange = std::move(queue_.front());
+    queue_.pop_front();
+    exchange->run();
+    server_->send_if_due();
+  }
+}
+
+bool Handler::asyncio_has_work() const {
+  Py_ssize_t ready = PyObject_Size(asyncio_ready_.get());
+  python::checked(static_cast<int>(std::min<Py_ssize_t>(ready, 1)));
+  if (ready > 0) return true;
+  python::Ref stopping = python::attribute(loop_.get(), state_.names.stopping.get());
+  return stopping.get() == Py_True || until_next_timer() == nanoseconds(0);
+}
+
+// asyncio's timer heap: its first entry is due first (BaseEventLoop._scheduled).
+nanoseconds Handler::until_next_timer() const {
+  python::Ref scheduled = python::attribute(loop_.get(), state_.names.scheduled.get());
+  if (!PyList_Check(scheduled.get()) || PyList_GET_SIZE(scheduled.get()) == 0) return no_limit;
+  python::Ref when = python::attribute(PyList_GET_ITEM(scheduled.get(), 0), state_.names.when.get());
+  double at = PyFloat_AsDouble(when.get());
+  if (at == -1 && PyErr_Occurred()) python::rethrow();
+  double now = std::chrono::duration<double>(net::Clock::now().time_since_epoch()).count();
+  return at <= now ? nanoseconds(0) : std::max(from_seconds(at - now), nanoseconds(1));
+}
+
+void Handler::report_finished() {
+  if (!finished_.is_set() || !server_->is_finished()) return;
+  python::Ref future = std::move(finished_);
+  if (python::call_method(future.get(), state_.names.done.get()).get() == Py_True) return;
+  python::Ref outcome = python::integer(static_cast<int>(server_->outcome()));
+  python::call_method(future.get(), state_.names.set_result.get(), outcome.get());
+}
+
+// --- for exchanges --------------------------------------------------------------------------------------------------
+
+python::Ref Handler::start(PyObject* scope, PyObject* receive, PyObject* send) {
+  python::Ref coroutine;
+  try {
+    if (version_ == Version::three) {
+      coroutine = python::call(app_.get(), scope, receive, send);
+    } else {
+      python::Ref instance = python::call(app_.get(), scope);
+      coroutine = python::call(instance.get(), receive, send);
+    }
+  } catch (const python::Raised&) {
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) throw;
+    python::Ref exception = python::take_exception();
+    log_error("Exception in ASGI application", exception.get());
+    return {};
+  }
+  python::Ref context = python::checked(PyContext_Copy(context_.get()));
+  Start when = Start::now;
+#if PY_VERSION_HEX < 0x030C0000
+  if (tasks_->has_current_task()) when = Start::by_loop;
+#endif
+  return tasks_->start(coroutine.get(), context.get(), when);
+}
+
+void Handler::exchange_started(std::shared_ptr<Exchange> exchange) {
+  server_->hold();
+  running_.insert(std::move(exchange));
+}
+
+void Handler::exchange_done(Exchange& exchange) {
+  if (running_.erase(exchange.shared_from_this()) > 0 && server_) server_->unhold();
+}
+
+void Handler::log_error(const char* message, PyObject* exception) {
+  if (!log_error_.is_set()) return;
+  try {
+    python::call(log_error_.get(), python::text(message).get(), exception);
+  } catch (const python::Raised&) {
+    python::report_unraisable("serai: logging an error of the application");
+  }
+}
+
+}  // namespace worker::asgi

@@ -1,0 +1,88 @@
+// asgi::Handler: runs an ASGI application under asyncio, whose selector it is.
+//
+// `select` is one turn of our loop: without the GIL it sends what is due, waits, reads and parses; with the GIL it starts
+// the applications of new requests and wakes those that wait. It returns to asyncio as soon as asyncio has something to
+// do, and keeps turning otherwise. Python's own descriptors sit in an epoll nested in ours (`inner`).
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <thread>
+#include <unordered_set>
+
+#include "worker/asgi/exchange.h"
+#include "worker/asgi/scope.h"
+#include "worker/asgi/task.h"
+#include "worker/server.h"
+#include "worker/state.h"
+
+namespace worker::asgi {
+
+enum class Version { two, three };
+
+class Handler final : public worker::Handler,
+                      private net::Pollable,
+                      public std::enable_shared_from_this<Handler> {
+ public:
+  // Throws python::Raised.
+  Handler(State& state, PyObject* app, Version version, Options options);
+  ~Handler();
+
+  worker::Exchange* begin(Connection& connection) override;
+
+  // Called on the loop's thread before the first turn. `inner_fd` is the epoll descriptor of asyncio's own selector,
+  // `poll_inner` that selector's `select`.
+  void attach(PyObject* loop, int inner_fd, PyObject* poll_inner);
+  // The future that gets the outcome (int) when the server is finished.
+  void set_finished(PyObject* future) { finished_ = python::Ref::borrow(future); }
+  // Every request runs in a copy of `context` and gets a shallow copy of `state`.
+  void open(PyObject* context, PyObject* lifespan_state, PyObject* log_error);
+  void detach();
+
+  // selectors.BaseSelector.select: seconds; negative: no limit. A list of (key, events).
+  python::Ref select(double timeout);
+
+  // --- for exchanges --------------------------------------------------------------------------------------------------
+  State& state() { return state_; }
+  Server& server() { return *server_; }
+  bool is_attached() const { return server_ != nullptr; }
+  const Counters& counters() const { return counters_; }
+  const ScopeBuilder& scopes() const { return *scopes_; }
+  void queue(std::shared_ptr<Exchange> exchange);
+  // Calls the application and gives its task, which may be done already.
+  python::Ref start(PyObject* scope, PyObject* receive, PyObject* send);
+  void exchange_started(std::shared_ptr<Exchange> exchange);
+  void exchange_done(Exchange& exchange);
+  void log_error(const char* message, PyObject* exception);
+  PyObject* loop() const { return loop_.get(); }
+  PyObject* lifespan_state() const { return lifespan_state_.get(); }
+  std::uint64_t turn() const { return turn_; }
+  net::Clock::time_point turn_began() const { return turn_began_; }
+  bool is_loop_thread() const { return std::this_thread::get_id() == thread_; }
+
+ private:
+  void on_ready(std::uint32_t) override { inner_ready_ = true; }
+  void turn_once(net::nanoseconds most);
+  void run_queue();
+  bool asyncio_has_work() const;
+  net::nanoseconds until_next_timer() const;
+  void report_finished();
+
+  State& state_;
+  Options options_;
+  Counters counters_;
+  std::unique_ptr<Server> server_;
+  python::Ref app_, loop_, poll_inner_, asyncio_ready_, context_, lifespan_state_, log_error_, finished_;
+  Version version_;
+  std::unique_ptr<TaskStarter> tasks_;
+  std::unique_ptr<ScopeBuilder> scopes_;
+  std::deque<std::shared_ptr<Exchange>> queue_;
+  std::unordered_set<std::shared_ptr<Exchange>> running_;
+  std::thread::id thread_;
+  std::uint64_t turn_ = 0;
+  net::Clock::time_point turn_began_;
+  int inner_fd_ = -1;
+  bool inner_ready_ = false;
+};
+
+}  // namespace worker::asgi

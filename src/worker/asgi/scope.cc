@@ -1,0 +1,118 @@
+#include "worker/asgi/scope.h"
+
+#include <algorithm>
+
+#include "python/convert.h"
+#include "worker/percent.h"
+
+namespace worker::asgi {
+namespace {
+
+constexpr std::array<const char*, 9> method_names = {"GET",   "HEAD",  "POST",    "PUT",    "DELETE",
+                                                     "OPTIONS", "PATCH", "TRACE", "CONNECT"};
+
+python::Ref lower_case_bytes(std::string_view name) {
+  python::Ref bytes = python::checked(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(name.size())));
+  std::ranges::transform(name, PyBytes_AS_STRING(bytes.get()),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  return bytes;
+}
+
+python::Ref utf8(std::string_view text) {
+  return python::checked(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
+}
+
+python::Ref address(PyObject* host, PyObject* port) { return python::checked(PyTuple_Pack(2, host, port)); }
+
+}  // namespace
+
+ScopeBuilder::ScopeBuilder(State& state, const Options& options) : state_(state), root_path_(options.root_path) {
+  const Names& names = state_.names;
+  for (std::size_t i = 1; i < header_names_.size(); i++) header_names_[i] = python::bytes(http::header_names[i]);
+  for (std::size_t i = 0; i < methods_.size(); i++) methods_[i] = python::interned(method_names[i]);
+  asgi_ = python::checked(Py_BuildValue("{s:s,s:s}", "version", "3.0", "spec_version", "2.4"));
+  extensions_ = python::checked(Py_BuildValue("{s:{}}", "http.response.pathsend"));
+  base_ = python::checked(PyDict_New());
+  python::set_item(base_.get(), names.type.get(), names.http.get());
+  python::set_item(base_.get(), names.scheme.get(), names.http.get());
+  python::set_item(base_.get(), names.http_version.get(), names.http_version_11.get());
+  python::set_item(base_.get(), names.root_path.get(), utf8(root_path_).get());
+}
+
+python::Ref ScopeBuilder::build(const Connection& connection, PyObject* lifespan_state) const {
+  const Names& names = state_.names;
+  const http::RequestHead& head = connection.head();
+  python::Ref scope = python::checked(PyDict_Copy(base_.get()));
+  PyObject* dict = scope.get();
+  python::set_item(dict, names.asgi.get(), python::checked(PyDict_Copy(asgi_.get())).get());
+  if (head.minor_version == 0) python::set_item(dict, names.http_version.get(), names.http_version_10.get());
+  python::set_item(dict, names.method.get(), method(head).get());
+  python::set_item(dict, names.path.get(), path(head.path).get());
+  python::Ref raw_path = root_path_.empty() ? python::bytes(head.path)
+                                            : python::bytes(root_path_ + std::string(head.path));
+  python::set_item(dict, names.raw_path.get(), raw_path.get());
+  python::set_item(dict, names.query_string.get(), python::bytes(head.query).get());
+  python::set_item(dict, names.headers.get(), headers(head).get());
+  python::set_item(dict, names.server.get(), server(connection.local()));
+  const Peer& client = connection.client();
+  if (client.is_unix) {
+    python::set_item(dict, names.client.get(), Py_None);
+  } else {
+    python::Ref pair = address(utf8(client.host).get(), python::integer(client.port).get());
+    python::set_item(dict, names.client.get(), pair.get());
+  }
+  if (connection.is_trusted()) apply_forwarded(connection, dict);
+  python::set_item(dict, names.state.get(), python::checked(PyDict_Copy(lifespan_state)).get());
+  python::set_item(dict, names.extensions.get(), python::checked(PyDict_Copy(extensions_.get())).get());
+  return scope;
+}
+
+python::Ref ScopeBuilder::headers(const http::RequestHead& head) const {
+  auto count = static_cast<Py_ssize_t>(head.headers.size());
+  python::Ref list = python::checked(PyList_New(count));
+  for (Py_ssize_t i = 0; i < count; i++) {
+    const http::Header& header = head.headers[static_cast<std::size_t>(i)];
+    python::Ref name = header.id == http::HeaderId::other
+                           ? lower_case_bytes(header.name)
+                           : header_names_[static_cast<std::size_t>(header.id)].share();
+    python::Ref pair = python::checked(PyTuple_New(2));
+    PyTuple_SET_ITEM(pair.get(), 1, python::bytes(header.value).release());
+    PyTuple_SET_ITEM(pair.get(), 0, name.release());
+    PyList_SET_ITEM(list.get(), i, pair.release());
+  }
+  return list;
+}
+
+python::Ref ScopeBuilder::path(std::string_view encoded) const {
+  bool plain = encoded.find('%') == std::string_view::npos;
+  if (plain && root_path_.empty()) return utf8(encoded);
+  return utf8(root_path_ + percent_decode(encoded));
+}
+
+python::Ref ScopeBuilder::method(const http::RequestHead& head) const {
+  if (head.method == http::Method::other) return python::latin1(head.method_name);
+  return methods_[static_cast<std::size_t>(head.method)].share();
+}
+
+PyObject* ScopeBuilder::server(const std::shared_ptr<const Peer>& local) const {
+  for (auto& [peer, tuple] : servers_)
+    if (peer == local) return tuple.get();
+  python::Ref port = local->is_unix ? python::Ref::borrow(Py_None) : python::integer(local->port);
+  servers_.emplace_back(local, address(utf8(local->host).get(), port.get()));
+  return servers_.back().second.get();
+}
+
+// The peer is a proxy of ours: its word counts for the client's address and scheme.
+void ScopeBuilder::apply_forwarded(const Connection& connection, PyObject* scope) const {
+  const Names& names = state_.names;
+  const http::RequestHead& head = connection.head();
+  if (const http::Header* proto = head.find(http::HeaderId::x_forwarded_proto)) {
+    PyObject* scheme = proto->value == "https" ? names.https.get() : names.http.get();
+    python::set_item(scope, names.scheme.get(), scheme);
+  }
+  std::string_view client = connection.forwarded_client();
+  if (client.empty()) return;
+  python::set_item(scope, names.client.get(), address(utf8(client).get(), python::integer(0).get()).get());
+}
+
+}  // namespace worker::asgi

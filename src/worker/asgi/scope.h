@@ -1,0 +1,39 @@
+// asgi::ScopeBuilder: makes the scope of a request, a fresh dict each time, from a prebuilt one.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "http/message.h"
+#include "python/ref.h"
+#include "worker/connection.h"
+#include "worker/options.h"
+#include "worker/state.h"
+
+namespace worker::asgi {
+
+class ScopeBuilder {
+ public:
+  ScopeBuilder(State& state, const Options& options);
+
+  // Reads the connection's head, which must still be readable. `lifespan_state` is copied, shallowly.
+  python::Ref build(const Connection& connection, PyObject* lifespan_state) const;
+
+ private:
+  python::Ref headers(const http::RequestHead& head) const;
+  python::Ref path(std::string_view encoded) const;
+  python::Ref method(const http::RequestHead& head) const;
+  PyObject* server(const std::shared_ptr<const Peer>& local) const;
+  void apply_forwarded(const Connection& connection, PyObject* scope) const;
+
+  State& state_;
+  std::string root_path_;
+  python::Ref base_, asgi_, extensions_;
+  std::array<python::Ref, http::header_names.size()> header_names_;
+  std::array<python::Ref, 9> methods_;
+  mutable std::vector<std::pair<std::shared_ptr<const Peer>, python::Ref>> servers_;  // one per listening socket
+};
+
+}  // namespace worker::asgi

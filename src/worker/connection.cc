@@ -1,0 +1,433 @@
+#include "worker/connection.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "worker/server.h"
+
+namespace worker {
+namespace {
+
+constexpr std::size_t small_read = 4 * 1024;    // a head
+constexpr std::size_t body_read = 64 * 1024;
+// What is read and dropped of a request that was answered before its end, before the connection is given up.
+constexpr std::uint64_t most_discarded = 1 << 20;
+constexpr auto linger_time = std::chrono::seconds(2);
+constexpr auto discard_time = std::chrono::seconds(5);
+constexpr auto never = net::Clock::time_point::max();
+
+bool is_limit(int status) { return status == 408 || status == 413 || status == 414 || status == 431; }
+
+}  // namespace
+
+Connection::Connection(Server& server, net::Accepted accepted, std::shared_ptr<const Peer> local)
+    : server_(server),
+      socket_(std::move(accepted.socket)),
+      client_{std::move(accepted.peer_host), accepted.peer_port, local->is_unix},
+      local_(std::move(local)),
+      codec_(server.limits(), server.options().server_header),
+      trusted_(server.trusted_peers().contains(client_)) {}
+
+Connection::~Connection() = default;
+
+void Connection::start() {
+  set_read_deadline(server_.options().header_timeout);
+  constexpr std::uint32_t events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  if (!server_.loop().add(socket_.get(), events, *this)) close();
+}
+
+// --- events ---------------------------------------------------------------------------------------------------------
+
+void Connection::on_ready(std::uint32_t epoll_events) {
+  if (lent_) {
+    missed_ |= epoll_events;
+    return;
+  }
+  if (reading_ == Reading::closed) return;
+  if (epoll_events & (EPOLLERR | EPOLLHUP)) {
+    // Both directions are over. What the client sent before may still hold a request, but nobody waits for its answer.
+    return peer_gone();
+  }
+  if (epoll_events & EPOLLRDHUP) hung_up_ = true;
+  if (epoll_events & EPOLLIN) readable_ = true;
+  if ((epoll_events & EPOLLOUT) && !output_.is_empty()) flush();
+  if (reading_ != Reading::closed) advance();
+}
+
+// Reads and parses until the socket is empty or somebody is not ready for more.
+void Connection::advance() {
+  while (wants_input()) {
+    if (!readable_ || !read_once()) break;
+    parse();
+  }
+}
+
+bool Connection::wants_input() const {
+  switch (reading_) {
+    case Reading::head: return exchange_ == nullptr;
+    case Reading::body: return !body_full_;
+    case Reading::complete: return hung_up_ && !input_ended_ && input_.empty();  // to see the end of the stream
+    case Reading::discarding:
+    case Reading::lingering: return true;
+    case Reading::closed: return false;
+  }
+  return false;
+}
+
+// One read; false when there was nothing or the connection is over.
+bool Connection::read_once() {
+  if (head_in_use_ && !head_memory_) {
+    auto memory = input_.detach();
+    head_memory_ = std::move(memory);
+  }
+  std::span<char> room = input_.space(reading_ == Reading::head ? small_read : body_read);
+  ssize_t count = ::recv(socket_.get(), room.data(), room.size(), MSG_DONTWAIT);
+  if (count < 0) {
+    readable_ = false;
+    if (errno != EAGAIN && errno != EINTR) peer_gone();
+    if (errno == EINTR) readable_ = true;
+    input_.release_if_empty();
+    return false;
+  }
+  if (count == 0) {
+    readable_ = false;
+    on_end_of_input();
+    return false;
+  }
+  // A short read has emptied the socket (epoll(7)), unless the stream's end is waiting behind it.
+  if (static_cast<std::size_t>(count) < room.size() && !hung_up_) readable_ = false;
+  server_.counters().add(Counter::bytes_in, static_cast<std::uint64_t>(count));
+  input_.commit(static_cast<std::size_t>(count));
+  if (reading_ == Reading::lingering) {
+    discarded_ += static_cast<std::uint64_t>(count);
+    input_.consume(input_.size());
+    if (discarded_ > most_discarded) close();
+  }
+  return reading_ != Reading::closed;
+}
+
+void Connection::parse() {
+  if (parsing_) return;
+  parsing_ = true;
+  while (may_parse()) {
+    http::Event event = codec_.next(input_.view());
+    input_.consume(event.consumed);
+    if (event.kind == http::Event::Kind::need_input) {
+      if (reading_ == Reading::head && !head_begun_ && !input_.empty()) {
+        head_begun_ = true;
+        set_read_deadline(server_.options().header_timeout);
+      }
+      break;
+    }
+    handle(event);
+  }
+  parsing_ = false;
+  if (!head_in_use_) input_.release_if_empty();
+}
+
+bool Connection::may_parse() const {
+  switch (reading_) {
+    case Reading::head: return exchange_ == nullptr && !input_.empty() && !close_after_send_;
+    case Reading::body: return !body_full_;
+    case Reading::discarding: return true;
+    default: return false;
+  }
+}
+
+void Connection::handle(const http::Event& event) {
+  using Kind = http::Event::Kind;
+  switch (event.kind) {
+    case Kind::head: return begin_exchange();
+    case Kind::body:
+      if (reading_ == Reading::discarding) {
+        discarded_ += event.body.size();
+        if (discarded_ > most_discarded) begin_closing();
+        return;
+      }
+      set_read_deadline(server_.options().body_timeout);
+      if (exchange_ && exchange_->on_body(event.body) == Appetite::full) {
+        body_full_ = true;
+        read_deadline_ = never;
+      }
+      return;
+    case Kind::end: return end_request();
+    case Kind::failed: return fail(codec_.problem().status, codec_.problem().reason);
+    case Kind::closed:
+    case Kind::interim:
+    case Kind::need_input: return begin_closing();
+  }
+}
+
+void Connection::begin_exchange() {
+  server_.counters().add(Counter::requests);
+  server_.counters().add(Counter::in_flight);
+  head_begun_ = false;
+  reading_ = Reading::body;
+  body_full_ = false;
+  head_in_use_ = true;
+  awaits_continue_ = codec_.head().expect_continue;
+  if (codec_.head().has_body()) set_read_deadline(server_.options().body_timeout);
+  exchange_ = server_.handler().begin(*this);
+}
+
+void Connection::end_request() {
+  read_deadline_ = never;
+  if (reading_ == Reading::discarding) return next_request();
+  reading_ = Reading::complete;
+  awaits_continue_ = false;
+  if (exchange_) exchange_->on_request_end();
+}
+
+// The request cannot be read any further. Before the response's start the client gets an answer that says why.
+void Connection::fail(int status, std::string_view reason) {
+  if (is_limit(status)) server_.counters().add(Counter::limits_hit);
+  head_begun_ = true;
+  bool answered = reading_ == Reading::discarding || (exchange_ && codec_.response().head_is_finished());
+  lose_exchange();
+  if (answered) return begin_closing();
+  codec_.begin_error_answer();
+  respond(status, reason);
+}
+
+void Connection::on_end_of_input() {
+  input_ended_ = true;
+  switch (reading_) {
+    case Reading::head:
+    case Reading::discarding: return begin_closing();
+    case Reading::body: return peer_gone();  // the request will never be whole
+    case Reading::complete:
+      if (exchange_) exchange_->on_client_finished();
+      return;
+    case Reading::lingering: return close();
+    case Reading::closed: return;
+  }
+}
+
+void Connection::on_time(net::Clock::time_point now) {
+  if (lent_) {
+    read_deadline_ = write_deadline_ = never;  // the thread that has it minds its own time
+    return;
+  }
+  if (write_deadline_ <= now) return peer_gone();
+  read_deadline_ = never;
+  switch (reading_) {
+    case Reading::head:
+      if (head_begun_) return fail(408, "the request head took too long");
+      return close();
+    case Reading::body: return fail(408, "the request body took too long");
+    case Reading::discarding: return begin_closing();
+    case Reading::lingering: return close();
+    case Reading::complete:
+    case Reading::closed: return;
+  }
+}
+
+void Connection::peer_gone() {
+  lose_exchange();
+  close();
+}
+
+void Connection::lose_exchange() {
+  if (!exchange_) return;
+  server_.counters().subtract(Counter::in_flight);
+  head_in_use_ = false;
+  std::exchange(exchange_, nullptr)->on_connection_lost();
+}
+
+// --- for the exchange -----------------------------------------------------------------------------------------------
+
+void Connection::head_used() {
+  head_in_use_ = false;
+  head_memory_.reset();
+  input_.release_if_empty();
+}
+
+std::string_view Connection::forwarded_client() const {
+  std::string_view client;
+  const auto& headers = head().headers;
+  for (auto header = headers.rbegin(); header != headers.rend(); ++header) {
+    if (header->id != http::HeaderId::x_forwarded_for) continue;
+    std::string_view found = server_.trusted_peers().client_of(header->value);
+    if (!found.empty()) client = found;
+    if (!client.empty() && !server_.trusted_peers().contains(client)) break;
+  }
+  return client;
+}
+
+void Connection::want_body() {
+  if (!awaits_continue_ || reading_ != Reading::body || codec_.response().head_is_finished()) return;
+  awaits_continue_ = false;
+  codec_.write_continue(0, output_.tail());
+  send_now();
+}
+
+void Connection::resume_body() {
+  if (!body_full_) return;
+  body_full_ = false;
+  if (reading_ != Reading::body) return;
+  set_read_deadline(server_.options().body_timeout);
+  parse();
+  advance();
+}
+
+void Connection::prepare_response() {
+  bool body_never_comes = awaits_continue_ && reading_ == Reading::body;
+  if (server_.is_draining() || input_ended_ || body_never_comes) codec_.announce_close();
+}
+
+void Connection::send_later() {
+  server_.note_unsent();
+  server_.loop().defer(*this);
+}
+
+void Connection::at_end_of_turn() {
+  if (!lent_ && reading_ != Reading::closed) flush();
+}
+
+void Connection::flush() {
+  if (output_.is_empty()) return after_flush(Sent::all);
+  send_now();
+}
+
+void Connection::send_now(std::string_view bytes) {
+  std::uint64_t sent_bytes = 0;
+  Sent sent = bytes.empty() ? output_.flush(socket_.get(), sent_bytes)
+                            : output_.flush_with(socket_.get(), bytes, sent_bytes);
+  server_.counters().add(Counter::bytes_out, sent_bytes);
+  if (sent_bytes > 0) write_deadline_ = never;
+  after_flush(sent);
+}
+
+void Connection::after_flush(Sent sent) {
+  if (sent == Sent::peer_gone) return peer_gone();
+  if (sent == Sent::some) {
+    if (write_deadline_ == never) {
+      write_deadline_ = server_.loop().now() + server_.options().write_timeout;
+      server_.watch_deadline(write_deadline_);
+    }
+    was_congested_ = was_congested_ || is_congested();
+  } else {
+    write_deadline_ = never;
+    if (close_after_send_) return linger();
+  }
+  if (was_congested_ && output_.pending() < low_water) {
+    was_congested_ = false;
+    if (exchange_) exchange_->on_drained();
+  }
+}
+
+void Connection::finish_response() {
+  if (codec_.response().status() >= 500) server_.counters().add(Counter::responses_5xx);
+  server_.counters().subtract(Counter::in_flight);
+  exchange_ = nullptr;
+  head_used();
+  send_later();
+  bool request_whole = reading_ == Reading::complete;
+  bool body_will_not_come = !request_whole && awaits_continue_;
+  if (!codec_.keep_alive() || body_will_not_come || (input_ended_ && input_.empty())) return begin_closing();
+  if (request_whole) return next_request();
+  reading_ = Reading::discarding;
+  discarded_ = 0;
+  set_read_deadline(discard_time);
+  parse();
+  if (reading_ != Reading::closed) advance();
+}
+
+void Connection::next_request() {
+  reading_ = Reading::head;
+  head_begun_ = false;
+  if (server_.closes_idle() && input_.empty()) return begin_closing();
+  set_read_deadline(server_.options().keep_alive_timeout);
+  parse();
+  if (readable_ && reading_ == Reading::head) advance();
+}
+
+void Connection::abort_response() {
+  if (reading_ == Reading::closed) return;
+  lose_exchange();
+  // A reset rather than an orderly end: a body that ends with the connection would look complete.
+  struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close();
+}
+
+void Connection::respond(int status, std::string_view text) {
+  std::string head;
+  std::string body(text);
+  body += '\n';
+  codec_.announce_close();
+  (void)codec_.start(0, status, head);
+  (void)codec_.field(0, "content-type", "text/plain; charset=utf-8", head);
+  (void)codec_.finish_head(0, body.size(), head);
+  (void)codec_.body(0, body, head);
+  (void)codec_.end(0, head);
+  output_.append(head);
+  if (exchange_) return finish_response();
+  if (status >= 500) server_.counters().add(Counter::responses_5xx);
+  send_later();
+  begin_closing();
+}
+
+// --- closing --------------------------------------------------------------------------------------------------------
+
+void Connection::begin_closing() {
+  if (reading_ == Reading::closed || reading_ == Reading::lingering) return;
+  close_after_send_ = true;
+  if (output_.is_empty()) return linger();
+  send_later();
+}
+
+// RFC 9112 section 9.6: closing while the client still sends would reset the connection and destroy the answer on its
+// way. So only our direction is ended, and what comes is read and dropped for a while.
+void Connection::linger() {
+  bool between_requests = reading_ == Reading::head && !head_begun_ && input_.empty();
+  bool client_may_send = !input_ended_ && !between_requests;
+  if (!client_may_send || ::shutdown(socket_.get(), SHUT_WR) < 0) return close();
+  reading_ = Reading::lingering;
+  close_after_send_ = false;
+  discarded_ = 0;
+  input_.consume(input_.size());
+  set_read_deadline(linger_time);
+  readable_ = true;
+  advance();
+}
+
+void Connection::close() {
+  if (reading_ == Reading::closed) return;
+  lose_exchange();
+  reading_ = Reading::closed;
+  server_.loop().remove(socket_.get(), *this);
+  socket_.close();
+  output_.clear();
+  server_.discard(*this);
+}
+
+bool Connection::is_idle() const {
+  return reading_ == Reading::head && !exchange_ && !lent_ && !head_begun_ && output_.is_empty();
+}
+
+void Connection::set_read_deadline(net::nanoseconds delay) {
+  // Not the turn's time: the application may have run for long since then.
+  read_deadline_ = net::Clock::now() + delay;
+  server_.watch_deadline(read_deadline_);
+}
+
+// --- lending --------------------------------------------------------------------------------------------------------
+
+bool Connection::send_borrowed(std::string_view bytes) {
+  std::uint64_t sent_bytes = 0;
+  Sent sent = bytes.empty() ? output_.flush(socket_.get(), sent_bytes)
+                            : output_.flush_with(socket_.get(), bytes, sent_bytes);
+  server_.counters().add(Counter::bytes_out, sent_bytes);
+  return sent != Sent::peer_gone;
+}
+
+void Connection::take_back() {
+  lent_ = false;
+  std::uint32_t missed = std::exchange(missed_, 0);
+  if (missed) on_ready(missed);
+}
+
+}  // namespace worker

@@ -1,0 +1,67 @@
+// The extension module serai._engine. Multi-phase initialisation: all state is the module's.
+#include <new>
+
+#include "python/convert.h"
+#include "worker/asgi/server_type.h"
+#include "worker/asgi/types.h"
+#include "worker/counters.h"
+#include "worker/state.h"
+
+namespace worker {
+namespace {
+
+State** slot_of(PyObject* module) { return static_cast<State**>(PyModule_GetState(module)); }
+
+void add_integer(PyObject* module, const char* name, long value) {
+  python::checked(PyModule_AddIntConstant(module, name, value));
+}
+
+void add_constants(PyObject* module) {
+  python::checked(PyModule_AddStringConstant(module, "__version__", SERAI_VERSION));
+  add_integer(module, "DRAINED", 0);
+  add_integer(module, "TIMED_OUT", 1);
+  add_integer(module, "STARTUP_FAILED", 3);
+  add_integer(module, "PAGE_SIZE", static_cast<long>(page_bytes));
+  for (std::size_t i = 0; i < counter_names.size(); i++) {
+    std::string name = "PAGE_";
+    for (char c : counter_names[i]) name += static_cast<char>(c >= 'a' && c <= 'z' ? c - 0x20 : c);
+    add_integer(module, name.c_str(), static_cast<long>(i));
+  }
+}
+
+int execute(PyObject* module) {
+  return python::guard(-1, [&] {
+    *slot_of(module) = new State();
+    State& state = State::of_module(module);
+    state.client_disconnected = python::checked(
+        PyErr_NewExceptionWithDoc("serai._engine.ClientDisconnected",
+                                  "The client went away before the response was complete.", PyExc_OSError, nullptr));
+    python::checked(PyModule_AddObjectRef(module, "ClientDisconnected", state.client_disconnected.get()));
+    asgi::make_types(module, state);
+    asgi::add_server_type(module);
+    add_constants(module);
+    return 0;
+  });
+}
+
+void free_module(void* module) {
+  State** slot = slot_of(static_cast<PyObject*>(module));
+  if (slot) delete std::exchange(*slot, nullptr);
+}
+
+PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void*>(execute)}, {}};
+
+PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "serai._engine", nullptr, sizeof(State*), nullptr, slots, nullptr, nullptr, free_module};
+
+}  // namespace
+
+State& State::of_module(PyObject* module) { return **slot_of(module); }
+
+State& State::of_type(PyTypeObject* type) {
+  return **static_cast<State**>(PyType_GetModuleState(type));
+}
+
+}  // namespace worker
+
+PyMODINIT_FUNC PyInit__engine() { return PyModuleDef_Init(&worker::definition); }

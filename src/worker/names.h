@@ -1,0 +1,100 @@
+// worker::Names: the Python strings that requests need again and again, interned once per interpreter. They live in the
+// module's state, never in statics, so that each interpreter has its own.
+#pragma once
+
+#include "python/convert.h"
+
+// member, text
+#define SERAI_NAMES(X)                                    \
+  X(type, "type")                                         \
+  X(asgi, "asgi")                                         \
+  X(http, "http")                                         \
+  X(https, "https")                                       \
+  X(version, "version")                                   \
+  X(spec_version, "spec_version")                         \
+  X(http_version, "http_version")                         \
+  X(http_version_10, "1.0")                               \
+  X(http_version_11, "1.1")                               \
+  X(method, "method")                                     \
+  X(scheme, "scheme")                                     \
+  X(path, "path")                                         \
+  X(raw_path, "raw_path")                                 \
+  X(query_string, "query_string")                         \
+  X(root_path, "root_path")                               \
+  X(headers, "headers")                                   \
+  X(client, "client")                                     \
+  X(server, "server")                                     \
+  X(state, "state")                                       \
+  X(extensions, "extensions")                             \
+  X(status, "status")                                     \
+  X(body, "body")                                         \
+  X(more_body, "more_body")                               \
+  X(trailers, "trailers")                                 \
+  X(http_request, "http.request")                         \
+  X(http_disconnect, "http.disconnect")                   \
+  X(http_response_start, "http.response.start")           \
+  X(http_response_body, "http.response.body")             \
+  X(http_response_pathsend, "http.response.pathsend")     \
+  X(future_blocking, "_asyncio_future_blocking")          \
+  X(create_future, "create_future")                       \
+  X(create_task, "create_task")                           \
+  X(get_task_factory, "get_task_factory")                 \
+  X(call_soon, "call_soon")                               \
+  X(context, "context")                                   \
+  X(loop, "loop")                                         \
+  X(eager_start, "eager_start")                           \
+  X(done, "done")                                         \
+  X(result, "result")                                     \
+  X(exception, "exception")                               \
+  X(cancelled, "cancelled")                               \
+  X(cancel, "cancel")                                     \
+  X(set_result, "set_result")                             \
+  X(add_done_callback, "add_done_callback")               \
+  X(scheduled, "_scheduled")                              \
+  X(ready, "_ready")                                      \
+  X(when, "_when")                                        \
+  X(stopping, "_stopping")                                \
+  X(select, "select")                                     \
+  X(close, "close")                                       \
+  X(read, "read")                                         \
+  X(fileno, "fileno")                                     \
+  X(tell, "tell")                                         \
+  X(write, "write")                                       \
+  X(flush, "flush")                                       \
+  X(REQUEST_METHOD, "REQUEST_METHOD")                     \
+  X(SCRIPT_NAME, "SCRIPT_NAME")                           \
+  X(PATH_INFO, "PATH_INFO")                               \
+  X(RAW_URI, "RAW_URI")                                   \
+  X(REQUEST_URI, "REQUEST_URI")                           \
+  X(QUERY_STRING, "QUERY_STRING")                         \
+  X(CONTENT_TYPE, "CONTENT_TYPE")                         \
+  X(CONTENT_LENGTH, "CONTENT_LENGTH")                     \
+  X(SERVER_NAME, "SERVER_NAME")                           \
+  X(SERVER_PORT, "SERVER_PORT")                           \
+  X(SERVER_PROTOCOL, "SERVER_PROTOCOL")                   \
+  X(SERVER_SOFTWARE, "SERVER_SOFTWARE")                   \
+  X(REMOTE_ADDR, "REMOTE_ADDR")                           \
+  X(REMOTE_PORT, "REMOTE_PORT")                           \
+  X(HTTP_HOST, "HTTP_HOST")                               \
+  X(protocol_10, "HTTP/1.0")                              \
+  X(protocol_11, "HTTP/1.1")                              \
+  X(wsgi_version, "wsgi.version")                         \
+  X(wsgi_url_scheme, "wsgi.url_scheme")                   \
+  X(wsgi_input, "wsgi.input")                             \
+  X(wsgi_input_terminated, "wsgi.input_terminated")       \
+  X(wsgi_errors, "wsgi.errors")                           \
+  X(wsgi_multithread, "wsgi.multithread")                 \
+  X(wsgi_multiprocess, "wsgi.multiprocess")               \
+  X(wsgi_run_once, "wsgi.run_once")                       \
+  X(wsgi_file_wrapper, "wsgi.file_wrapper")               \
+  X(empty, "")
+
+namespace worker {
+
+struct Names {
+#define SERAI_DECLARE(member, text) python::Ref member = python::interned(text);
+  SERAI_NAMES(SERAI_DECLARE)
+#undef SERAI_DECLARE
+};
+
+}  // namespace worker

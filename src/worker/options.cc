@@ -1,0 +1,120 @@
+#include "worker/options.h"
+
+#include <fmt/format.h>
+
+#include <functional>
+#include <map>
+#include <string_view>
+
+#include "python/convert.h"
+#include "python/error.h"
+
+namespace worker {
+namespace {
+
+using Reader = std::function<void(Options&, std::string_view key, PyObject* value)>;
+
+std::string read_text(std::string_view key, PyObject* value) {
+  if (!PyUnicode_Check(value)) python::raise(PyExc_TypeError, fmt::format("option {} must be a str", key));
+  Py_ssize_t size = 0;
+  const char* text = PyUnicode_AsUTF8AndSize(value, &size);
+  if (!text) python::rethrow();
+  return std::string(text, static_cast<std::size_t>(size));
+}
+
+Reader text(std::string Options::*field) {
+  return [field](Options& options, std::string_view key, PyObject* value) { options.*field = read_text(key, value); };
+}
+
+Reader flag(bool Options::*field) {
+  return [field](Options& options, std::string_view, PyObject* value) {
+    int truth = PyObject_IsTrue(value);
+    python::checked(truth);
+    options.*field = truth != 0;
+  };
+}
+
+Reader size(std::size_t Options::*field) {
+  return [field](Options& options, std::string_view key, PyObject* value) {
+    if (!PyLong_Check(value)) python::raise(PyExc_TypeError, fmt::format("option {} must be an int", key));
+    std::size_t number = PyLong_AsSize_t(value);
+    if (PyErr_Occurred()) python::rethrow();
+    options.*field = number;
+  };
+}
+
+Reader seconds(nanoseconds Options::*field) {
+  return [field](Options& options, std::string_view key, PyObject* value) {
+    double number = PyFloat_AsDouble(value);
+    if (PyErr_Occurred()) python::rethrow();
+    if (!(number >= 0 && number < 1e9)) {
+      python::raise(PyExc_ValueError, fmt::format("option {} is {} seconds, want 0 to 1e9", key, number));
+    }
+    options.*field = std::chrono::duration_cast<nanoseconds>(std::chrono::duration<double>(number));
+  };
+}
+
+void read_forwarded_allow(Options& options, std::string_view key, PyObject* value) {
+  python::Ref items = python::checked(PySequence_Fast(value, "option forwarded_allow must be a list of str"));
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); i++) {
+    options.forwarded_allow.push_back(read_text(key, PySequence_Fast_GET_ITEM(items.get(), i)));
+  }
+}
+
+void read_access_log(Options& options, std::string_view, PyObject* value) {
+  long number = PyLong_AsLong(value);
+  if (PyErr_Occurred()) python::rethrow();
+  options.access_log = static_cast<int>(number);
+}
+
+void read_access_log_format(Options& options, std::string_view key, PyObject* value) {
+  std::string name = read_text(key, value);
+  if (name != "text" && name != "json") {
+    python::raise(PyExc_ValueError, fmt::format("option {} is '{}', want 'text' or 'json'", key, name));
+  }
+  options.access_log_json = name == "json";
+}
+
+const std::map<std::string, Reader, std::less<>>& readers() {
+  static const std::map<std::string, Reader, std::less<>> table = {
+      {"root_path", text(&Options::root_path)},
+      {"server_header", text(&Options::server_header)},
+      {"date_header", flag(&Options::date_header)},
+      {"forwarded_allow", read_forwarded_allow},
+      {"max_body", size(&Options::max_body)},
+      {"max_header_bytes", size(&Options::max_header_bytes)},
+      {"max_headers", size(&Options::max_headers)},
+      {"max_target", size(&Options::max_target)},
+      {"header_timeout", seconds(&Options::header_timeout)},
+      {"body_timeout", seconds(&Options::body_timeout)},
+      {"keep_alive_timeout", seconds(&Options::keep_alive_timeout)},
+      {"write_timeout", seconds(&Options::write_timeout)},
+      {"graceful_timeout", seconds(&Options::graceful_timeout)},
+      {"backlog_limit", size(&Options::backlog_limit)},
+      {"threads", size(&Options::threads)},
+      {"max_response_spool", size(&Options::max_response_spool)},
+      {"multiprocess", flag(&Options::multiprocess)},
+      {"access_log", read_access_log},
+      {"access_log_format", read_access_log_format},
+      {"page", [](Options& options, std::string_view, PyObject* value) { options.page = python::Ref::borrow(value); }},
+  };
+  return table;
+}
+
+}  // namespace
+
+Options read_options(PyObject* dict) {
+  if (!PyDict_Check(dict)) python::raise(PyExc_TypeError, "options must be a dict");
+  Options options;
+  PyObject *key = nullptr, *value = nullptr;
+  for (Py_ssize_t position = 0; PyDict_Next(dict, &position, &key, &value);) {
+    std::string name = read_text("key", key);
+    auto reader = readers().find(name);
+    if (reader == readers().end()) python::raise(PyExc_ValueError, fmt::format("there is no option '{}'", name));
+    reader->second(options, name, value);
+  }
+  if (options.threads == 0) python::raise(PyExc_ValueError, "option threads is 0, want at least 1");
+  return options;
+}
+
+}  // namespace worker

@@ -1,0 +1,46 @@
+// worker::Options: what a server may be told, with the defaults of `serai serve`. Read once from a Python dict; the keys
+// and their meaning are described in python/serai/_engine.pyi.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "python/ref.h"
+
+namespace worker {
+
+using std::chrono::nanoseconds;
+
+struct Options {
+  std::string root_path;
+  std::string server_header = "serai";
+  bool date_header = true;
+  std::vector<std::string> forwarded_allow;
+
+  std::size_t max_body = 32 << 20;  // 0: no limit
+  std::size_t max_header_bytes = 32768;
+  std::size_t max_headers = 100;
+  std::size_t max_target = 8192;
+
+  nanoseconds header_timeout = std::chrono::seconds(10);
+  nanoseconds body_timeout = std::chrono::seconds(30);
+  nanoseconds keep_alive_timeout = std::chrono::seconds(60);
+  nanoseconds write_timeout = std::chrono::seconds(60);
+  nanoseconds graceful_timeout = std::chrono::seconds(30);
+
+  std::size_t backlog_limit = 0;  // open connections; 0: no limit
+  std::size_t threads = 1;
+  std::size_t max_response_spool = 1 << 30;
+  bool multiprocess = false;
+
+  int access_log = -1;
+  bool access_log_json = false;
+  python::Ref page;  // writable buffer of counters.h's layout, or unset
+};
+
+// Throws python::Raised with TypeError or ValueError that names the key.
+Options read_options(PyObject* dict);
+
+}  // namespace worker

@@ -1,0 +1,164 @@
+#include "worker/output.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+namespace worker {
+namespace {
+
+// Linux moves at most this much per call (sendfile(2)).
+constexpr std::uint64_t largest_transfer = 0x7ffff000;
+
+base::Fd open_temporary_file() {
+  const char* folder = ::getenv("TMPDIR");
+  if (!folder || !*folder) folder = "/tmp";
+  base::Fd file(::open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (file.is_open()) return file;
+  std::string name = std::string(folder) + "/serai-XXXXXX";  // a file system without O_TMPFILE
+  file = base::Fd(::mkostemp(name.data(), O_CLOEXEC));
+  if (file.is_open()) ::unlink(name.c_str());
+  return file;
+}
+
+bool would_block() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
+
+}  // namespace
+
+std::string& Output::tail() {
+  if (segments_.empty() || segments_.back().file) segments_.emplace_back();
+  return segments_.back().bytes;
+}
+
+void Output::append(std::string_view bytes) {
+  if (bytes.empty()) return;
+  bool spool = memory_limit_ != SIZE_MAX && memory_pending() + bytes.size() > memory_limit_;
+  if (spool && append_to_spool(bytes)) return;
+  tail().append(bytes);
+}
+
+bool Output::append_to_spool(std::string_view bytes) {
+  if (!spool_) {
+    base::Fd file = open_temporary_file();
+    if (!file.is_open()) return false;  // no disk: memory then
+    spool_ = std::make_shared<const base::Fd>(std::move(file));
+    spool_size_ = 0;
+  }
+  for (std::uint64_t written = 0; written < bytes.size();) {
+    ssize_t count = ::pwrite(spool_->get(), bytes.data() + written, bytes.size() - written,
+                             static_cast<off_t>(spool_size_ + written));
+    if (count < 0) return false;
+    written += static_cast<std::uint64_t>(count);
+  }
+  bool extends = !segments_.empty() && segments_.back().file == spool_;
+  if (extends) segments_.back().left += bytes.size();
+  else segments_.push_back({.bytes = {}, .file = spool_, .offset = spool_size_, .left = bytes.size()});
+  spool_size_ += bytes.size();
+  return true;
+}
+
+void Output::append_file(std::shared_ptr<const base::Fd> file, std::uint64_t offset, std::uint64_t length) {
+  if (length == 0) return;
+  segments_.push_back({.bytes = {}, .file = std::move(file), .offset = offset, .left = length});
+}
+
+Sent Output::flush(int socket, std::uint64_t& bytes_sent) {
+  std::size_t done = 0;
+  Sent sent = Sent::all;
+  while (done < segments_.size()) {
+    bool more_follows = done + 1 < segments_.size();
+    sent = send_segment(segments_[done], more_follows, socket, bytes_sent);
+    if (sent != Sent::all) break;
+    done++;
+  }
+  if (sent == Sent::all) forget_sent();
+  else segments_.erase(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(done));
+  return sent;
+}
+
+// A small string is kept for the next response; anything larger goes back to the allocator.
+void Output::forget_sent() {
+  constexpr std::size_t kept_capacity = 4096;
+  if (segments_.size() == 1 && !segments_.front().file && segments_.front().bytes.capacity() <= kept_capacity) {
+    segments_.front().bytes.clear();
+    segments_.front().offset = 0;
+  } else {
+    segments_.clear();
+  }
+  spool_.reset();
+}
+
+Sent Output::send_segment(Segment& front, bool more_follows, int socket, std::uint64_t& bytes_sent) {
+  std::uint64_t left = front.file ? front.left : front.bytes.size() - front.offset;
+  while (left > 0) {
+    ssize_t count;
+    if (front.file) {
+      auto from = static_cast<off_t>(front.offset);
+      count = ::sendfile(socket, front.file->get(), &from, std::min(left, largest_transfer));
+      if (count == 0) return Sent::peer_gone;  // the file became shorter than announced: the response cannot be kept
+    } else {
+      int more = more_follows ? MSG_MORE : 0;
+      count = ::send(socket, front.bytes.data() + front.offset, left, MSG_NOSIGNAL | MSG_DONTWAIT | more);
+    }
+    if (count < 0) return would_block() ? Sent::some : Sent::peer_gone;
+    front.offset += static_cast<std::uint64_t>(count);
+    left -= static_cast<std::uint64_t>(count);
+    if (front.file) front.left = left;
+    bytes_sent += static_cast<std::uint64_t>(count);
+  }
+  return Sent::all;
+}
+
+Sent Output::flush_with(int socket, std::string_view bytes, std::uint64_t& bytes_sent) {
+  bool simple = segments_.empty() || (segments_.size() == 1 && !segments_.front().file);
+  if (!simple) {
+    append(bytes);
+    return flush(socket, bytes_sent);
+  }
+  std::string_view before;
+  if (!segments_.empty()) before = std::string_view(segments_.front().bytes).substr(segments_.front().offset);
+  std::array<iovec, 2> parts = {iovec{const_cast<char*>(before.data()), before.size()},
+                                iovec{const_cast<char*>(bytes.data()), bytes.size()}};
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  ssize_t count = ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (count < 0 && !would_block()) return Sent::peer_gone;
+  std::size_t taken = count < 0 ? 0 : static_cast<std::size_t>(count);
+  bytes_sent += taken;
+  std::size_t from_before = std::min(taken, before.size());
+  if (!segments_.empty()) segments_.front().offset += from_before;
+  if (taken >= before.size()) forget_sent();
+  std::string_view rest = bytes.substr(taken - from_before);
+  append(rest);
+  return is_empty() ? Sent::all : Sent::some;
+}
+
+bool Output::is_empty() const { return pending() == 0; }
+
+std::uint64_t Output::pending() const {
+  std::uint64_t sum = 0;
+  for (const Segment& segment : segments_) sum += segment.file ? segment.left : segment.bytes.size() - segment.offset;
+  return sum;
+}
+
+std::size_t Output::memory_pending() const {
+  std::size_t sum = 0;
+  for (const Segment& segment : segments_)
+    if (!segment.file) sum += segment.bytes.size() - segment.offset;
+  return sum;
+}
+
+void Output::clear() {
+  segments_.clear();
+  spool_.reset();
+}
+
+}  // namespace worker

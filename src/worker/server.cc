@@ -1,0 +1,145 @@
+#include "worker/server.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace worker {
+namespace {
+
+// Deadlines are seconds; looking at all connections this often at most is exact enough and cheap.
+constexpr auto least_sweep_interval = std::chrono::milliseconds(250);
+// A response waits for its turn's others this long at most.
+constexpr auto longest_unsent = std::chrono::microseconds(250);
+
+http::Limits limits_of(const Options& options) {
+  http::Limits limits;
+  limits.head_bytes = static_cast<std::uint32_t>(options.max_header_bytes);
+  limits.target_bytes = static_cast<std::uint32_t>(options.max_target);
+  limits.headers = static_cast<std::uint32_t>(options.max_headers);
+  limits.body_bytes = options.max_body ? options.max_body : UINT64_MAX;
+  return limits;
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<Server>> Server::create(const Options& options, Counters& counters, Handler& handler) {
+  auto trusted = TrustedPeers::parse(options.forwarded_allow);
+  if (!trusted) return base::wrap(trusted.error(), "option forwarded_allow");
+  auto loop = net::Loop::create();
+  if (!loop) return std::unexpected(loop.error());
+  return std::unique_ptr<Server>(new Server(options, counters, handler, std::move(*loop), std::move(*trusted)));
+}
+
+Server::Server(const Options& options, Counters& counters, Handler& handler, std::unique_ptr<net::Loop> loop,
+               TrustedPeers trusted)
+    : options_(options),
+      counters_(counters),
+      handler_(handler),
+      loop_(std::move(loop)),
+      limits_(limits_of(options)),
+      trusted_(std::move(trusted)),
+      sweep_timer_(*loop_, [this] { sweep(); }),
+      graceful_timer_(*loop_, [this] { give_up(); }) {}
+
+Server::~Server() {
+  listeners_.clear();
+  for (auto& connection : connections_) connection->close();
+}
+
+base::Result<void> Server::listen(const std::vector<int>& sockets) {
+  if (draining_) return {};
+  for (int socket : sockets) {
+    auto listener = Listener::create(*this, socket);
+    if (!listener) return std::unexpected(listener.error());
+    listeners_.push_back(std::move(*listener));
+  }
+  return {};
+}
+
+void Server::drain(IdleConnections idle) {
+  if (!draining_) {
+    draining_ = true;
+    listeners_.clear();
+    graceful_timer_.set_after(options_.graceful_timeout);
+  }
+  closes_idle_ = closes_idle_ || idle == IdleConnections::close;
+  if (closes_idle_) close_idle();
+}
+
+void Server::close_idle() {
+  // From the back: discarding moves the last connection into the gap.
+  for (std::size_t i = connections_.size(); i-- > 0;)
+    if (connections_[i]->is_idle()) connections_[i]->close();
+}
+
+void Server::stop() {
+  listeners_.clear();
+  draining_ = stopped_ = true;
+  if (held_ > 0) timed_out_ = true;
+}
+
+void Server::give_up() {
+  close_idle();
+  if (!connections_.empty() || held_ > 0) {
+    base::log(base::Level::warning, "worker.graceful_timeout",
+              {{"connections", connections_.size()}, {"requests", held_}},
+              "the graceful timeout has passed; requests that still run are ended");
+    timed_out_ = true;
+  }
+  stopped_ = true;
+}
+
+bool Server::is_finished() const { return stopped_ || (draining_ && connections_.empty() && held_ == 0); }
+
+bool Server::may_accept() const {
+  return options_.backlog_limit == 0 || connections_.size() < options_.backlog_limit;
+}
+
+void Server::adopt(net::Accepted accepted, const std::shared_ptr<const Peer>& local) {
+  counters_.add(Counter::accepted);
+  counters_.add(Counter::connections);
+  auto connection = std::make_unique<Connection>(*this, std::move(accepted), local);
+  connection->position = connections_.size();
+  connections_.push_back(std::move(connection));
+  connections_.back()->start();
+}
+
+void Server::discard(Connection& connection) {
+  counters_.subtract(Counter::connections);
+  std::size_t position = connection.position;
+  discarded_.push_back(std::move(connections_[position]));
+  connections_[position] = std::move(connections_.back());
+  connections_.pop_back();
+  if (position < connections_.size()) connections_[position]->position = position;
+  loop_->defer(*this);  // its own function may still be running: free it later
+}
+
+void Server::watch_deadline(net::Clock::time_point when) {
+  if (when >= next_sweep_) return;
+  next_sweep_ = std::max(when, loop_->now() + least_sweep_interval);
+  sweep_timer_.set(next_sweep_);
+}
+
+void Server::sweep() {
+  auto now = loop_->now();
+  for (std::size_t i = connections_.size(); i-- > 0;)
+    if (connections_[i]->deadline() <= now) connections_[i]->on_time(now);
+  next_sweep_ = net::Clock::time_point::max();
+  auto earliest = net::Clock::time_point::max();
+  for (auto& connection : connections_) earliest = std::min(earliest, connection->deadline());
+  if (earliest != net::Clock::time_point::max()) watch_deadline(earliest);
+}
+
+void Server::note_unsent() {
+  if (oldest_unsent_ == net::Clock::time_point::max()) oldest_unsent_ = net::Clock::now();
+}
+
+void Server::send_if_due() {
+  if (oldest_unsent_ == net::Clock::time_point::max()) return;
+  if (net::Clock::now() - oldest_unsent_ < longest_unsent) return;
+  oldest_unsent_ = net::Clock::time_point::max();
+  loop_->run_deferred();
+}
+
+}  // namespace worker

@@ -1,0 +1,82 @@
+// worker::Server: listening sockets, connections, deadlines and draining; everything of the app server that knows no
+// Python. One per worker process. Members are for the loop's thread unless they say otherwise.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "net/loop.h"
+#include "worker/connection.h"
+#include "worker/counters.h"
+#include "worker/exchange.h"
+#include "worker/listener.h"
+#include "worker/options.h"
+#include "worker/peer.h"
+
+namespace worker {
+
+enum class IdleConnections { keep, close };
+enum class Outcome { drained = 0, timed_out = 1 };  // values as in _engine.pyi
+
+class Server : private net::Deferred {
+ public:
+  static base::Result<std::unique_ptr<Server>> create(const Options& options, Counters& counters, Handler& handler);
+  ~Server();
+
+  // Accepts on these sockets from now on; they stay the caller's.
+  base::Result<void> listen(const std::vector<int>& sockets);
+  // Stops accepting. `finished` is true once no connection and no exchange is left, or the graceful timeout has passed.
+  void drain(IdleConnections idle);
+  void stop();
+  bool is_draining() const { return draining_; }
+  bool closes_idle() const { return closes_idle_; }
+  bool is_finished() const;
+  Outcome outcome() const { return timed_out_ ? Outcome::timed_out : Outcome::drained; }
+  // What must also end before a drained server is finished, for example background tasks.
+  void hold() { held_++; }
+  void unhold() { held_--; }
+
+  net::Loop& loop() { return *loop_; }
+  const Options& options() const { return options_; }
+  const http::Limits& limits() const { return limits_; }
+  const TrustedPeers& trusted_peers() const { return trusted_; }
+  Counters& counters() { return counters_; }
+  Handler& handler() { return handler_; }
+
+  // --- for connections and listeners ----------------------------------------------------------------------------------
+  bool may_accept() const;
+  void adopt(net::Accepted accepted, const std::shared_ptr<const Peer>& local);
+  // Frees the connection at the end of the turn.
+  void discard(Connection& connection);
+  // Some connection has a deadline at `when`.
+  void watch_deadline(net::Clock::time_point when);
+  // A response waits for the end of the turn.
+  void note_unsent();
+  // Sends what waits when the oldest has waited long enough; for use between two requests of one turn.
+  void send_if_due();
+
+ private:
+  Server(const Options& options, Counters& counters, Handler& handler, std::unique_ptr<net::Loop> loop,
+         TrustedPeers trusted);
+  void at_end_of_turn() override { discarded_.clear(); }
+  void sweep();
+  void give_up();
+  void close_idle();
+
+  const Options& options_;
+  Counters& counters_;
+  Handler& handler_;
+  std::unique_ptr<net::Loop> loop_;
+  http::Limits limits_;
+  TrustedPeers trusted_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::unique_ptr<Connection>> connections_;
+  std::vector<std::unique_ptr<Connection>> discarded_;
+  net::Timer sweep_timer_, graceful_timer_;
+  net::Clock::time_point next_sweep_ = net::Clock::time_point::max();
+  net::Clock::time_point oldest_unsent_ = net::Clock::time_point::max();
+  std::size_t held_ = 0;
+  bool draining_ = false, closes_idle_ = false, timed_out_ = false, stopped_ = false;
+};
+
+}  // namespace worker

@@ -1,0 +1,21 @@
+// worker::State: what the extension module owns, one per interpreter: interned names, types and exceptions.
+#pragma once
+
+#include "worker/names.h"
+
+namespace worker {
+
+struct State {
+  Names names;
+  // asgi
+  python::Ref receive_type, send_type, done_type, operation_type;
+  python::Ref client_disconnected;  // the OSError that `send` raises once the client is gone
+  // wsgi
+  python::Ref input_type, start_response_type, write_type, file_wrapper_type;
+
+  // The state of the module that defined `type`.
+  static State& of_type(PyTypeObject* type);
+  static State& of_module(PyObject* module);
+};
+
+}  // namespace worker
