@@ -1,7 +1,5 @@
 #include "http/header.h"
 
-#include <cstring>
-
 namespace http {
 namespace {
 
@@ -46,30 +44,12 @@ consteval std::array<HeaderId, slots> fill_slots() {
 constexpr auto table = fill_slots();
 constexpr std::size_t longest_name = 25;  // upgrade-insecure-requests
 
-// Eight characters at a time with the case bit set; `known` is in lower case, made of letters, digits and "-". A "-"
-// and a carriage return fold together, but no name that reaches us holds control characters.
-bool matches(const char* name, const char* known, std::size_t size) {
-  constexpr std::uint64_t case_bits = 0x2020202020202020;
-  auto differ = [&](std::size_t at) {
-    std::uint64_t a, b;
-    std::memcpy(&a, name + at, 8);
-    std::memcpy(&b, known + at, 8);
-    return ((a | case_bits) ^ (b | case_bits)) != 0;
-  };
-  if (size < 8) return equal_ignoring_case({name, size}, {known, size});
-  for (std::size_t at = 0; at + 8 <= size; at += 8) {
-    if (differ(at)) return false;
-  }
-  return !differ(size - 8);
-}
-
 }  // namespace
 
 HeaderId find_header_id(std::string_view name) {
   if (name.size() < 2 || name.size() > longest_name) return HeaderId::other;
   HeaderId id = table[slot_of(name, factor)];
-  std::string_view known = header_name(id);
-  return known.size() == name.size() && matches(name.data(), known.data(), name.size()) ? id : HeaderId::other;
+  return matches(name, header_name(id)) ? id : HeaderId::other;
 }
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <bitset>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string_view>
 
@@ -99,7 +100,7 @@ inline constexpr std::string_view header_name(HeaderId id) { return header_names
 // A set of known names: `HeaderSet().set(std::size_t(HeaderId::via))`.
 using HeaderSet = std::bitset<header_names.size()>;
 
-// The id of a name in any case; `other` when it is not a known one.
+// The id of a name in any case; `other` when it is not a known one. The name may hold anything but control characters.
 HeaderId find_header_id(std::string_view name);
 
 struct Header {
@@ -110,6 +111,32 @@ struct Header {
 
 // ASCII case folding only, as RFC 9110 section 5.1 wants for names.
 bool equal_ignoring_case(std::string_view a, std::string_view b);
+
+// The same for text that holds no control characters and a `known` of lower-case letters, digits, "-" and "/", eight
+// characters at a time: setting bit 0x20 folds the case of letters and makes other characters equal to those of `known`
+// only if they were (what differs in that bit alone is a control character).
+inline bool matches(std::string_view text, std::string_view known) {
+  auto differ = [&]<typename Word>(Word, std::size_t at) {
+    Word a, b;
+    std::memcpy(&a, text.data() + at, sizeof a);
+    std::memcpy(&b, known.data() + at, sizeof b);
+    constexpr auto case_bits = static_cast<Word>(0x2020202020202020);
+    return (a | case_bits) != (b | case_bits);
+  };
+  const std::size_t size = known.size();
+  if (text.size() != size) return false;
+  if (size >= 8) {
+    for (std::size_t at = 0; at + 8 < size; at += 8) {
+      if (differ(std::uint64_t{}, at)) return false;
+    }
+    return !differ(std::uint64_t{}, size - 8);
+  }
+  if (size >= 4) return !differ(std::uint32_t{}, 0) && !differ(std::uint32_t{}, size - 4);
+  for (std::size_t at = 0; at < size; ++at) {
+    if (differ(std::uint8_t{}, at)) return false;
+  }
+  return true;
+}
 
 // The first field of that id or name; null when there is none.
 const Header* find_header(std::span<const Header> headers, HeaderId id);

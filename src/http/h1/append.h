@@ -2,6 +2,7 @@
 #pragma once
 
 #include <charconv>
+#include <concepts>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -9,20 +10,26 @@
 
 namespace http::h1 {
 
-template <typename... Pieces>
-inline void append(std::string& out, const Pieces&... pieces) {
+inline std::string_view as_piece(std::string_view text) { return text; }
+template <std::size_t N>
+constexpr std::string_view as_piece(const char (&literal)[N]) {
+  return {literal, N - 1};
+}
+
+inline void append_pieces(std::string& out, std::same_as<std::string_view> auto... pieces) {
   const std::size_t before = out.size();
-  const std::size_t after = before + (std::string_view(pieces).size() + ...);
+  const std::size_t after = before + (pieces.size() + ...);
   if (after > out.capacity()) out.reserve(after + after / 2);
   out.resize_and_overwrite(after, [&](char* text, std::size_t size) {
     char* at = text + before;
-    auto put = [&at](std::string_view piece) {
-      std::memcpy(at, piece.data(), piece.size());
-      at += piece.size();
-    };
-    (put(pieces), ...);
+    ((std::memcpy(at, pieces.data(), pieces.size()), at += pieces.size()), ...);
     return size;
   });
+}
+
+template <typename... Pieces>
+inline void append(std::string& out, const Pieces&... pieces) {
+  append_pieces(out, as_piece(pieces)...);
 }
 
 class Digits {

@@ -22,24 +22,19 @@ void count_up(std::uint8_t& count) {
 }  // namespace
 
 bool FieldParser::add(std::string_view line, std::vector<Header>& into) {
-  const char *begin = line.data(), *end = begin + line.size(), *colon = begin;
-  unsigned seen = 0;
-  while (colon < end) {
-    unsigned kind = token_table[static_cast<unsigned char>(*colon)];
-    if (kind == not_token) break;
-    seen |= kind;
-    ++colon;
-  }
+  const char* end = line.data() + line.size();
+  const char* colon = find_colon(line.data(), end);
+  std::string_view name(line.data(), static_cast<std::size_t>(colon - line.data()));
+  HeaderId id = find_header_id(name);
+  unsigned seen = id == HeaderId::other ? token_classes(name) : unsigned{token_char};  // known names are tokens
   // RFC 9112 section 5.1 and 5.2: no white space before the colon, no folded line.
-  if (colon == end || *colon != ':' || colon == begin) return fail(400, "a header line has no valid name");
+  if (colon == end || seen == not_token) return fail(400, "a header line has no valid name");
   if (++count_ > limits_.headers) return fail(431, "too many header fields");
-  std::string_view name(begin, static_cast<std::size_t>(colon - begin));
   if (seen & token_underscore) {
     if (limits_.underscores == Underscores::reject) return fail(400, "a header name has an underscore");
     if (limits_.underscores == Underscores::drop) return true;
   }
-  const Header& field = into.emplace_back(Header{name, trim(colon + 1, end), find_header_id(name)});
-  note(field);
+  note(into.emplace_back(Header{name, trim(colon + 1, end), id}));
   return true;
 }
 
@@ -60,7 +55,7 @@ void FieldParser::note(const Header& field) {
       summary_.upgrade = field.value;
       return;
     case HeaderId::expect:
-      (equal_ignoring_case(field.value, "100-continue") ? summary_.expects_continue : summary_.expects_other) = true;
+      (matches(field.value, "100-continue") ? summary_.expects_continue : summary_.expects_other) = true;
       return;
     default:
       return;
@@ -69,11 +64,11 @@ void FieldParser::note(const Header& field) {
 
 void FieldParser::note_connection(std::string_view value) {
   for_each_token(value, [this](std::string_view option) {
-    if (equal_ignoring_case(option, "close")) {
+    if (matches(option, "close")) {
       summary_.close = true;
-    } else if (equal_ignoring_case(option, "keep-alive")) {
+    } else if (matches(option, "keep-alive")) {
       summary_.keep_alive = true;
-    } else if (equal_ignoring_case(option, "upgrade")) {
+    } else if (matches(option, "upgrade")) {
       summary_.asks_upgrade = true;
     } else {
       summary_.nominates = true;

@@ -179,7 +179,7 @@ bool RequestParser::settle_framing(const FieldParser::Summary& seen) {
     if (head_.minor_version == 0) return fail(400, "Transfer-Encoding on HTTP/1.0");
     if (seen.content_lengths > 0) return fail(400, "both Content-Length and Transfer-Encoding");
     if (seen.transfer_encodings > 1) return fail(400, "more than one Transfer-Encoding");
-    if (!equal_ignoring_case(seen.transfer_encoding, "chunked")) return fail(501, "a Transfer-Encoding but chunked");
+    if (!matches(seen.transfer_encoding, "chunked")) return fail(501, "a Transfer-Encoding but chunked");
     head_.framing = Framing::chunked;
   } else if (seen.content_lengths > 0) {
     if (seen.content_lengths > 1) return fail(400, "more than one Content-Length");

@@ -131,7 +131,7 @@ bool ResponseParser::settle_framing(const FieldParser::Summary& seen) {
   }
   if (seen.transfer_encodings) {
     if (head_.minor_version == 0) return fail("Transfer-Encoding on HTTP/1.0");
-    if (!equal_ignoring_case(seen.transfer_encoding, "chunked")) return fail("a Transfer-Encoding but chunked");
+    if (!matches(seen.transfer_encoding, "chunked")) return fail("a Transfer-Encoding but chunked");
   }
   if (method_ == Method::head || status_forbids_body(head_.status)) {
     head_.framing = Framing::none;

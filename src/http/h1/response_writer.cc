@@ -39,10 +39,10 @@ base::Result<void> ResponseWriter::start(int status, std::string& out) {
 
 base::Result<void> ResponseWriter::field(const Header& header, std::string& out) {
   if (state_ != State::fields) return refuse("a response header outside of the head");
-  if (header.id == HeaderId::other && !is_token(header.name)) {
+  if (header.id == HeaderId::other && !is_token(header.name)) [[unlikely]] {
     return refuse(fmt::format("the response header name {} is not a token", quoted(header.name)));
   }
-  if (has_control(header.value)) {
+  if (has_control(header.value)) [[unlikely]] {
     return refuse(fmt::format("the value of the response header {} has a line end or another control character: {}",
                               header.name, quoted(header.value)));
   }
@@ -83,7 +83,7 @@ base::Result<void> ResponseWriter::take_over(const Header& header, std::string& 
       return note_length(header.value);
     case HeaderId::connection:
       for_each_token(header.value, [this](std::string_view option) {
-        if (equal_ignoring_case(option, "close")) keep_alive_ = false;
+        if (matches(option, "close")) keep_alive_ = false;
       });
       return {};
     default:

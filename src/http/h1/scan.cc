@@ -7,18 +7,28 @@ namespace {
 
 constexpr std::size_t longest_host = 255;
 
-bool is_host_char(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' || c == '_' ||
-         c == '~';
-}
-bool is_ipv6_char(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':' || c == '.';
+enum : std::uint8_t { name_char = 1, ipv6_char = 2 };
+constexpr auto host_table = [] {
+  std::array<std::uint8_t, 256> table{};
+  for (unsigned char c : std::string_view("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-._~")) {
+    table[c] |= name_char;
+  }
+  for (unsigned char c : std::string_view("0123456789ABCDEFabcdef:.")) table[c] |= ipv6_char;
+  return table;
+}();
+
+bool all_of_class(std::string_view text, std::uint8_t kind) {
+  std::uint8_t common = kind;
+  for (char c : text) common &= host_table[static_cast<unsigned char>(c)];
+  return common != 0;
 }
 
 bool is_port(std::string_view text) {
-  if (text.size() > 5 || !std::ranges::all_of(text, is_digit)) return false;
   unsigned port = 0;
-  for (char c : text) port = port * 10 + static_cast<unsigned>(c - '0');
+  for (char c : text) {
+    if (!is_digit(c) || port > 6553) return false;
+    port = port * 10 + static_cast<unsigned>(c - '0');
+  }
   return port <= 65535;
 }
 
@@ -31,7 +41,7 @@ bool is_authority(std::string_view text) {
   std::string_view host = in_brackets ? text.substr(1, end - 1) : text.substr(0, end);
   std::string_view rest = text.substr(end + (in_brackets ? 1 : 0));
   if (host.empty() || host.size() > longest_host) return false;
-  if (!std::ranges::all_of(host, in_brackets ? is_ipv6_char : is_host_char)) return false;
+  if (!all_of_class(host, in_brackets ? ipv6_char : name_char)) return false;
   return rest.empty() || (rest.front() == ':' && is_port(rest.substr(1)));
 }
 

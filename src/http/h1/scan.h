@@ -23,6 +23,16 @@ inline constexpr auto token_table = [] {
   table['_'] = token_underscore;
   return table;
 }();
+// All classes that occur in a name; not_token when it is no token at all.
+inline unsigned token_classes(std::string_view name) {
+  unsigned seen = not_token;
+  for (char c : name) {
+    unsigned kind = token_table[static_cast<unsigned char>(c)];
+    if (kind == not_token) return not_token;
+    seen |= kind;
+  }
+  return seen;
+}
 inline bool is_token_char(char c) { return token_table[static_cast<unsigned char>(c)] != not_token; }
 
 // What a field line may not hold: control characters other than tab (RFC 9110 section 5.5).
@@ -66,12 +76,22 @@ inline const char* find_target_end(const char* at, const char* end) {
   return at;
 }
 
-inline bool is_token(std::string_view text) {
-  for (char c : text) {
-    if (!is_token_char(c)) return false;
+// The first ":" in [at, end), or end.
+inline const char* find_colon(const char* at, const char* end) {
+#ifdef __SSE2__
+  const __m128i colon = _mm_set1_epi8(':');
+  for (; end - at >= 16; at += 16) {
+    __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    if (auto mask = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, colon)))) {
+      return at + std::countr_zero(mask);
+    }
   }
-  return !text.empty();
+#endif
+  while (at < end && *at != ':') ++at;
+  return at;
 }
+
+inline bool is_token(std::string_view text) { return token_classes(text) != not_token; }
 inline bool has_control(std::string_view text) {
   return find_control(text.data(), text.data() + text.size()) != text.data() + text.size();
 }
