@@ -142,6 +142,13 @@ class Host:
         assert len(found) == 1, f"expected one edge, found {[str(process) for process in found]}"
         return found[0]
 
+    def groups(self) -> list[Path]:
+        return leftovers.groups(self.identity)
+
+    def ports(self) -> list[int]:
+        """TCP ports on which the apps' users listen."""
+        return leftovers.ports(self.identity)
+
     def instances(self) -> list[str]:
         folder = self.root / "instances"
         return sorted(path.name for path in folder.iterdir()) if folder.exists() else []

@@ -80,7 +80,12 @@ def groups(identity: Identity) -> list[Path]:
 def sockets(identity: Identity) -> list[str]:
     """Unix sockets below the root, and TCP ports that its users listen on."""
     unix = [line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines() if f" {identity.root}" in line]
-    return unix + [f"port {port} of uid {uid}" for port, uid in _listeners() if identity.owns(uid)]
+    return unix + [f"port {port}" for port in ports(identity)]
+
+
+def ports(identity: Identity) -> list[int]:
+    """TCP ports on which the root's users listen."""
+    return [port for port, uid in _listeners() if identity.owns(uid)]
 
 
 def _listeners() -> Iterator[tuple[int, int]]:
