@@ -1,0 +1,27 @@
+#include "instance/plan.h"
+
+#include <nlohmann/json.hpp>
+
+namespace instance {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Mount, kind, to, base, path, links, writable, recursive, optional, content,
+                                                lower, upper, work, size, mode, app_owned)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Process, name, argv, env, cwd, restart, web)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Plan, app, id, once, terminal, timeout_ms, graceful_timeout_ms, uid,
+                                                supervisor_uid, gid, supervisor_gid, user_namespace, has_listener,
+                                                view_folder, mounts, cgroup_entrances, oom_counter, control_socket,
+                                                events_file, logs_folder, processes)
+
+std::string Plan::to_json() const {
+  return nlohmann::json(*this).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+base::Result<Plan> Plan::from_json(const std::string& text) {
+  try {
+    return nlohmann::json::parse(text).get<Plan>();
+  } catch (const nlohmann::json::exception& error) {
+    return base::invalid("read the plan of an instance: {}", error.what());
+  }
+}
+
+}  // namespace instance
