@@ -30,6 +30,8 @@ class ServerCodec final : public http::ServerCodec {
   base::Result<void> field(StreamId, std::string_view name, std::string_view value, std::string& out) override {
     return writer_.field(name, value, out);
   }
+  // The same for a field that was parsed: its name is known already.
+  base::Result<void> field(const Header& header, std::string& out) { return writer_.field(header, out); }
   base::Result<void> finish_head(StreamId, std::optional<std::uint64_t> length, std::string& out) override {
     return writer_.finish_head(length, out);
   }
