@@ -55,6 +55,7 @@ class Demo:
         self.port = port
         self.log = root.with_name(root.name + ".log")
         self.password = secrets.token_urlsafe(9)
+        self.stopped_cleanly = True
         self._daemon: subprocess.Popen[bytes] | None = None
 
     # -- the daemon ---------------------------------------------------------------------------------------------------
@@ -100,6 +101,7 @@ class Demo:
             self._daemon.kill()
             self._daemon.wait()
         for pid in self._left_running():
+            self.stopped_cleanly = False
             print(f"demo: process {pid} did not stop and is killed", file=sys.stderr)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -223,6 +225,8 @@ def run(demo: Demo) -> None:
         if sys.stdin.isatty() and sys.stdout.isatty():
             wait_for_the_user()
         print("Stopping.", flush=True)
+    if not demo.stopped_cleanly:
+        raise Failed("not everything stopped when it was asked to")
 
 
 def main() -> int:
