@@ -15,6 +15,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
@@ -29,10 +30,16 @@ class Supervisor {
   static base::Result<Supervisor> connect(const Layout& layout, const std::string& id,
                                           milliseconds timeout = milliseconds(5000));
 
+  Supervisor(Supervisor&&) noexcept;
+  Supervisor& operator=(Supervisor&&) noexcept;
+  ~Supervisor();
+
   base::Result<nlohmann::json> status();
   base::Result<void> signal(const std::string& process, int number);
   base::Result<void> drain();
+  // Returns at once; `next_event` tells how it goes.
   base::Result<void> stop(milliseconds graceful_timeout);
+  base::Result<void> tell_server(const std::string& process, nlohmann::json message);
   // Every event after `number`, then new ones: call `next_event`.
   base::Result<void> subscribe(long after = 0);
   // Kind::unavailable past the timeout; Kind::disconnected once the instance has ended.
@@ -40,8 +47,11 @@ class Supervisor {
   int fd() const { return channel_.fd(); }
 
  private:
-  explicit Supervisor(control::BlockingChannel channel) : channel_(std::move(channel)) {}
+  explicit Supervisor(control::BlockingChannel channel);
+  base::Result<nlohmann::json> ask(nlohmann::json request);
+
   control::BlockingChannel channel_;
+  std::deque<nlohmann::json> pending_;  // events that came while an answer was awaited
 };
 
 }  // namespace environment

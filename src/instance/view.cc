@@ -144,7 +144,9 @@ std::string escaped(const std::string& path) {
 base::Result<void> View::overlay(const Mount& mount) {
   std::vector<std::pair<std::string, std::string>> options = {
       {"lowerdir", escaped(mount.lower)}, {"upperdir", mount.upper}, {"workdir", mount.work}};
+  // What an app renames or chmods must be whole in the upper folder, because it is adopted from there.
   if (plan_.user_namespace) options.push_back({"userxattr", ""});
+  else options.insert(options.end(), {{"redirect_dir", "off"}, {"metacopy", "off"}, {"index", "off"}});
   return new_file_system(mount, "overlay", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, options);
 }
 

@@ -1,0 +1,84 @@
+#include "environment/shared/firewall.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <random>
+
+#include "base/child.h"
+#include "base/fd.h"
+
+namespace environment {
+namespace {
+
+constexpr std::uint16_t kFirstPort = 20'000, kLastPort = 31'999;  // below Linux's default local port range
+
+base::Result<void> nft(const std::string& rules) {
+  auto pipe = base::pipe();
+  if (!pipe) return std::unexpected(pipe.error());
+  // The rules are far below a pipe's capacity: writing them first cannot block.
+  if (auto written = base::write_all(pipe->write.get(), rules); !written) return written;
+  pipe->write.close();
+  base::Command command{.argv = {"nft", "-f", "-"}};
+  command.stdin_fd = pipe->read.get();
+  auto output = base::run(command, std::chrono::seconds(10));
+  if (!output) {
+    return std::unexpected(base::Error(base::Kind::unsupported, "run nft: " + output.error().message(), "install the package nftables"));
+  }
+  if (base::succeeded(output->status)) return {};
+  return base::fail(base::Kind::unsupported, "set the firewall: {}", output->err.substr(0, output->err.find('\n')));
+}
+
+}  // namespace
+
+base::Result<void> Firewall::guard(std::uint16_t port, uid_t app) const {
+  // `add` is idempotent for tables, chains, sets and elements; the chains are emptied and written anew.
+  auto rules = fmt::format(
+      R"(add table inet {0}
+add set inet {0} guarded {{ type inet_service; }}
+add set inet {0} allowed {{ typeof meta skuid . tcp dport; }}
+add set inet {0} servers {{ typeof meta skuid . tcp sport; }}
+add chain inet {0} output {{ type filter hook output priority 0; policy accept; }}
+add chain inet {0} input {{ type filter hook input priority 0; policy accept; }}
+flush chain inet {0} output
+flush chain inet {0} input
+add rule inet {0} output tcp dport @guarded fib daddr type local meta skuid . tcp dport != @allowed reject with tcp reset
+add rule inet {0} output tcp sport @guarded tcp flags & (syn | ack) == (syn | ack) meta skuid . tcp sport != @servers drop
+add rule inet {0} input iifname != "lo" tcp dport @guarded drop
+add element inet {0} guarded {{ {1} }}
+add element inet {0} allowed {{ {2} . {1}, {3} . {1}, 0 . {1} }}
+add element inet {0} servers {{ {2} . {1} }}
+)",
+      table_, port, app, edge_);
+  return nft(rules);
+}
+
+base::Result<void> Firewall::release(std::uint16_t port, uid_t app) const {
+  return nft(fmt::format(
+      "delete element inet {0} guarded {{ {1} }}\n"
+      "delete element inet {0} allowed {{ {2} . {1}, {3} . {1}, 0 . {1} }}\n"
+      "delete element inet {0} servers {{ {2} . {1} }}\n",
+      table_, port, app, edge_));
+}
+
+void Firewall::remove() const { (void)nft(fmt::format("add table inet {0}\ndelete table inet {0}\n", table_)); }
+
+base::Result<void> Firewall::probe() { return nft("list tables\n"); }
+
+base::Result<std::uint16_t> free_port() {
+  std::random_device random;
+  std::uniform_int_distribution<int> ports(kFirstPort, kLastPort);
+  for (int attempt = 0; attempt < 200; attempt++) {
+    base::Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    auto port = static_cast<std::uint16_t>(ports(random));
+    address.sin_port = htons(port);
+    if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return port;
+  }
+  return base::fail(base::Kind::overloaded, "find a free port between {} and {}: none of 200 tried is", kFirstPort, kLastPort);
+}
+
+}  // namespace environment
