@@ -45,9 +45,7 @@ def run(server: Any, on_ready: Callable[[], object]) -> tuple[int, str | None]:
             loop.close()
 
 
-async def _serve(
-    server: Any, finished: asyncio.Future[int], on_ready: Callable[[], object]
-) -> tuple[int, str | None]:
+async def _serve(server: Any, finished: asyncio.Future[int], on_ready: Callable[[], object]) -> tuple[int, str | None]:
     lifespan = Lifespan(server._app, server._version, server._lifespan)
     try:
         if not await lifespan.startup(until=finished):

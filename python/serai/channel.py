@@ -8,6 +8,9 @@ from typing import Any
 Message = dict[str, Any]
 _MAX_MESSAGE = 4 * 1024**2
 _MAX_DESCRIPTORS = 8
+_FD_SIZE = 4
+_ANCILLARY_SPACE = socket.CMSG_LEN(_MAX_DESCRIPTORS * _FD_SIZE)
+_RECEIVE_FLAGS = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC  # socket.recv_fds() knows no flags
 
 
 class ProtocolError(Exception):
@@ -61,12 +64,12 @@ class Channel:
     def _read_some(self) -> bool:
         """False when nothing is left to read for now."""
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._socket, 65536, _MAX_DESCRIPTORS, socket.MSG_DONTWAIT)
+            data, ancillary, _, _ = self._socket.recvmsg(65536, _ANCILLARY_SPACE, _RECEIVE_FLAGS)
         except BlockingIOError:
             return False
         except OSError:
-            data, descriptors = b"", []
-        self._descriptors += descriptors
+            data, ancillary = b"", []
+        self._descriptors += _descriptors_in(ancillary)
         self._pending += data
         self._closed = not data
         return True
@@ -97,6 +100,14 @@ class Channel:
     def close(self) -> None:
         """Idempotent."""
         self._socket.close()
+
+
+def _descriptors_in(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    found: list[int] = []
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            found += [fd for (fd,) in struct.iter_unpack("i", data[: len(data) // _FD_SIZE * _FD_SIZE])]
+    return found
 
 
 def pair() -> tuple[Channel, Channel]:

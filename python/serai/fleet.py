@@ -157,8 +157,8 @@ class Fleet:
         around = self._around
         inheritance = Inheritance(self._settings, around.sockets, around.access_log, importing, os.getpid())
         generation = Generation(self._generation_count, inheritance, obstacles)
-        generation.fork(around.forget)
         self._generations.append(generation)
+        generation.fork(around.forget)
         self._loop.on_readable(generation.channel.fileno(), lambda: self._on_zygote_message(generation))
         return generation
 
@@ -332,6 +332,7 @@ class Fleet:
         self._around.report(
             {"type": "worker_started", "worker": worker.number, "pid": worker.pid, "generation": generation.number}
         )
+        self._on_listening(worker)
 
     def _on_worker_message(self, worker: WorkerProcess) -> None:
         messages = worker.status.receive()
@@ -343,10 +344,14 @@ class Fleet:
                 worker.generation.app |= {key: value for key, value in message.items() if key != "type"}
             elif message["type"] == "failed":
                 worker.failure = message
-            elif message["type"] == "ready" and worker.state == "starting":
+            elif message["type"] == "ready":
+                worker.listening = True
                 self._on_listening(worker)
 
     def _on_listening(self, worker: WorkerProcess) -> None:
+        """Told by the worker and by its zygote, in either order."""
+        if worker.state != "starting" or not worker.listening or worker.pid is None:
+            return
         if not worker.probe_connection:
             self._on_serving(worker)
             return

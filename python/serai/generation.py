@@ -18,6 +18,12 @@ _BUSY_SINCE = 0  # serai._engine.PAGE_BUSY_SINCE; the master does not load the e
 _MAX_STACK = 64 * 1024
 
 
+def _trim_stack(text: str) -> str:
+    """faulthandler lists the most recent call first, so ours, from the engine down to `main`, stand last."""
+    ours = f'  File "{os.path.dirname(__file__)}{os.sep}', '  File "<frozen runpy>"'
+    return "\n".join(line for line in text.splitlines() if not line.startswith(ours))
+
+
 class WorkerProcess:
     """One worker as the master sees it, from the order to fork it until it is reaped. Owns its descriptors."""
 
@@ -27,6 +33,8 @@ class WorkerProcess:
         self.state: Literal["starting", "serving", "retiring"] = "starting"
         self.started = time.monotonic()
         self.pid: int | None = None
+        self.listening = False
+        """It said that it has started up."""
         self.failure: Message | None = None
         """What it said before it gave up."""
         self.condemned: tuple[str, str] | None = None
@@ -76,8 +84,8 @@ class WorkerProcess:
         return (time.monotonic_ns() - since) / 1e9 if since else 0.0
 
     def stack(self) -> str:
-        """What faulthandler wrote."""
-        return os.pread(self._stack_fd, _MAX_STACK, 0).decode(errors="replace").strip()
+        """What faulthandler wrote, without our own frames below the app's."""
+        return _trim_stack(os.pread(self._stack_fd, _MAX_STACK, 0).decode(errors="replace").strip())
 
     def close(self) -> None:
         """Idempotent."""
