@@ -41,8 +41,8 @@ std::map<std::string, std::string> host_build_environment();
 // compiled with unchecked hashes, so it stays valid whatever happens to file times.
 BuildPlan plan_build(const Lock& lock, const BuildOptions& options);
 
-// How many packages an installation wrote, from uv's output ("Installed 42 packages in …"): {installed, cached};
-// -1 where it does not say.
+// How many packages an installation wrote, from uv's output ("Installed 42 packages in …"), and how many of them were not
+// in the cache; -1 where it does not say.
 struct BuildCounts {
   int packages = -1, downloaded = -1;
 };

@@ -34,7 +34,7 @@ struct WebProcess {
   bool factory = false;                         // `app` names a callable that makes the app
   std::optional<int> workers;                   // empty: automatic
   std::optional<int> threads;
-  std::string app_dir;                          // added to sys.path; "" is /app
+  std::string app_dir;                          // added to sys.path, relative to `folder`; "" is `folder` itself
   std::string root_path;
   std::string lifespan = "auto";                // auto | on | off
   std::string preload = "auto";                 // auto | on | off
@@ -59,11 +59,13 @@ struct Process {
   std::string command;  // for CommandLine::parse
 };
 
-// A command of the build or release phase; runs in /app with the app's environment.
+// A command of the build or release phase; runs with the app's environment. What a build phase writes below /app becomes
+// part of the release.
 struct Phase {
   std::vector<std::string> argv;
   std::string text;      // as the user sees it: "python manage.py migrate --noinput"
   std::string evidence;  // "Procfile:2", "manage.py"
+  std::string folder;    // working folder relative to /app; "" is /app
 };
 
 struct Limits {

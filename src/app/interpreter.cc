@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
@@ -22,7 +23,7 @@ namespace fs = std::filesystem;
 using std::chrono::seconds;
 
 // "3.11", "3.11.4", "3.9.0rc1", "3.12.*", "3": the version and how many parts were given.
-std::optional<std::pair<PythonVersion, int>> parse_version(std::string_view text) {
+std::optional<std::pair<PythonVersion, int>> version_and_parts(std::string_view text) {
   PythonVersion version;
   std::array<int*, 3> fields = {&version.major, &version.minor, &version.patch};
   int parts = 0;
@@ -134,11 +135,35 @@ bool PythonWish::Clause::accepts(const PythonVersion& other) const {
   return false;
 }
 
+std::optional<PythonVersion> PythonWish::parse_version(std::string_view text) {
+  auto parsed = version_and_parts(text);
+  return parsed ? std::optional(parsed->first) : std::nullopt;
+}
+
+std::string PythonWish::Clause::marker() const {
+  constexpr std::array<std::string_view, 6> names = {"<", "<=", ">", ">=", "==", "!="};
+  auto name = names[static_cast<std::size_t>(op)];
+  if (parts == 3) return fmt::format("python_full_version {} \"{}\"", name, version.text());
+  bool compares_major = parts == 1 && (op == Operator::equal || op == Operator::not_equal);
+  if (compares_major) return fmt::format("python_version {} \"{}.*\"", name, version.major);
+  return fmt::format("python_version {} \"{}.{}\"", name, version.major, version.minor);
+}
+
+std::string PythonWish::marker() const {
+  std::string text;
+  for (const auto& group : clauses_) {
+    std::string all;
+    for (const auto& clause : group) all += (all.empty() ? "" : " and ") + clause.marker();
+    text += (text.empty() ? "" : " or ") + all;
+  }
+  return text;
+}
+
 base::Result<std::vector<PythonWish::Clause>> PythonWish::parse_clause(std::string_view text) {
   using enum Clause::Operator;
   auto digits = std::min(text.find_first_of("0123456789"), text.size());
   auto op = trim(text.substr(0, digits));
-  auto parsed = parse_version(trim(text.substr(digits)));
+  auto parsed = version_and_parts(trim(text.substr(digits)));
   if (!parsed) return base::invalid("\"{}\" is not a Python version or range of versions", text);
   auto [version, parts] = *parsed;
   static const std::map<std::string_view, Clause::Operator> plain = {{"<", less}, {"<=", less_equal}, {">", greater}, {">=", greater_equal},

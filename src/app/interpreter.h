@@ -30,7 +30,11 @@ struct Interpreter {
 class PythonWish {
  public:
   static base::Result<PythonWish> parse(std::string_view text);
+  // The numbers at the front of a version, "3.11.4"; more than three parts are refused.
+  static std::optional<PythonVersion> parse_version(std::string_view text);
   bool accepts(const PythonVersion& version) const;
+  // The same as a marker of PEP 508: `python_version >= "3.11" and python_full_version < "4.0.0"`; empty for any.
+  std::string marker() const;
   bool is_any() const { return clauses_.empty(); }
   const std::string& text() const { return text_; }
 
@@ -40,6 +44,7 @@ class PythonWish {
     PythonVersion version;
     int parts;  // of the version that count for (in)equality: two for "3.12" and "3.12.*"
     bool accepts(const PythonVersion& other) const;
+    std::string marker() const;
   };
   static base::Result<std::vector<Clause>> parse_clause(std::string_view text);
   std::string text_;

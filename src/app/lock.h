@@ -8,6 +8,7 @@
 
 #include "app/finding.h"
 #include "app/folder.h"
+#include "app/requirement.h"
 #include "base/error.h"
 
 namespace app {
@@ -31,8 +32,5 @@ struct Lock {
 // Chooses uv.lock, poetry.lock, Pipfile.lock, pylock.toml, requirements.txt, pyproject.toml in this order and reads
 // it. Refuses, with the reason, what cannot be installed exactly.
 base::Result<Lock> find_lock(const Folder& folder);
-
-// "Foo.Bar_baz" → "foo-bar-baz" (PEP 503).
-std::string normalize_name(std::string_view name);
 
 }  // namespace app

@@ -31,13 +31,10 @@ std::string_view origin_name(Origin origin) {
 }
 
 base::Result<Manifest> Manifest::parse(std::string_view text, std::string_view file) {
-  auto document = toml::parse(text, file);
-  if (!document) {
-    const auto& error = document.error();
-    return base::invalid("{}:{}: not valid TOML: {}", file, error.source().begin.line, error.description());
-  }
+  auto document = parse_toml(text, file);
+  if (!document) return std::unexpected(document.error());
   Manifest manifest;
-  if (auto read = ManifestReader(manifest, file).read(document.table()); !read) return std::unexpected(read.error());
+  if (auto read = ManifestReader(manifest, file).read(*document); !read) return std::unexpected(read.error());
   return manifest;
 }
 

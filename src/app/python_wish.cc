@@ -55,9 +55,9 @@ MaybeWish from_mise(const Folder& folder) {
   for (std::string name : {"mise.toml", ".mise.toml"}) {
     auto text = folder.find(name, 1 << 20);
     if (!text) continue;
-    auto document = toml::parse(*text);
+    auto document = parse_toml(*text, name);
     if (!document) continue;
-    auto tool = document.table()["tools"]["python"];
+    auto tool = (*document)["tools"]["python"];
     if (auto version = tool.value<std::string>()) return Wish{*version, name + " [tools] python"};
     if (auto version = tool["version"].value<std::string>()) return Wish{*version, name + " [tools] python"};
   }
@@ -67,9 +67,9 @@ MaybeWish from_mise(const Folder& folder) {
 MaybeWish from_pyproject(const Folder& folder) {
   auto text = folder.find("pyproject.toml", 4 << 20);
   if (!text) return {};
-  auto document = toml::parse(*text);
+  auto document = parse_toml(*text, "pyproject.toml");
   if (!document) return {};
-  const auto& table = document.table();
+  const auto& table = *document;
   if (auto range = table["project"]["requires-python"].value<std::string>()) return Wish{*range, "pyproject.toml requires-python"};
   if (auto range = table["tool"]["poetry"]["dependencies"]["python"].value<std::string>()) return Wish{*range, "pyproject.toml [tool.poetry.dependencies] python"};
   return {};

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "base/error.h"
 
 namespace app {
 
@@ -15,7 +18,14 @@ struct Requirement {
   std::string marker;                // PEP 508; empty: always
 };
 
+// "Foo.Bar_baz" → "foo-bar-baz" (PEP 503).
+std::string normalize_name(std::string_view name);
+
 using Requirements = std::vector<Requirement>;
+
+// Whether it can stand in a requirements.txt as it is: the parts come from a lock file and must not hold line breaks,
+// options or other lines' text. Every requirement needs a hash.
+base::Result<void> check_requirement(const Requirement& requirement);
 
 // Sorted, one requirement with its hashes a line.
 std::string to_requirements_txt(Requirements requirements);
