@@ -424,10 +424,9 @@ bool Connection::send_borrowed(std::string_view bytes) {
   return sent != Sent::peer_gone;
 }
 
-void Connection::take_back() {
+std::uint32_t Connection::take_back() {
   lent_ = false;
-  std::uint32_t missed = std::exchange(missed_, 0);
-  if (missed) on_ready(missed);
+  return std::exchange(missed_, 0);
 }
 
 }  // namespace worker

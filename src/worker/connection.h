@@ -64,8 +64,8 @@ class Connection final : public net::Pollable, public net::Deferred {
 
   // --- for a thread that runs the request -----------------------------------------------------------------------------
   void lend() { lent_ = true; }
-  // Back on the loop's thread.
-  void take_back();
+  // Back on the loop's thread; gives the events missed meanwhile, for on_ready once the response is settled.
+  std::uint32_t take_back();
   // Sends what the socket takes, from any thread that has borrowed the connection; false when the client is gone.
   bool send_borrowed(std::string_view bytes = {});
 

@@ -6,6 +6,8 @@
 #include "worker/asgi/types.h"
 #include "worker/counters.h"
 #include "worker/state.h"
+#include "worker/wsgi/server_type.h"
+#include "worker/wsgi/types.h"
 
 namespace worker {
 namespace {
@@ -39,6 +41,8 @@ int execute(PyObject* module) {
     python::checked(PyModule_AddObjectRef(module, "ClientDisconnected", state.client_disconnected.get()));
     asgi::make_types(module, state);
     asgi::add_server_type(module);
+    wsgi::make_types(module, state);
+    wsgi::add_server_type(module);
     add_constants(module);
     return 0;
   });

@@ -1,5 +1,7 @@
 #include "worker/server_face.h"
 
+#include "base/log.h"
+
 namespace worker {
 
 python::Ref stats(const Counters& counters) {
@@ -30,6 +32,14 @@ IdleConnections read_drain_arguments(PyObject* arguments, PyObject* keywords) {
     python::rethrow();
   }
   return close_idle ? IdleConnections::close : IdleConnections::keep;
+}
+
+void listen_later(Server& server, std::vector<int> sockets) {
+  server.loop().post([&server, sockets = std::move(sockets)] {
+    if (auto done = server.listen(sockets); !done) {
+      base::log(base::Level::error, "worker.listen_failed", {{"error", done.error().describe()}}, "cannot listen");
+    }
+  });
 }
 
 }  // namespace worker

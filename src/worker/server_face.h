@@ -11,5 +11,7 @@ python::Ref stats(const Counters& counters);
 std::vector<int> read_sockets(PyObject* list);
 // The keyword `close_idle` of drain().
 IdleConnections read_drain_arguments(PyObject* arguments, PyObject* keywords);
+// Server::listen, from any thread.
+void listen_later(Server& server, std::vector<int> sockets);
 
 }  // namespace worker

@@ -11,7 +11,7 @@ struct State {
   python::Ref receive_type, send_type, done_type, operation_type;
   python::Ref client_disconnected;  // the OSError that `send` raises once the client is gone
   // wsgi
-  python::Ref input_type, start_response_type, write_type, file_wrapper_type;
+  python::Ref start_response_type, write_type;
 
   // The state of the module that defined `type`.
   static State& of_type(PyTypeObject* type);

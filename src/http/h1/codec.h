@@ -47,6 +47,8 @@ class ServerCodec final : public http::ServerCodec {
   void announce_close() override { writer_.announce_close(); }
   bool keep_alive() const override { return writer_.keep_alive(); }
   const ResponseWriter& response() const { return writer_; }
+  // Forgets what was started of the answer to this request, as long as nothing of it was sent.
+  void restart_answer() { writer_.begin(parser_.head()); }
   // For a Problem, or before any head: begins an answer to a request that could not be read; closes afterwards.
   void begin_error_answer() { writer_.begin(Method::other, 1, false); }
 

@@ -4,7 +4,6 @@
 
 #include <new>
 
-#include "base/log.h"
 #include "worker/asgi/handler.h"
 #include "worker/server_face.h"
 
@@ -115,17 +114,11 @@ PyObject* stop(PyObject* self, PyObject*) {
   });
 }
 
-void listen_later(Handler& handler, std::vector<int> sockets) {
-  handler.server().loop().post([&handler, sockets = std::move(sockets)] {
-    if (auto done = handler.server().listen(sockets); !done) {
-      base::log(base::Level::error, "worker.listen_failed", {{"error", done.error().describe()}}, "cannot listen");
-    }
-  });
-}
-
 PyObject* listen(PyObject* self, PyObject* sockets) {
   return python::guard([&]() -> PyObject* {
-    if (Handler& handler = handler_of(self); handler.is_attached()) listen_later(handler, read_sockets(sockets));
+    if (Handler& handler = handler_of(self); handler.is_attached()) {
+      listen_later(handler.server(), read_sockets(sockets));
+    }
     return Py_NewRef(Py_None);
   });
 }

@@ -1,0 +1,102 @@
+"""Runs a WSGI application: the engine's threads, and the few things that are better said in Python.
+
+`WsgiServer.run` comes here. The requests themselves never do.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
+
+logger = logging.getLogger("serai.error")
+
+
+def run(server: Any, on_ready: Callable[[], object]) -> int:
+    """Serves until the server is finished; gives the outcome."""
+    server._open(FileWrapper, file_place, open_input, _log_error)
+    try:
+        on_ready()
+        if server._threads == 1:
+            server._work()
+        else:
+            _work_in_threads(server)
+    finally:
+        outcome: int = server._close()
+    return outcome
+
+
+def _work_in_threads(server: Any) -> None:
+    """Real threading.Thread objects, so that thread locals, names and debuggers work as applications expect.
+
+    The main thread only waits: it stays free to run signal handlers.
+    """
+    ends: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            server._work()
+        except BaseException as error:  # KeyboardInterrupt or SystemExit raised by the application
+            ends.append(error)
+            server.stop()
+
+    threads = [threading.Thread(target=work, name=f"serai-{i + 1}") for i in range(server._threads)]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except BaseException:  # raised by a signal handler
+        server.stop()
+        raise
+    if ends:
+        raise ends[0]
+
+
+class FileWrapper:
+    """wsgi.file_wrapper (PEP 3333). The engine sends real files by sendfile; others are iterated over."""
+
+    def __init__(self, filelike: Any, block_size: int = 64 * 1024) -> None:
+        self.filelike = filelike
+        self.block_size = block_size
+        if hasattr(filelike, "close"):
+            self.close = filelike.close
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        block: bytes = self.filelike.read(self.block_size)
+        if not block:
+            raise StopIteration
+        return block
+
+
+def file_place(wrapper: FileWrapper) -> tuple[int, int, int] | None:
+    """Where the kernel finds what is left of a file: (descriptor, offset, size). None: it must be read.
+
+    Only plain files count: others, such as GzipFile, have a fileno() too, but of other content than their read().
+    """
+    file = wrapper.filelike
+    file = getattr(file, "file", file)  # what tempfile wraps
+    raw = file.raw if isinstance(file, io.BufferedReader | io.BufferedRandom) else file
+    if not isinstance(raw, io.FileIO):
+        return None
+    status = os.fstat(raw.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    offset = file.tell()
+    return raw.fileno(), offset, max(0, status.st_size - offset)
+
+
+def open_input(descriptor: int) -> BinaryIO:
+    """A request body that was spooled to disk."""
+    return open(descriptor, "rb", buffering=64 * 1024)
+
+
+def _log_error(message: str, exception: BaseException | None) -> None:
+    logger.error(message, exc_info=exception)

@@ -1,0 +1,302 @@
+#include "worker/wsgi/exchange.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <charconv>
+
+#include "python/convert.h"
+#include "python/gil.h"
+#include "worker/server.h"
+#include "worker/wsgi/handler.h"
+#include "worker/wsgi/types.h"
+
+namespace worker::wsgi {
+namespace {
+
+// From here on a chunk is handed to the kernel where it lies instead of being copied.
+constexpr std::size_t large_chunk = 16 * 1024;
+// Response bytes kept in memory for a slow client; the rest goes to a file.
+constexpr std::size_t response_memory = 1 << 20;
+
+std::string_view latin1_view(PyObject* text, const char* what) {
+  if (!PyUnicode_Check(text)) {
+    python::raise(PyExc_TypeError, std::string(what) + " must be a str, not " + Py_TYPE(text)->tp_name);
+  }
+#if PY_VERSION_HEX < 0x030C0000
+  python::checked(PyUnicode_READY(text));
+#endif
+  if (PyUnicode_KIND(text) != PyUnicode_1BYTE_KIND) {
+    python::raise(PyExc_ValueError, std::string(what) + " has characters that Latin-1 does not have (PEP 3333)");
+  }
+  return {static_cast<const char*>(PyUnicode_DATA(text)), static_cast<std::size_t>(PyUnicode_GET_LENGTH(text))};
+}
+
+int parse_status(std::string_view status) {
+  int code = 0;
+  auto [end, error] = std::from_chars(status.data(), status.data() + std::min<std::size_t>(status.size(), 3), code);
+  bool whole = error == std::errc() && end == status.data() + 3 && (status.size() == 3 || status[3] == ' ');
+  if (!whole || code < 200) {
+    python::raise(PyExc_ValueError, "status '" + std::string(status) + "' is not like '200 OK'");
+  }
+  return code;
+}
+
+struct ClientGone {};
+
+}  // namespace
+
+Exchange::Exchange(Handler& handler, Connection& connection)
+    : handler_(handler),
+      connection_(connection),
+      body_({.memory_bytes = 256 * 1024, .limit_bytes = UINT64_MAX, .folder = handler.temporary_folder()}) {}
+
+// --- loop thread, no GIL --------------------------------------------------------------------------------------------
+
+Appetite Exchange::on_body(std::string_view bytes) {
+  if (body_.append(bytes)) return Appetite::more;
+  connection_.respond(500, "Internal Server Error");  // the disk is full: nothing of the request can be kept
+  return Appetite::full;
+}
+
+void Exchange::on_request_end() { handler_.queue(*this); }
+
+void Exchange::on_connection_lost() { handler_.forget(*this); }
+
+// --- the application ------------------------------------------------------------------------------------------------
+
+Ending Exchange::run() {
+  connection_.output().spool_beyond(response_memory);
+  try {
+    call_application();
+    return Ending::complete;
+  } catch (const python::Raised&) {
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) throw;
+    return on_exception();
+  } catch (const ClientGone&) {
+    return Ending::aborted;
+  }
+}
+
+Ending Exchange::on_exception() {
+  python::Ref exception = python::take_exception();
+  handler_.log_error("Exception in WSGI application", exception.get());
+  return head_sent_ ? Ending::aborted : Ending::internal_error;
+}
+
+void Exchange::call_application() {
+  python::Ref input = make_input();
+  std::optional<std::uint64_t> size;
+  if (connection_.head().framing == http::Framing::chunked) size = body_.size();
+  python::Ref environ = handler_.environs().build(connection_, input.get(), size);
+  python::Ref start = make_start_response(handler_.state(), *this);
+  python::Ref result;
+  try {
+    result = python::call(handler_.app(), environ.get(), start.get());
+    send_result(result.get());
+  } catch (...) {
+    // PEP 3333: close() is called however the request ends.
+    python::Ref pending = PyErr_Occurred() ? python::take_exception() : python::Ref();
+    if (result.is_set()) close_result(result.get());
+    forget_exchange(start.get());
+    if (pending.is_set()) python::restore_exception(std::move(pending));
+    throw;
+  }
+  close_result(result.get());
+  forget_exchange(start.get());
+}
+
+python::Ref Exchange::make_input() {
+  if (!body_.is_in_file()) {
+    if (body_.size() == 0) return python::call(handler_.bytes_io());
+    return python::call(handler_.bytes_io(), python::bytes(body_.memory()).get());
+  }
+  int copy = ::dup(body_.file());
+  if (copy < 0 || ::lseek(copy, 0, SEEK_SET) < 0) {
+    PyErr_SetFromErrno(PyExc_OSError);
+    python::rethrow();
+  }
+  return python::call(handler_.open_input(), python::integer(copy).get());
+}
+
+void Exchange::send_result(PyObject* result) {
+  if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) {
+    send_sequence(result);
+  } else if (!handler_.is_file_wrapper(result) || !send_file(result)) {
+    send_iterator(result);
+  }
+  if (!started_) python::raise(PyExc_RuntimeError, "the application did not call start_response");
+  finish_head(0);
+  if (auto done = connection_.codec().end(0, connection_.output().tail()); !done) {
+    python::raise(PyExc_RuntimeError, done.error().describe());
+  }
+}
+
+// A list or tuple is the whole body, so its pieces need not be sent one by one.
+void Exchange::send_sequence(PyObject* sequence) {
+  Py_ssize_t count = PySequence_Fast_GET_SIZE(sequence);
+  std::uint64_t total = 0;
+  for (Py_ssize_t i = 0; i < count; i++) {
+    PyObject* chunk = PySequence_Fast_GET_ITEM(sequence, i);
+    if (!PyBytes_Check(chunk)) {
+      python::raise(PyExc_TypeError, std::string("the body must be of bytes, not ") + Py_TYPE(chunk)->tp_name);
+    }
+    total += static_cast<std::uint64_t>(PyBytes_GET_SIZE(chunk));
+  }
+  if (!head_sent_ && started_ && total > 0) finish_head(total);
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence); i++) append(PySequence_Fast_GET_ITEM(sequence, i));
+}
+
+// PEP 3333, "Buffering and Streaming": a piece is transmitted before the next one is asked for, except that the last
+// one of a known length may go with the others of this turn.
+void Exchange::send_iterator(PyObject* iterable) {
+  python::Ref iterator = python::checked(PyObject_GetIter(iterable));
+  Py_ssize_t length_hint = PyObject_HasAttrString(iterable, "__len__") ? PyObject_Size(iterable) : -1;
+  if (length_hint < 0) PyErr_Clear();
+  while (true) {
+    python::Ref chunk = python::Ref::steal(PyIter_Next(iterator.get()));
+    if (!chunk.is_set()) break;
+    if (length_hint == 1 && started_ && !head_sent_ && PyBytes_Check(chunk.get())) {
+      finish_head(static_cast<std::uint64_t>(PyBytes_GET_SIZE(chunk.get())));
+    }
+    append(chunk.get());
+    if (!is_body_complete() && length_hint != 1) transmit();
+  }
+  if (PyErr_Occurred()) python::rethrow();
+}
+
+void Exchange::append(PyObject* chunk) {
+  if (!PyBytes_Check(chunk)) {
+    python::raise(PyExc_TypeError, std::string("the body must be of bytes, not ") + Py_TYPE(chunk)->tp_name);
+  }
+  std::string_view bytes = python::view_of_bytes(chunk);
+  if (bytes.empty()) return;
+  if (!started_) python::raise(PyExc_RuntimeError, "the body begins before start_response was called");
+  finish_head(std::nullopt);
+  if (declared_ && bytes.size() > *declared_ - written_) {
+    bytes = bytes.substr(0, *declared_ - written_);
+    if (!std::exchange(too_long_, true)) {
+      handler_.log_error("WSGI application sent more than its Content-Length; the rest is dropped", Py_None);
+    }
+    if (bytes.empty()) return;
+  }
+  written_ += bytes.size();
+  Output& output = connection_.output();
+  if (bytes.size() < large_chunk && output.pending() < response_memory) {
+    if (auto done = connection_.codec().body(0, bytes, output.tail()); !done) {
+      python::raise(PyExc_RuntimeError, done.error().describe());
+    }
+    return;
+  }
+  auto begun = connection_.codec().begin_bytes(0, bytes.size(), output.tail());
+  if (!begun) python::raise(PyExc_RuntimeError, begun.error().describe());
+  if (!*begun) return;
+  bool alive;
+  {
+    python::GilRelease released;
+    alive = connection_.send_borrowed(bytes);
+  }
+  if (!alive) throw ClientGone();
+  connection_.codec().end_bytes(0, output.tail());
+}
+
+// Sends what the socket takes now. A client slower than its response gets the rest from memory or disk; only beyond the
+// spool's limit does the thread wait.
+void Exchange::transmit() {
+  python::GilRelease released;
+  if (!connection_.send_borrowed()) throw ClientGone();
+  while (connection_.output().pending() > handler_.options().max_response_spool) wait_until_writable();
+}
+
+void Exchange::wait_until_writable() {
+  auto timeout = std::chrono::duration_cast<std::chrono::milliseconds>(handler_.options().write_timeout);
+  pollfd writable = {.fd = connection_.socket(), .events = POLLOUT, .revents = 0};
+  int ready = ::poll(&writable, 1, static_cast<int>(timeout.count()));
+  if (ready == 0 || !connection_.send_borrowed()) throw ClientGone();
+}
+
+void Exchange::finish_head(std::optional<std::uint64_t> length) {
+  if (head_sent_) return;
+  bool is_head = connection_.head().method == http::Method::head;
+  if (is_head && length == 0) length = std::nullopt;
+  if (auto done = connection_.codec().finish_head(0, length, head_); !done) {
+    python::raise(PyExc_RuntimeError, done.error().describe());
+  }
+  head_sent_ = true;
+  connection_.output().append(head_);
+}
+
+void Exchange::close_result(PyObject* result) {
+  if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) return;
+  python::Ref close = python::Ref::steal(PyObject_GetAttr(result, handler_.state().names.close.get()));
+  if (!close.is_set()) {
+    if (!PyErr_ExceptionMatches(PyExc_AttributeError)) python::rethrow();
+    return PyErr_Clear();
+  }
+  python::call(close.get());
+}
+
+bool Exchange::send_file(PyObject* wrapper) {
+  python::Ref place = python::call(handler_.file_place(), wrapper);  // None, or (descriptor, offset, size)
+  if (place.get() == Py_None || !started_ || head_sent_) return false;
+  int fd = -1;
+  unsigned long long offset = 0, size = 0;
+  if (!PyArg_ParseTuple(place.get(), "iKK", &fd, &offset, &size)) python::rethrow();
+  std::uint64_t length = declared_ ? std::min<std::uint64_t>(*declared_, size) : size;
+  auto file = base::dup(fd);
+  if (!file) return false;
+  finish_head(length);
+  auto begun = connection_.codec().begin_bytes(0, length, connection_.output().tail());
+  if (!begun) python::raise(PyExc_RuntimeError, begun.error().describe());
+  written_ = length;
+  if (!*begun) return true;
+  connection_.output().append_file(std::make_shared<const base::Fd>(std::move(*file)), offset, length);
+  connection_.codec().end_bytes(0, connection_.output().tail());
+  transmit();
+  return true;
+}
+
+// --- start_response -------------------------------------------------------------------------------------------------
+
+void Exchange::start_response(PyObject* status, PyObject* headers, PyObject* exc_info) {
+  if (exc_info != Py_None && head_sent_) {
+    // Too late for another answer: PEP 3333 wants the exception raised again.
+    if (!PyTuple_Check(exc_info) || PyTuple_GET_SIZE(exc_info) != 3) {
+      python::raise(PyExc_TypeError, "exc_info must be a tuple of three");
+    }
+    python::restore_exception(python::Ref::borrow(PyTuple_GET_ITEM(exc_info, 1)));
+    python::rethrow();
+  }
+  if (exc_info == Py_None && started_) python::raise(PyExc_RuntimeError, "start_response was called twice");
+  int code = parse_status(latin1_view(status, "the status"));
+  if (!PyList_Check(headers)) python::raise(PyExc_TypeError, "headers must be a list of tuples");
+  auto& codec = connection_.codec();
+  codec.restart_answer();
+  connection_.prepare_response();
+  head_.clear();
+  declared_.reset();
+  auto refuse = [](const base::Error& error) { python::raise(PyExc_ValueError, error.describe()); };
+  if (auto done = codec.start(0, code, head_); !done) refuse(done.error());
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); i++) {
+    PyObject* pair = PyList_GET_ITEM(headers, i);
+    if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
+      python::raise(PyExc_TypeError, "each header must be a tuple of two str");
+    }
+    std::string_view name = latin1_view(PyTuple_GET_ITEM(pair, 0), "a header name");
+    std::string_view value = latin1_view(PyTuple_GET_ITEM(pair, 1), "a header value");
+    if (auto done = codec.field(0, name, value, head_); !done) refuse(done.error());
+    if (http::equal_ignoring_case(name, "content-length")) {
+      std::uint64_t length = 0;
+      std::from_chars(value.data(), value.data() + value.size(), length);
+      declared_ = length;
+    }
+  }
+  started_ = true;
+}
+
+void Exchange::write(PyObject* bytes) {
+  append(bytes);
+  transmit();
+}
+
+}  // namespace worker::wsgi

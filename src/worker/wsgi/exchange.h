@@ -1,0 +1,65 @@
+// wsgi::Exchange: one request under WSGI (PEP 3333): its buffered body, then the call of the application and the sending
+// of what it returns, all on one thread, to which the connection is lent meanwhile.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "http/spooled_body.h"
+#include "python/ref.h"
+#include "worker/connection.h"
+#include "worker/exchange.h"
+
+namespace worker::wsgi {
+
+class Handler;
+
+// How the response ended, for whoever takes the connection back.
+enum class Ending { complete, aborted, internal_error };
+
+class Exchange final : public worker::Exchange {
+ public:
+  Exchange(Handler& handler, Connection& connection);
+
+  Appetite on_body(std::string_view bytes) override;
+  void on_request_end() override;
+  void on_client_finished() override {}
+  void on_drained() override {}
+  void on_connection_lost() override;
+
+  // --- on the thread that runs the application, with the GIL ----------------------------------------------------------
+  // Calls the application and sends its answer. KeyboardInterrupt and SystemExit leave as python::Raised.
+  Ending run();
+  // What start_response and the `write` it returns do.
+  void start_response(PyObject* status, PyObject* headers, PyObject* exc_info);
+  void write(PyObject* bytes);
+  Connection& connection() { return connection_; }
+
+ private:
+  void call_application();
+  void send_result(PyObject* result);
+  void send_sequence(PyObject* sequence);
+  void send_iterator(PyObject* iterable);
+  bool send_file(PyObject* wrapper);
+  void finish_head(std::optional<std::uint64_t> length);
+  void append(PyObject* chunk);
+  void transmit();
+  void wait_until_writable();
+  void close_result(PyObject* result);
+  bool is_body_complete() const { return declared_ && written_ >= *declared_; }
+  python::Ref make_input();
+  Ending on_exception();
+
+  Handler& handler_;
+  Connection& connection_;
+  http::SpooledBody body_;
+  std::string head_;
+  std::optional<std::uint64_t> declared_;  // Content-Length that the application gave
+  std::uint64_t written_ = 0;
+  bool started_ = false;     // start_response was called
+  bool head_sent_ = false;
+  bool too_long_ = false;    // more than declared; told once
+};
+
+}  // namespace worker::wsgi

@@ -1,0 +1,185 @@
+#include "worker/wsgi/handler.h"
+
+#include <cstdlib>
+#include <exception>
+
+#include "python/convert.h"
+#include "python/gil.h"
+
+namespace worker::wsgi {
+namespace {
+
+std::uint64_t monotonic_ns() {
+  return static_cast<std::uint64_t>(net::Clock::now().time_since_epoch().count());
+}
+
+}  // namespace
+
+Handler::Handler(State& state, PyObject* app, Options options)
+    : state_(state),
+      options_(std::move(options)),
+      counters_(options_.page.get()),
+      app_(python::Ref::borrow(app)) {
+  auto server = Server::create(options_, counters_, *this);
+  if (!server) python::raise(PyExc_ValueError, server.error().describe());
+  server_ = std::move(*server);
+  bytes_io_ = python::attribute(python::import("io").get(), "BytesIO");
+  const char* folder = std::getenv("TMPDIR");
+  temporary_folder_ = folder && *folder ? folder : "/tmp";
+}
+
+Handler::~Handler() { close(); }
+
+void Handler::open(Helpers helpers, const std::vector<int>& sockets) {
+  helpers_ = std::move(helpers);
+  environs_ = std::make_unique<EnvironBuilder>(state_, options_, helpers_.file_wrapper.get());
+  if (auto done = server_->listen(sockets); !done) python::raise(PyExc_OSError, done.error().describe());
+}
+
+void Handler::close() {
+  queue_.clear();
+  server_.reset();
+  reading_.clear();
+  helpers_ = {};
+  environs_.reset();
+}
+
+// --- loop thread, no GIL --------------------------------------------------------------------------------------------
+
+worker::Exchange* Handler::begin(Connection& connection) {
+  auto exchange = std::make_unique<Exchange>(*this, connection);
+  Exchange* plain = exchange.get();
+  reading_.emplace(plain, std::move(exchange));
+  connection.want_body();
+  return plain;
+}
+
+void Handler::queue(Exchange& exchange) {
+  auto found = reading_.extract(&exchange);
+  exchange.connection().lend();
+  server_->hold();
+  queue_.push_back(std::move(found.mapped()));
+}
+
+void Handler::turn() {
+  server_->loop().run_deferred();
+  counters_.set(Counter::busy_since, 0);
+  server_->loop().turn(net::nanoseconds(queue_.empty() ? -1 : 0));
+  counters_.set(Counter::busy_since, monotonic_ns());
+}
+
+// --- one thread -----------------------------------------------------------------------------------------------------
+
+void Handler::work() {
+  if (options_.threads == 1) work_alone();
+  else work_in_team();
+}
+
+void Handler::work_alone() {
+  while (!server_->is_finished()) {
+    {
+      python::GilRelease released;
+      turn();
+    }
+    python::checked(PyErr_CheckSignals());
+    while (!queue_.empty()) run_next_alone();
+  }
+}
+
+void Handler::run_next_alone() {
+  std::unique_ptr<Exchange> exchange = take_next();
+  std::exception_ptr leaving;  // KeyboardInterrupt or SystemExit
+  Ending ending = run(*exchange, leaving);
+  conclude(*exchange, ending);
+  if (leaving) std::rethrow_exception(leaving);
+  server_->send_if_due();
+}
+
+std::unique_ptr<Exchange> Handler::take_next() {
+  std::unique_ptr<Exchange> exchange = std::move(queue_.front());
+  queue_.pop_front();
+  return exchange;
+}
+
+Ending Handler::run(Exchange& exchange, std::exception_ptr& leaving) {
+  counters_.add(Counter::threads_busy);
+  Ending ending = Ending::aborted;
+  try {
+    ending = exchange.run();
+  } catch (const python::Raised&) {
+    leaving = std::current_exception();
+  }
+  counters_.subtract(Counter::threads_busy);
+  return ending;
+}
+
+// The response is settled: the connection is the loop's again.
+void Handler::conclude(Exchange& exchange, Ending ending) {
+  Connection& connection = exchange.connection();
+  std::uint32_t missed = connection.take_back();
+  server_->unhold();
+  switch (ending) {
+    case Ending::complete: connection.finish_response(); break;
+    case Ending::aborted: connection.abort_response(); break;
+    case Ending::internal_error:
+      connection.codec().begin_error_answer();
+      connection.respond(500, "Internal Server Error");
+      break;
+  }
+  if (missed) connection.on_ready(missed);
+}
+
+// --- several threads ------------------------------------------------------------------------------------------------
+
+void Handler::work_in_team() {
+  python::GilRelease released;
+  while (team_.wait_for_role() == Team::Role::leader) lead();
+}
+
+void Handler::lead() {
+  while (true) {
+    while (!queue_.empty()) {
+      if (!run_next_in_team()) return;
+      server_->send_if_due();
+    }
+    if (server_->is_finished()) return team_.dismiss();
+    turn();
+  }
+}
+
+bool Handler::run_next_in_team() {
+  std::unique_ptr<Exchange> exchange = take_next();
+  team_.enter();
+  std::exception_ptr leaving;  // KeyboardInterrupt or SystemExit, pending in this thread
+  Ending ending;
+  bool still_leads;
+  {
+    python::GilHold held;
+    ending = run(*exchange, leaving);
+    still_leads = team_.leave();
+    if (still_leads) conclude(*exchange, ending);
+  }
+  if (!still_leads) hand_back(std::move(exchange), ending);
+  if (!leaving) return still_leads;
+  if (still_leads) team_.dismiss();
+  std::rethrow_exception(leaving);
+}
+
+// Somebody else leads: the answer goes out from here, and the connection back to whoever turns the loop by then.
+void Handler::hand_back(std::unique_ptr<Exchange> exchange, Ending ending) {
+  if (ending == Ending::complete) exchange->connection().send_borrowed();
+  server_->loop().post([this, shared = std::shared_ptr<Exchange>(std::move(exchange)), ending] {
+    conclude(*shared, ending);
+  });
+}
+
+void Handler::log_error(const char* message, PyObject* exception) {
+  if (!helpers_.log_error.is_set()) return;
+  try {
+    python::call(helpers_.log_error.get(), python::text(message).get(), exception);
+  } catch (const python::Raised&) {
+    python::report_unraisable("serai: logging an error of the application");
+  }
+}
+
+}  // namespace worker::wsgi

@@ -1,0 +1,89 @@
+// wsgi::Handler: runs a WSGI application on one thread or on a team of them (team.h).
+//
+// Whoever leads turns the loop: without the GIL it sends what is due, waits, reads and parses. Requests that are whole
+// are queued, their connections lent; the leader then runs them, with the GIL. Queue, loop and server are the leader's.
+// A thread that was replaced as leader while it ran a request sends the answer itself and posts the connection back.
+#pragma once
+
+#include <deque>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "worker/server.h"
+#include "worker/state.h"
+#include "worker/wsgi/environ.h"
+#include "worker/wsgi/exchange.h"
+#include "worker/wsgi/team.h"
+
+namespace worker::wsgi {
+
+// What python/serai/_wsgi.py brings along.
+struct Helpers {
+  python::Ref file_wrapper;  // the type behind wsgi.file_wrapper
+  python::Ref file_place;    // (wrapper) -> None, or (descriptor, offset, size) of a real file
+  python::Ref open_input;    // (descriptor) -> binary file
+  python::Ref log_error;     // (message, exception)
+};
+
+class Handler final : public worker::Handler {
+ public:
+  // Throws python::Raised.
+  Handler(State& state, PyObject* app, Options options);
+  ~Handler();
+
+  worker::Exchange* begin(Connection& connection) override;
+
+  void open(Helpers helpers, const std::vector<int>& sockets);
+  // Serves on this thread until the server is finished, alone or with others that do the same. With the GIL.
+  void work();
+  void close();
+
+  // --- for exchanges --------------------------------------------------------------------------------------------------
+  void queue(Exchange& exchange);
+  void forget(Exchange& exchange) { reading_.erase(&exchange); }
+  State& state() { return state_; }
+  Server& server() { return *server_; }
+  const Options& options() const { return options_; }
+  const Counters& counters() const { return counters_; }
+  bool is_open() const { return server_ != nullptr; }
+  const EnvironBuilder& environs() const { return *environs_; }
+  PyObject* app() const { return app_.get(); }
+  PyObject* bytes_io() const { return bytes_io_.get(); }
+  PyObject* open_input() const { return helpers_.open_input.get(); }
+  PyObject* file_place() const { return helpers_.file_place.get(); }
+  bool is_file_wrapper(PyObject* object) const {
+    return reinterpret_cast<PyObject*>(Py_TYPE(object)) == helpers_.file_wrapper.get();
+  }
+  const std::string& temporary_folder() const { return temporary_folder_; }
+  void log_error(const char* message, PyObject* exception);
+
+ private:
+  void work_alone();
+  void work_in_team();
+  void lead();
+  void turn();
+  void run_next_alone();
+  // Runs the request at the front of the queue; whether this thread still leads.
+  bool run_next_in_team();
+  Ending run(Exchange& exchange, std::exception_ptr& leaving);
+  void hand_back(std::unique_ptr<Exchange> exchange, Ending ending);
+  void conclude(Exchange& exchange, Ending ending);
+  std::unique_ptr<Exchange> take_next();
+
+  State& state_;
+  Options options_;
+  Counters counters_;
+  std::unique_ptr<Server> server_;
+  python::Ref app_, bytes_io_;
+  Helpers helpers_;
+  std::string temporary_folder_;
+  std::unique_ptr<EnvironBuilder> environs_;
+  std::unordered_map<Exchange*, std::unique_ptr<Exchange>> reading_;  // their bodies are not whole yet
+  std::deque<std::unique_ptr<Exchange>> queue_;
+  Team team_;
+};
+
+}  // namespace worker::wsgi

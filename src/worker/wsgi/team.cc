@@ -1,0 +1,111 @@
+#include "worker/wsgi/team.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+
+namespace worker::wsgi {
+namespace {
+
+using net::Clock;
+using net::nanoseconds;
+
+constexpr nanoseconds least_interval = std::chrono::microseconds(200);
+constexpr nanoseconds most_interval = std::chrono::milliseconds(5);
+constexpr nanoseconds replace_anyway = std::chrono::milliseconds(5);  // CPython's switch interval
+constexpr nanoseconds sleep_after = std::chrono::milliseconds(100);
+
+thread_local std::uint64_t my_reign = 0;
+
+nanoseconds cpu_time(clockid_t clock) {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return std::chrono::seconds(time.tv_sec) + nanoseconds(time.tv_nsec);
+}
+
+}  // namespace
+
+void Team::become_leader() {
+  my_reign = leader_ = ++last_reign_;
+  in_application_ = false;
+  ::pthread_getcpuclockid(::pthread_self(), &leader_clock_);
+}
+
+Team::Role Team::wait_for_role() {
+  Lock lock(mutex_);
+  while (!dismissed_) {
+    bool leads = leader_ == 0;
+    if (!leads && !has_watcher_) leads = watch(lock);
+    if (leads && !dismissed_) {
+      become_leader();
+      resting_.notify_one();  // somebody else may watch now
+      return Role::leader;
+    }
+    if (!dismissed_ && has_watcher_) resting_.wait(lock);
+  }
+  return Role::dismissed;
+}
+
+// Watches until the leader is to be replaced (true) or the team is dismissed.
+bool Team::watch(Lock& lock) {
+  has_watcher_ = true;
+  interval_ = least_interval;
+  auto last_change = Clock::now();
+  while (!dismissed_ && leader_ != 0) {
+    std::uint64_t calls_before = calls_;
+    if (Clock::now() - last_change > sleep_after) {
+      watcher_sleeps_ = true;
+      watching_.wait(lock, [&] { return dismissed_ || calls_ != calls_before; });
+      watcher_sleeps_ = false;
+    } else {
+      watching_.wait_for(lock, interval_);
+    }
+    if (calls_ != calls_before || in_application_) last_change = Clock::now();
+    if (should_replace()) break;
+  }
+  has_watcher_ = false;
+  return !dismissed_;
+}
+
+bool Team::should_replace() {
+  if (dismissed_ || !in_application_) {
+    interval_ = std::min(2 * interval_, most_interval);
+    return false;
+  }
+  auto now = Clock::now();
+  nanoseconds cpu = cpu_time(leader_clock_);
+  bool same_call = seen_call_ == calls_;
+  nanoseconds passed = now - seen_at_, worked = cpu - seen_cpu_;
+  if (!same_call) {
+    seen_call_ = calls_;
+    seen_at_ = now;
+    seen_cpu_ = cpu;
+    interval_ = least_interval;
+    return false;
+  }
+  bool is_blocked = worked < passed / 2;
+  return is_blocked || passed > replace_anyway;
+}
+
+void Team::enter() {
+  std::lock_guard lock(mutex_);
+  in_application_ = true;
+  calls_++;
+  if (watcher_sleeps_) watching_.notify_one();
+}
+
+bool Team::leave() {
+  std::lock_guard lock(mutex_);
+  if (leader_ != my_reign) return false;
+  in_application_ = false;
+  return true;
+}
+
+void Team::dismiss() {
+  std::lock_guard lock(mutex_);
+  dismissed_ = true;
+  resting_.notify_all();
+  watching_.notify_all();
+}
+
+}  // namespace worker::wsgi
