@@ -374,7 +374,11 @@ class Fleet:
         sentence = (
             f"not healthy: {reason} to GET {self._settings.health_path} within {self._settings.health_timeout:g} s"
         )
-        worker.failure = _unexplained(sentence) | {"step": "health", "tried": "asking a new worker for its health"}
+        worker.failure = _unexplained(sentence) | {
+            "step": "health",
+            "tried": "asking a new worker for its health",
+            "fix": f"let {self._settings.health_path} answer below 500, or choose another --health-path",
+        }
         self._condemn(worker, "unhealthy", sentence, signal.SIGTERM)
 
     def _on_serving(self, worker: WorkerProcess) -> None:

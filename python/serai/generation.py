@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Literal, NoReturn
@@ -19,9 +20,15 @@ _MAX_STACK = 64 * 1024
 
 
 def _trim_stack(text: str) -> str:
-    """faulthandler lists the most recent call first, so ours, from the engine down to `main`, stand last."""
-    ours = f'  File "{os.path.dirname(__file__)}{os.sep}', '  File "<frozen runpy>"'
-    return "\n".join(line for line in text.splitlines() if not line.startswith(ours))
+    """Keeps the app's part of what faulthandler wrote: neither our frames below it, nor threads that only wait."""
+    not_the_apps = (os.path.dirname(__file__) + os.sep, threading.__file__, "<frozen runpy>")
+    kept = []
+    for block in text.split("\n\n"):
+        head, *frames = block.split("\n")
+        left = [line for line in frames if not line.strip().removeprefix('File "').startswith(not_the_apps)]
+        if left or not frames:
+            kept.append("\n".join([head, *left]))
+    return "\n\n".join(kept)
 
 
 class WorkerProcess:

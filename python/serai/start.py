@@ -38,7 +38,7 @@ def start(settings: Settings) -> int:
         with _pid_file(settings.pid_file):
             access_log = AccessLog(settings.access_log)
             where = ", ".join(listener.url for listener in listeners)
-            log.info("serve.starting", f"serving {settings.app} on {where}", pid=os.getpid())
+            log.info("serve.starting", f"serving {settings.app} on {where}", pid=os.getpid(), url=where)
             return Master(settings, listeners, access_log, control).run()
     finally:
         for listener in listeners:
