@@ -24,7 +24,7 @@ void show(const json& value) {
 
 void add_apps(const Parser& parser) {
   add_command(parser, parser.app, "apps", "List the apps", "serai apps --json", std::make_shared<Options>(),
-              [](const Context& context, const Options&) { return context.print(context.client().apps(), show); });
+              [](const Context& context, const Options&) { return print(context, context.client().apps(), show); });
 }
 
 }  // namespace cli

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "cli/commands.h"
@@ -22,6 +23,15 @@ CLI::App* add_command(const Parser& parser, CLI::App& parent, const char* name, 
     *action = [context, options, run]() -> Result<int> { return run(*context, *options); };
   });
   return command;
+}
+
+// Prints JSON as it is with --json, otherwise calls `show` with it.
+template <typename Show>
+Result<int> print(const Context& context, const Result<json>& value, Show show) {
+  if (!value) return std::unexpected(value.error());
+  if (context.json_output) context.print_json(*value);
+  else show(*value);
+  return 0;
 }
 
 struct AppOption {

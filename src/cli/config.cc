@@ -26,7 +26,7 @@ void add_config(const Parser& parser) {
   auto options = std::make_shared<AppOption>();
   auto* command = add_command(parser, *group, "show", "Every setting, its value and where it came from",
                               "serai config show mysite", options, [](const Context& context, const AppOption& o) {
-                                return context.print(context.client().config(o.app), show);
+                                return print(context, context.client().config(o.app), show);
                               });
   add_app_argument(command, options->app);
 }

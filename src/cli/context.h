@@ -32,14 +32,6 @@ class Context {
   bool colours() const;
   // Asks a yes/no question; --yes answers it. Without a terminal it is a wrong use that names --yes.
   Result<bool> ask(const std::string& question) const;
-  // Prints JSON as it is with --json, otherwise calls `show`.
-  template <typename Show>
-  Result<int> print(const Result<json>& value, Show show) const {
-    if (!value) return std::unexpected(value.error());
-    if (json_output) print_json(*value);
-    else show(*value);
-    return 0;
-  }
   void print_json(const json& value) const;
   // Three lines on standard error: what was tried, what was found, what to do. Returns the exit code.
   int report(const base::Error& error) const;

@@ -11,7 +11,7 @@ namespace cli {
 namespace {
 
 struct Options {
-  daemon::Options daemon;
+  control_plane::Options daemon;
   std::string log_format = "text";
   bool everything = false;
 };
@@ -20,13 +20,13 @@ Result<int> run_daemon(const Context& context, const Options& options) {
   base::set_log_format(options.log_format == "json" ? base::LogFormat::json : base::LogFormat::text);
   auto daemon_options = options.daemon;
   daemon_options.root = context.root;
-  auto done = daemon::run(daemon_options);
+  auto done = control_plane::run(daemon_options);
   if (!done) return std::unexpected(done.error());
   return 0;
 }
 
 Result<int> stop(const Context& context, const Options& options) {
-  return context.print(context.client().stop_host(options.everything), [&](const json&) {
+  return print(context, context.client().stop_host(options.everything), [&](const json&) {
     std::cout << (options.everything ? "  the apps, the edge and the daemon are stopping\n"
                                      : "  the daemon is stopping; edge and apps go on\n");
   });

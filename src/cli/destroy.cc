@@ -11,7 +11,7 @@ Result<int> destroy(const Context& context, const AppOption& options) {
   auto sure = context.ask(fmt::format("Destroy {} with all its releases, data and logs?", options.app));
   if (!sure) return std::unexpected(sure.error());
   if (!*sure) return 1;
-  return context.print(context.client().destroy(options.app),
+  return print(context, context.client().destroy(options.app),
                        [&](const json&) { std::cout << "  " << options.app << " is gone\n"; });
 }
 

@@ -64,7 +64,7 @@ Result<int> detect(const Context& context, const Options& options) {
   if (alone && !options.files_only && !context.json_output) {
     std::cerr << "  no daemon answers: only files were read, the app object was not asked\n";
   }
-  return context.print(detection, [](const json& value) { show(value.value("findings", json::array())); });
+  return print(context, detection, [](const json& value) { show(value.value("findings", json::array())); });
 }
 
 }  // namespace

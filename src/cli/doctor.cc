@@ -22,7 +22,7 @@ void show(const json& value) {
 
 void add_doctor(const Parser& parser) {
   add_command(parser, parser.app, "doctor", "Try out what this host can do", "serai doctor", std::make_shared<Options>(),
-              [](const Context& context, const Options&) { return context.print(context.client().doctor(), show); });
+              [](const Context& context, const Options&) { return print(context, context.client().doctor(), show); });
 }
 
 }  // namespace cli

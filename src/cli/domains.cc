@@ -24,16 +24,16 @@ void add_domains(const Parser& parser) {
   auto options = std::make_shared<Options>();
   auto* add = add_command(parser, *group, "add", "Answer to this host too", "serai domains add mysite www.example.org",
                           options, [](const Context& context, const Options& o) {
-                            return context.print(context.client().add_domain(o.app, o.host), show);
+                            return print(context, context.client().add_domain(o.app, o.host), show);
                           });
   auto* remove = add_command(parser, *group, "remove", "Answer to this host no more",
                              "serai domains remove mysite www.example.org", options,
                              [](const Context& context, const Options& o) {
-                               return context.print(context.client().remove_domain(o.app, o.host), show);
+                               return print(context, context.client().remove_domain(o.app, o.host), show);
                              });
   auto* list = add_command(parser, *group, "list", "List the hosts", "serai domains list mysite", options,
                            [](const Context& context, const Options& o) {
-                             return context.print(context.client().domains(o.app), show);
+                             return print(context, context.client().domains(o.app), show);
                            });
   for (auto* command : {add, remove, list}) add_app_argument(command, options->app);
   for (auto* command : {add, remove}) command->add_option("host", options->host, "The host, for example www.example.org")->required();

@@ -25,7 +25,7 @@ Result<int> unset(const Context& context, const Options& options) {
 }
 
 Result<int> list(const Context& context, const Options& options) {
-  return context.print(context.client().env(options.app), [](const json& value) {
+  return print(context, context.client().env(options.app), [](const json& value) {
     for (const auto& name : value.value("names", json::array())) std::cout << name.get<std::string>() << '\n';
   });
 }

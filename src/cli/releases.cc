@@ -25,7 +25,7 @@ void add_releases(const Parser& parser) {
   auto options = std::make_shared<AppOption>();
   auto* command = add_command(parser, parser.app, "releases", "List an app's releases, newest first",
                               "serai releases mysite", options, [](const Context& context, const AppOption& o) {
-                                return context.print(context.client().releases(o.app), show);
+                                return print(context, context.client().releases(o.app), show);
                               });
   add_app_argument(command, options->app);
 }

@@ -10,7 +10,7 @@ struct Options {
   CLI::App* command = nullptr;
 };
 
-Result<int> run(const Context& context, const Options& options) {
+Result<int> run_command(const Context& context, const Options& options) {
   client::RunRequest request;
   request.app = options.app;
   request.argv = options.command->remaining();
@@ -27,7 +27,7 @@ Result<int> run(const Context& context, const Options& options) {
 void add_run(const Parser& parser) {
   auto options = std::make_shared<Options>();
   options->command = add_command(parser, parser.app, "run", "Run a one-off command in a fresh instance of the app",
-                                 "serai run mysite python manage.py createsuperuser", options, run);
+                                 "serai run mysite python manage.py createsuperuser", options, run_command);
   add_app_argument(options->command, options->app);
   options->command->fallthrough(false)->prefix_command();
 }

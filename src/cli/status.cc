@@ -47,7 +47,7 @@ void add_status(const Parser& parser) {
   auto options = std::make_shared<AppOption>();
   auto* command = add_command(parser, parser.app, "status", "Show an app: release, processes, data, recent events",
                               "serai status mysite", options, [](const Context& context, const AppOption& o) {
-                                return context.print(context.client().status(o.app), show);
+                                return print(context, context.client().status(o.app), show);
                               });
   add_app_argument(command, options->app);
 }

@@ -10,7 +10,7 @@ void add_stop(const Parser& parser) {
   auto options = std::make_shared<AppOption>();
   auto* command = add_command(parser, parser.app, "stop", "Stop an app; its data and releases stay", "serai stop mysite",
                               options, [](const Context& context, const AppOption& o) {
-                                return context.print(context.client().stop(o.app), [&](const json&) {
+                                return print(context, context.client().stop(o.app), [&](const json&) {
                                   std::cout << "  " << o.app << " is stopped   start it again: serai start " << o.app << '\n';
                                 });
                               });

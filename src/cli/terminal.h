@@ -1,5 +1,5 @@
-// A terminal of its own for a command that runs under another user: the command gets a pseudo-terminal, never the
-// user's, which it could type into (TIOCSTI) or reconfigure.
+// Running a command on the user's terminal. The command has a terminal of its own, inside its view (the app could type
+// into the user's, or reconfigure it); the daemon relays the bytes, and this side makes the user's terminal raw.
 #pragma once
 
 #include <functional>
@@ -10,8 +10,7 @@ namespace cli {
 
 using RunCommand = std::function<base::Result<int>(const client::RunRequest& request)>;
 
-// When standard input and output are a terminal: runs with a new pseudo-terminal whose bytes and size follow the
-// user's; otherwise with the descriptors as they are. Returns what `run` returned.
+// Asks for a terminal when standard input and output are one. Returns what `run` returned.
 base::Result<int> with_terminal(client::RunRequest request, const RunCommand& run);
 
 }  // namespace cli

@@ -25,7 +25,6 @@ std::string size_text(std::uint64_t bytes) {
 Result<void> ask_about(const Context& context, app::PackPlan& plan) {
   auto asked = plan.questionable;
   for (const auto& file : asked) {
-    if (file.ignored) continue;
     auto take = context.ask(fmt::format("Take {} along? ({}, {})", file.path, file.reason, size_text(file.size)));
     if (!take) return std::unexpected(take.error());
     if (*take) plan.take(file.path);

@@ -13,7 +13,7 @@ struct Options {};
 Result<int> version(const Context& context, const Options&) {
   json value{{"version", base::version()}};
   if (auto daemon = context.client().version()) value["daemon"] = daemon->value("version", "");
-  return context.print(Result<json>(value), [](const json& shown) {
+  return print(context, Result<json>(value), [](const json& shown) {
     std::cout << "serai " << shown.value("version", "");
     if (shown.contains("daemon")) std::cout << " (daemon " << shown.value("daemon", "") << ")";
     std::cout << '\n';

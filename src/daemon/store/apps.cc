@@ -1,7 +1,7 @@
 // The store's apps, placements, domains, env sets and events.
 #include "daemon/store/transact.h"
 
-namespace daemon {
+namespace control_plane {
 
 Result<void> Store::add_app(const App& app) {
   return transact("add an app", [&](SQLite::Database& db) {
@@ -123,4 +123,4 @@ Result<std::vector<AppEvent>> Store::events(const std::string& app, int most) {
   });
 }
 
-}  // namespace daemon
+}  // namespace control_plane

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace daemon {
+namespace control_plane {
 
 struct App {
   std::string name;
@@ -33,6 +33,7 @@ struct Instance {
   int release = 0;
   InstanceState state = InstanceState::starting;
   std::int64_t created_at = 0;
+  long last_event = 0;  // the last event of its supervisor that was recorded
 };
 
 // Where an app's release runs now. A stopped app keeps its placement without an instance.
@@ -73,4 +74,4 @@ std::string_view to_string(InstanceState state);
 std::string_view to_string(DeployKind kind);
 std::string_view to_string(DeployState state);
 
-}  // namespace daemon
+}  // namespace control_plane

@@ -1,8 +1,10 @@
 // The store's releases, instances and deploy journal.
 #include "daemon/store/transact.h"
 
-namespace daemon {
+namespace control_plane {
 namespace {
+
+constexpr int kKeptDeploys = 50;  // per app, for the autopsy
 
 Release read_release(SQLite::Statement& row) {
   return {row.getColumn(0).getString(), row.getColumn(1).getInt(),    row.getColumn(2).getString(),
@@ -89,14 +91,20 @@ Result<std::vector<std::string>> Store::builds_in_use() {
 
 Result<void> Store::add_instance(const Instance& i) {
   return transact("add an instance", [&](SQLite::Database& db) {
-    execute(db, "INSERT INTO instances VALUES(?, ?, ?, ?, ?)", i.id, i.app, i.release, static_cast<int>(i.state),
-            i.created_at);
+    execute(db, "INSERT INTO instances VALUES(?, ?, ?, ?, ?, ?)", i.id, i.app, i.release, static_cast<int>(i.state),
+            i.created_at, static_cast<std::int64_t>(i.last_event));
   });
 }
 
 Result<void> Store::set_instance_state(const std::string& id, InstanceState state) {
   return transact("change an instance", [&](SQLite::Database& db) {
     execute(db, "UPDATE instances SET state = ? WHERE id = ?", static_cast<int>(state), id);
+  });
+}
+
+Result<void> Store::set_last_event(const std::string& id, long number) {
+  return transact("note an instance's event", [&](SQLite::Database& db) {
+    execute(db, "UPDATE instances SET last_event = ? WHERE id = ?", static_cast<std::int64_t>(number), id);
   });
 }
 
@@ -108,10 +116,11 @@ Result<void> Store::remove_instance(const std::string& id) {
 Result<std::vector<Instance>> Store::instances() {
   return transact("list instances", [&](SQLite::Database& db) {
     std::vector<Instance> found;
-    SQLite::Statement row(db, "SELECT id, app, release, state, created_at FROM instances ORDER BY created_at, id");
+    SQLite::Statement row(db, "SELECT id, app, release, state, created_at, last_event FROM instances ORDER BY created_at, id");
     while (row.executeStep()) {
       found.push_back({row.getColumn(0).getString(), row.getColumn(1).getString(), row.getColumn(2).getInt(),
-                       static_cast<InstanceState>(row.getColumn(3).getInt()), row.getColumn(4).getInt64()});
+                       static_cast<InstanceState>(row.getColumn(3).getInt()), row.getColumn(4).getInt64(),
+                       static_cast<long>(row.getColumn(5).getInt64())});
     }
     return found;
   });
@@ -119,6 +128,10 @@ Result<std::vector<Instance>> Store::instances() {
 
 Result<void> Store::add_deploy(const Deploy& d) {
   auto added = transact("begin a deploy", [&](SQLite::Database& db) {
+    execute(db,
+            "DELETE FROM deploys WHERE app = ?1 AND state != 0 AND id NOT IN "
+            "(SELECT id FROM deploys WHERE app = ?1 ORDER BY started_at DESC, rowid DESC LIMIT ?2)",
+            d.app, kKeptDeploys);
     execute(db, "INSERT INTO deploys VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", d.id, d.app, static_cast<int>(d.kind),
             static_cast<int>(d.state), d.step, d.upload, d.release, d.instance, d.old_instance, d.switched ? 1 : 0,
             d.started_at, d.finished_at);
@@ -181,4 +194,4 @@ Result<std::vector<std::string>> Store::deploy_events(const std::string& deploy,
   });
 }
 
-}  // namespace daemon
+}  // namespace control_plane

@@ -4,7 +4,7 @@
 
 #include "daemon/store/transact.h"
 
-namespace daemon {
+namespace control_plane {
 namespace {
 
 // Version n is reached by running migrations[n - 1]; they are never edited once released, only added to.
@@ -17,9 +17,10 @@ constexpr std::array migrations = {
        CREATE TABLE placements(app TEXT PRIMARY KEY REFERENCES apps(name) ON DELETE CASCADE, release INTEGER NOT NULL,
                                instance TEXT NOT NULL);
        CREATE TABLE instances(id TEXT PRIMARY KEY, app TEXT NOT NULL REFERENCES apps(name) ON DELETE CASCADE,
-                              release INTEGER NOT NULL, state INTEGER NOT NULL, created_at INTEGER NOT NULL);
-       CREATE TABLE deploys(id TEXT PRIMARY KEY, app TEXT NOT NULL REFERENCES apps(name) ON DELETE CASCADE,
-                            kind INTEGER NOT NULL, state INTEGER NOT NULL, step TEXT NOT NULL, upload TEXT NOT NULL,
+                              release INTEGER NOT NULL, state INTEGER NOT NULL, created_at INTEGER NOT NULL,
+                              last_event INTEGER NOT NULL);
+       -- No reference to apps: the deploy of an app that never came to be still explains why.
+       CREATE TABLE deploys(id TEXT PRIMARY KEY, app TEXT NOT NULL, kind INTEGER NOT NULL, state INTEGER NOT NULL, step TEXT NOT NULL, upload TEXT NOT NULL,
                             release INTEGER NOT NULL, instance TEXT NOT NULL, old_instance TEXT NOT NULL,
                             switched INTEGER NOT NULL, started_at INTEGER NOT NULL, finished_at INTEGER NOT NULL);
        CREATE UNIQUE INDEX one_running_deploy ON deploys(app) WHERE state = 0;
@@ -89,4 +90,4 @@ std::string_view to_string(DeployState state) {
   return names[static_cast<std::size_t>(state)];
 }
 
-}  // namespace daemon
+}  // namespace control_plane

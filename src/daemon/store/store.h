@@ -1,4 +1,4 @@
-// daemon::Store: the daemon's memory, ROOT/state.db (SQLite, WAL, synchronous=FULL: a step that was journaled happened).
+// control_plane::Store: the daemon's memory, ROOT/state.db (SQLite, WAL, synchronous=FULL: a step that was journaled happened).
 //
 // Thread-safe: one connection behind one mutex. Every call is one transaction. SQLite's exceptions end here and come
 // out as base::Error. Secret values are not in the database: see env_file.h.
@@ -18,7 +18,7 @@ namespace SQLite {
 class Database;
 }
 
-namespace daemon {
+namespace control_plane {
 
 using base::Result;
 
@@ -32,7 +32,7 @@ class Store {
   Result<void> add_app(const App& app);  // conflict when it exists
   Result<std::optional<App>> find_app(const std::string& name);
   Result<std::vector<App>> apps();
-  // Forgets the app and everything that belongs to it.
+  // Forgets the app and everything that belongs to it, except its deploys.
   Result<void> remove_app(const std::string& name);
   Result<std::optional<Placement>> find_placement(const std::string& app);
   Result<std::vector<Placement>> placements();
@@ -53,6 +53,7 @@ class Store {
   // Instances.
   Result<void> add_instance(const Instance& instance);
   Result<void> set_instance_state(const std::string& id, InstanceState state);
+  Result<void> set_last_event(const std::string& id, long number);
   Result<void> remove_instance(const std::string& id);
   Result<std::vector<Instance>> instances();
 
@@ -87,4 +88,4 @@ class Store {
   std::unique_ptr<SQLite::Database> database_;
 };
 
-}  // namespace daemon
+}  // namespace control_plane

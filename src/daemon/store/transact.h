@@ -6,7 +6,7 @@
 
 #include "daemon/store/store.h"
 
-namespace daemon {
+namespace control_plane {
 
 inline base::Error to_error(const SQLite::Exception& error, const char* what) {
   auto kind = error.getErrorCode() == SQLITE_CONSTRAINT ? base::Kind::conflict
@@ -48,4 +48,4 @@ int execute(SQLite::Database& database, const char* sql, const Values&... values
   return prepare(database, sql, values...).exec();
 }
 
-}  // namespace daemon
+}  // namespace control_plane

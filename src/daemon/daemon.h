@@ -1,0 +1,26 @@
+// control_plane::run: the control plane of one root: state, builds, deploys, supervision and the API.
+//
+// SIGTERM and SIGINT end the control plane only; edge and instances go on, and the next daemon adopts them.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+
+namespace control_plane {
+
+struct Options {
+  std::filesystem::path root;
+  std::vector<std::string> listen;  // where the edge listens; empty: ":80"
+  std::string crash_at;             // for tests: services.h
+};
+
+// Serves until it is told to end. Tells readiness to systemd (NOTIFY_SOCKET) and with a line in the log.
+base::Result<void> run(const Options& options);
+
+// The child's side of unpacking an upload (deploy/unpack.h).
+int unpack_in_child();
+
+}  // namespace control_plane

@@ -1,0 +1,333 @@
+#include "daemon/deploy/maker.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "app/release.h"
+#include "base/file.h"
+#include "daemon/deploy/unpack.h"
+
+namespace control_plane {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::minutes kPhaseLimit{20};
+
+const app::Finding* find_finding(const app::Detection& detection, std::string_view what) {
+  for (const auto& finding : detection.findings)
+    if (finding.what == what && finding.level == app::Finding::Level::found) return &finding;
+  return nullptr;
+}
+
+std::string in_parentheses(const std::string& text) { return text.empty() ? text : "(" + text + ")"; }
+
+std::string joined(const std::vector<std::string>& items) {
+  std::string text;
+  for (const auto& item : items) text += (text.empty() ? "" : ", ") + (item.empty() ? "/" : item);
+  return text;
+}
+
+// A descriptor to read `content` from.
+Result<base::Fd> memory_file(const std::string& content) {
+  base::Fd file(::memfd_create("input", MFD_CLOEXEC));
+  if (!file.is_open()) return base::errno_error("create a file in memory");
+  if (auto written = base::write_all(file.get(), content); !written) return std::unexpected(written.error());
+  if (::lseek(file.get(), 0, SEEK_SET) < 0) return base::errno_error("rewind a file in memory");
+  return file;
+}
+
+std::string upper_case(std::string_view interface) {
+  std::string text(interface);
+  for (auto& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return text;
+}
+
+}  // namespace
+
+std::string describe_web(const std::string& framework, const app::WebProcess& web) {
+  switch (web.kind) {
+    case app::WebProcess::Kind::none: return "background processes only";
+    case app::WebProcess::Kind::own: return (framework.empty() ? "" : framework + " · ") + web.command;
+    case app::WebProcess::Kind::engine: break;
+  }
+  auto text = framework;
+  if (web.interface != app::Interface::automatic) {
+    auto interface = upper_case(app::interface_name(web.interface));
+    if (framework != interface) text += (text.empty() ? "" : " · ") + interface;
+  }
+  return text + (text.empty() ? "" : " · ") + web.app;
+}
+
+Result<void> Maker::detect() {
+  for (auto step : {&Maker::find_values, &Maker::unpack_and_read, &Maker::choose_python, &Maker::build, &Maker::ask_the_app}) {
+    if (auto done = (this->*step)(); !done) return done;
+  }
+  return {};
+}
+
+Result<void> Maker::release() {
+  for (auto step : {&Maker::fill_in_secrets, &Maker::prepare_code, &Maker::add_release, &Maker::run_release_phase}) {
+    if (auto done = (this->*step)(); !done) return done;
+  }
+  return {};
+}
+
+Result<std::optional<Release>> Maker::live_release() {
+  auto placement = services_.store.find_placement(journal_.record().app);
+  if (!placement) return std::unexpected(placement.error());
+  if (!*placement) return std::nullopt;
+  return services_.store.find_release((*placement)->app, (*placement)->release);
+}
+
+Result<void> Maker::find_values() {
+  auto live = live_release();
+  if (!live) return std::unexpected(live.error());
+  env_version_ = *live ? (*live)->env_version : 0;
+  auto values = read_env_file(services_.paths.env(journal_.record().app), env_version_);
+  if (!values) return std::unexpected(values.error());
+  values_ = std::move(*values);
+  for (const auto& [name, value] : given_) {
+    auto [place, added] = values_.try_emplace(name, value);
+    values_changed_ |= added || place->second != value;
+    place->second = value;
+  }
+  journal_.keep_secrets(values_);
+  return {};
+}
+
+Result<void> Maker::unpack_and_read() {
+  if (auto begun = journal_.begin("detect"); !begun) return begun;
+  const auto& app = journal_.record().app;
+  auto identity = services_.environment.prepare(app);
+  if (!identity) return std::unexpected(identity.error());
+  auto archive = services_.paths.upload(journal_.record().upload) / "archive";
+  auto unpacked = unpack_upload(archive, upload_code(), *identity);
+  if (!unpacked) return std::unexpected(unpacked.error());
+  runnable_.app = app;
+  runnable_.code = upload_code();
+  runnable_.details.code_digest = unpacked->digest;
+  auto folder = app::Folder::open(upload_code().string());
+  if (!folder) return std::unexpected(folder.error());
+  auto detection = app::detect(*folder, {.fallback_name = app, .env = values_});
+  if (!detection) return std::unexpected(detection.error());
+  detection_ = std::move(*detection);
+  const auto* web = find_finding(*detection_, "web");
+  journal_.done(describe_web(detection_->framework, detection_->config.web), in_parentheses(web ? web->evidence : ""));
+  for (const auto& finding : detection_->findings) {
+    if (finding.level != app::Finding::Level::found) {
+      journal_.note(fmt::format("{}: {} {}", finding.what, finding.value, in_parentheses(finding.evidence)));
+    }
+  }
+  return {};
+}
+
+Result<void> Maker::choose_python() {
+  if (auto begun = journal_.begin("python"); !begun) return begun;
+  auto chosen = app::choose_interpreter(services_.tools.interpreters(), detection_->python, services_.tools.engine_tags());
+  if (!chosen) return std::unexpected(chosen.error());
+  runnable_.details.interpreter = std::move(*chosen);
+  const auto* finding = find_finding(*detection_, "python");
+  journal_.done(runnable_.details.interpreter.version.text(), in_parentheses(finding ? finding->evidence : ""));
+  return {};
+}
+
+Result<void> Maker::build() {
+  if (auto begun = journal_.begin("build"); !begun) return begun;
+  app::BuildOptions options;
+  options.interpreter = runnable_.details.interpreter;
+  options.cache = "/cache/uv";
+  options.code_digest = runnable_.details.code_digest;
+  auto plan = app::plan_build(detection_->lock, options);
+  build_digest_ = plan.digest;
+  // Per app: a build runs code of the app's choosing, and what it leaves must not reach another app.
+  auto name = fmt::format("{}-{}", runnable_.app, plan.digest.substr(0, 20));
+  auto folder = services_.paths.build(name);
+  runnable_.venv = folder / "venv";
+  auto lock = detection_->lock.file.empty() ? "no dependencies" : detection_->lock.file;
+  if (fs::exists(folder)) {
+    journal_.done(fmt::format("{} unchanged", lock), "cached");
+    return {};
+  }
+  return run_build(plan, folder);
+}
+
+// Built aside and renamed, so that a folder of that name is always whole.
+Result<void> Maker::run_build(const app::BuildPlan& plan, const fs::path& folder) {
+  auto partial = fs::path(folder.string() + ".partial");
+  if (auto removed = base::remove_tree(partial); !removed) return removed;
+  auto identity = services_.environment.prepare(runnable_.app);
+  if (!identity) return std::unexpected(identity.error());
+  if (auto made = base::make_folders(partial / "venv"); !made) return made;
+  if (auto owned = base::change_owner(partial / "venv", identity->uid, identity->gid); !owned) return owned;
+  auto building = runnable_;
+  building.venv = partial / "venv";
+  std::string printed;
+  for (const auto& step : plan.steps) {
+    auto spec = build_step_spec(building, services_.tools, step);
+    auto input = memory_file(step.input);
+    if (!input) return std::unexpected(input.error());
+    if (!step.input.empty()) spec.stdin_fd = input->get();
+    auto result = run(std::move(spec), app::Stage::build, step.name);
+    if (!result) return std::unexpected(result.error());
+    printed += result->err + result->out;
+  }
+  std::error_code error;
+  fs::rename(partial, folder, error);
+  if (error) return std::unexpected(base::Error::from_errno("put the build in place", error.value()));
+  auto counts = app::count_packages(printed);
+  auto what = detection_->lock.file.empty() ? "an environment without dependencies"
+              : counts.packages < 0 ? "packages from " + detection_->lock.file
+                                    : fmt::format("{} packages from {}", counts.packages, detection_->lock.file);
+  auto cached = counts.downloaded < 0 || counts.packages < 0 ? "" : fmt::format(", {} cached", counts.packages - counts.downloaded);
+  journal_.done(what, duration_text(journal_.since_begin()) + cached);
+  return {};
+}
+
+Result<void> Maker::ask_the_app() {
+  // Generated values are made before the app is imported: settings modules read them.
+  for (const auto& [name, variable] : detection_->config.secrets) {
+    if (values_.contains(name) || variable.kind != app::Variable::Kind::generate) continue;
+    auto secret = generate_secret(variable.length);
+    if (!secret) return std::unexpected(secret.error());
+    values_[name] = *secret;
+    values_changed_ = true;
+  }
+  journal_.keep_secrets(values_);
+  runnable_.details.config = detection_->config;
+  runnable_.values = values_;
+  if (detection_->candidates.empty()) return {};
+  if (auto begun = journal_.begin("import"); !begun) return begun;
+  auto spec = run_spec(runnable_, services_.tools, environment::View::release, app::probe_command(*detection_));
+  spec.env["PYTHONPATH"] = "/serai/engine";
+  spec.timeout = std::chrono::minutes(2);
+  auto result = services_.environment.run_once(spec);
+  if (!result) return std::unexpected(result.error());
+  journal_.keep_output(app::Stage::detect, result->err + result->out);
+  if (result->out_of_memory) return base::fail(base::Kind::overloaded, "import the app: it ran out of memory");
+  if (auto applied = app::apply_probe(*detection_, result->out); !applied) return applied;
+  runnable_.details.config = detection_->config;
+  journal_.done(describe_web(detection_->framework, detection_->config.web), duration_text(journal_.since_begin()));
+  return {};
+}
+
+Result<void> Maker::fill_in_secrets() {
+  std::vector<std::string> missing;
+  for (const auto& [name, variable] : detection_->config.secrets) {
+    if (variable.kind == app::Variable::Kind::required && !values_.contains(name)) missing.push_back(name);
+  }
+  if (missing.empty()) return {};
+  return std::unexpected(base::Error(base::Kind::invalid, fmt::format("{} is required and has no value", joined(missing)),
+                                     fmt::format("deploy with --env {}=…", missing[0])));
+}
+
+// The release's folder is named by its digest; it is prepared aside and renamed, so it is always whole.
+Result<void> Maker::prepare_code() {
+  auto& details = runnable_.details;
+  details.config = detection_->config;
+  details.framework = detection_->framework;
+  details.settings = detection_->manifest.effective();
+  app::ReleaseInputs inputs{.code_digest = details.code_digest,
+                            .build_digest = build_digest_,
+                            .python = details.interpreter.version.text(),
+                            .config = details.config,
+                            .secret_names = {},
+                            .secret_revision = static_cast<std::uint64_t>(env_version_ + (values_changed_ ? 1 : 0))};
+  for (const auto& [name, value] : values_) inputs.secret_names.push_back(name);
+  release_digest_ = app::release_id(inputs);
+  auto folder = services_.paths.release(runnable_.app, release_digest_.substr(0, 16));
+  if (fs::exists(folder)) {
+    runnable_.code = folder / "code";
+    return {};
+  }
+  auto partial = fs::path(folder.string() + ".partial");
+  if (auto removed = base::remove_tree(partial); !removed) return removed;
+  if (auto made = base::make_folders(partial); !made) return made;
+  std::error_code error;
+  fs::rename(upload_code(), partial / "code", error);
+  if (error) return std::unexpected(base::Error::from_errno("move the upload to its release", error.value()));
+  runnable_.code = partial / "code";
+  if (!details.config.build_phases.empty()) {
+    if (auto begun = journal_.begin("prepare"); !begun) return begun;
+    auto ran = run_phases(details.config.build_phases, environment::View::build, app::Stage::build_phase);
+    if (!ran) return ran;
+  }
+  fs::rename(partial, folder, error);
+  if (error) return std::unexpected(base::Error::from_errno("put the release in place", error.value()));
+  runnable_.code = folder / "code";
+  return {};
+}
+
+Result<void> Maker::add_release() {
+  if (auto begun = journal_.begin("release"); !begun) return begun;
+  auto& record = journal_.record();
+  if (values_changed_) {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : values_) names.push_back(name);
+    auto version = services_.store.add_env_set(record.app, names);
+    if (!version) return std::unexpected(version.error());
+    env_version_ = *version;
+    if (auto written = write_env_file(services_.paths.env(record.app), env_version_, values_); !written) return written;
+  }
+  auto number = services_.store.next_release_number(record.app);
+  if (!number) return std::unexpected(number.error());
+  record.release = *number;
+  if (auto saved = journal_.save(); !saved) return saved;
+  Release release{.app = record.app,
+                  .number = *number,
+                  .digest = release_digest_,
+                  .folder = release_digest_.substr(0, 16),
+                  .build = runnable_.venv.parent_path().filename().string(),
+                  .config = runnable_.details.to_text(),
+                  .env_version = env_version_,
+                  .created_at = now()};
+  if (auto added = services_.store.add_release(release); !added) return added;
+  journal_.done(fmt::format("r{}  {}", *number, app::short_id(release_digest_)), "code + lock + config + python");
+  return {};
+}
+
+Result<void> Maker::run_release_phase() {
+  const auto& phases = runnable_.details.config.release_phases;
+  if (phases.empty()) return {};
+  if (auto begun = journal_.begin("phase"); !begun) return begun;
+  return run_phases(phases, environment::View::release, app::Stage::release_phase);
+}
+
+Result<void> Maker::run_phases(const std::vector<app::Phase>& phases, environment::View view, app::Stage stage) {
+  for (const auto& phase : phases) {
+    auto spec = run_spec(runnable_, services_.tools, view, phase.argv);
+    spec.timeout = kPhaseLimit;
+    auto began = std::chrono::steady_clock::now();
+    auto result = run(std::move(spec), stage, phase.text);
+    if (!result) return std::unexpected(result.error());
+    auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began);
+    journal_.output(result->out + result->err);
+    journal_.done(phase.text, duration_text(took));
+    tell_adoption(result->adopted, result->made_data);
+  }
+  return {};
+}
+
+Result<environment::RunResult> Maker::run(environment::RunSpec spec, app::Stage stage, const std::string& what) {
+  auto result = services_.environment.run_once(spec);
+  if (!result) return base::wrap(result.error(), what);
+  journal_.keep_output(stage, result->out + result->err);
+  if (result->timed_out) return base::fail(base::Kind::unavailable, "{} did not end within {} s", what, spec.timeout.count() / 1000);
+  if (result->out_of_memory) {
+    return std::unexpected(base::Error(base::Kind::overloaded, fmt::format("{} ran out of memory ({} MiB)", what, spec.limits.memory >> 20),
+                                       "allow more: [allocation] memory in serai.toml"));
+  }
+  if (!base::succeeded(result->status)) return base::fail(base::Kind::conflict, "{} ended with {}", what, base::describe(result->status));
+  return result;
+}
+
+void Maker::tell_adoption(const environment::Adoption& adoption, const std::vector<std::string>& made_data) {
+  if (!made_data.empty()) journal_.note("now data, later releases do not overwrite it: " + joined(made_data));
+  if (!adoption.folders.empty()) journal_.note("kept from now on: " + joined(adoption.folders));
+  if (!adoption.discarded.empty()) journal_.note("changes to release files were not kept: " + joined(adoption.discarded));
+  if (!adoption.conflicts.empty()) journal_.note("kept beside a newer file: " + joined(adoption.conflicts));
+}
+
+}  // namespace control_plane

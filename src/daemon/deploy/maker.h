@@ -1,0 +1,57 @@
+// control_plane::Maker: makes a release from an upload: detect, python, build, import, prepare, release, phase.
+// docs/life-of-a-deploy.md tells the steps. What it makes is findable from the journal's record, so that `undo`
+// (undo.h) can take it back at any point. Of one thread.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "app/detect.h"
+#include "daemon/deploy/journal.h"
+#include "daemon/services.h"
+#include "daemon/specs.h"
+
+namespace control_plane {
+
+class Maker {
+ public:
+  Maker(Services& services, Journal& journal, Variables given) : services_(services), journal_(journal), given_(std::move(given)) {}
+
+  // The steps until it is known how the app runs.
+  Result<void> detect();
+  // The steps from there until the release is in the store and its release phase has run.
+  Result<void> release();
+  const app::Detection& detection() const { return *detection_; }
+
+ private:
+  Result<void> find_values();
+  Result<void> unpack_and_read();
+  Result<void> choose_python();
+  Result<void> build();
+  Result<void> run_build(const app::BuildPlan& plan, const std::filesystem::path& folder);
+  Result<void> ask_the_app();
+  Result<void> fill_in_secrets();
+  Result<void> prepare_code();
+  Result<void> add_release();
+  Result<void> run_release_phase();
+  Result<void> run_phases(const std::vector<app::Phase>& phases, environment::View view, app::Stage stage);
+  Result<environment::RunResult> run(environment::RunSpec spec, app::Stage stage, const std::string& what);
+  Result<std::optional<Release>> live_release();
+  void tell_adoption(const environment::Adoption& adoption, const std::vector<std::string>& made_data);
+  std::filesystem::path upload_code() const { return services_.paths.upload(journal_.record().upload) / "code"; }
+
+  Services& services_;
+  Journal& journal_;
+  Variables given_;        // with this deploy: --env
+  Variables values_;       // in force: the live release's, then the given ones, then generated ones
+  int env_version_ = 0;    // of the live release
+  bool values_changed_ = false;
+  std::optional<app::Detection> detection_;
+  Runnable runnable_;
+  std::string build_digest_, release_digest_;
+};
+
+// "Django 5.2 · WSGI · mysite.wsgi:application".
+std::string describe_web(const std::string& framework, const app::WebProcess& web);
+
+}  // namespace control_plane

@@ -1,0 +1,216 @@
+#include "daemon/deploy/mover.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/log.h"
+#include "daemon/deploy/alive.h"
+#include "daemon/deploy/maker.h"
+
+namespace control_plane {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kHealthLimit{60'000};
+constexpr milliseconds kSettle{1'000};  // without a web process: how long the processes must live
+
+// A port of the loopback interface that is free now.
+Result<std::uint16_t> free_port() {
+  auto socket = net::listen(net::TcpAddress{"127.0.0.1", 0});
+  if (!socket) return std::unexpected(socket.error());
+  auto address = net::local_address(socket->get());
+  if (!address) return std::unexpected(address.error());
+  return std::get<net::TcpAddress>(*address).port;
+}
+
+net::Address address_of(const environment::Instance& instance) {
+  if (instance.port != 0) return net::TcpAddress{"127.0.0.1", instance.port};
+  return net::UnixAddress{instance.socket.string()};
+}
+
+std::string joined(const std::vector<std::string>& items) {
+  std::string text;
+  for (const auto& item : items) text += (text.empty() ? "" : ", ") + item;
+  return text;
+}
+
+}  // namespace
+
+Result<Runnable> load_runnable(const Services& services, const std::string& app, int number) {
+  auto release = services.store.find_release(app, number);
+  if (!release) return std::unexpected(release.error());
+  if (!*release) {
+    return std::unexpected(base::Error(base::Kind::not_found, fmt::format("{} has no release r{}", app, number),
+                                       fmt::format("see `serai releases {}`", app)));
+  }
+  auto details = ReleaseDetails::from_text((*release)->config);
+  if (!details) return std::unexpected(details.error());
+  auto values = read_env_file(services.paths.env(app), (*release)->env_version);
+  if (!values) return std::unexpected(values.error());
+  return Runnable{app, services.paths.code(app, (*release)->folder), services.paths.venv((*release)->build),
+                  std::move(*details), std::move(*values)};
+}
+
+Result<void> Mover::move() {
+  if (auto launched = launch(); !launched) {
+    if (holding_) {
+      services_.routes.resume(journal_.record().app);
+      holding_ = false;
+    }
+    return launched;
+  }
+  if (auto switched = switch_over(); !switched) return switched;
+  return finish();
+}
+
+Result<void> Mover::launch() {
+  auto& record = journal_.record();
+  if (auto begun = journal_.begin("launch"); !begun) return begun;
+  auto runnable = load_runnable(services_, record.app, record.release);
+  if (!runnable) return std::unexpected(runnable.error());
+  runnable_ = std::move(*runnable);
+  journal_.keep_secrets(runnable_.values);
+  before_ = services_.front.traffic(record.app).value_or(Traffic{});
+  auto placement = services_.store.find_placement(record.app);
+  if (!placement) return std::unexpected(placement.error());
+  record.old_instance = *placement ? (*placement)->instance : "";
+  record.instance = fmt::format("{}-r{}-{}", record.app, record.release, new_id().substr(0, 4));
+  if (auto saved = journal_.save(); !saved) return saved;
+  if (auto held = hold_and_stop_old(); !held) return held;
+  auto instance = start_instance();
+  if (!instance) return std::unexpected(instance.error());
+  return wait_for_instance(*instance);
+}
+
+Result<environment::Instance> Mover::start_instance() {
+  const auto& record = journal_.record();
+  std::uint16_t port = 0;
+  if (listen_of(runnable_.details.config.web) == environment::Listen::tcp) {
+    auto free = free_port();
+    if (!free) return std::unexpected(free.error());
+    port = *free;
+  }
+  auto spec = instance_spec(runnable_, services_.tools, record.instance, port);
+  if (!spec) return std::unexpected(spec.error());
+  auto added = services_.store.add_instance(
+      {record.instance, record.app, record.release, InstanceState::starting, now()});
+  if (!added) return std::unexpected(added.error());
+  environment::Launch launch;
+  auto instance = services_.environment.start(*spec, launch);
+  if (!instance && !launch.steps().empty()) {
+    journal_.keep_output(app::Stage::launch, launch.steps().back().output);
+    return base::wrap(instance.error(), launch.steps().back().name);
+  }
+  return instance;
+}
+
+// Files written beside the code, outside the kept folders, are adopted when an instance stops; a new one started before
+// would not see them. So the first time that happens the instances take turns, while the edge holds the requests.
+Result<void> Mover::hold_and_stop_old() {
+  const auto& record = journal_.record();
+  if (record.old_instance.empty()) return {};
+  auto written = services_.environment.unadopted(record.old_instance);
+  if (!written || written->empty()) return {};  // an instance that is gone has nothing to wait for
+  services_.routes.hold(record.app);
+  holding_ = true;
+  if (auto applied = services_.routes.apply(); !applied) return applied;
+  auto adopted = services_.environment.stop(record.old_instance);
+  if (!adopted) return std::unexpected(adopted.error());
+  journal_.note("written beside the code, kept from now on: " + joined(*written));
+  return {};
+}
+
+Result<void> Mover::wait_for_instance(const environment::Instance& instance) {
+  const auto& web = runnable_.details.config.web;
+  LaunchWatch watch(services_.paths, instance.id);
+  auto explain = [&](const base::Error& error) -> Result<void> {
+    (void)watch.check();
+    if (!watch.output().empty()) journal_.keep_output(app::Stage::launch, watch.output());
+    return std::unexpected(error);
+  };
+  if (web.kind == app::WebProcess::Kind::none) {
+    for (auto end = std::chrono::steady_clock::now() + kSettle; std::chrono::steady_clock::now() < end;) {
+      if (auto alive = watch.check(); !alive) return explain(alive.error());
+      std::this_thread::sleep_for(milliseconds(50));
+    }
+    journal_.done("shared · background processes");
+    return {};
+  }
+  auto hosts = services_.routes.hosts(runnable_.app, runnable_.details.config);
+  if (!hosts) return std::unexpected(hosts.error());
+  HealthCheck check{address_of(instance), hosts->front(), web.health.empty() ? "/" : web.health, kHealthLimit};
+  auto healthy = wait_until_healthy(check, [&] { return watch.check(); });
+  if (!healthy) return explain(healthy.error());
+  (void)watch.check();
+  auto kind = web.kind == app::WebProcess::Kind::own ? "own server"
+              : watch.workers() > 0 ? fmt::format("{} worker{}", watch.workers(), watch.workers() == 1 ? "" : "s") : "engine";
+  journal_.done(fmt::format("shared · {}", kind),
+                fmt::format("first answer ({}) after {}", healthy->status, duration_text(journal_.since_begin())));
+  return {};
+}
+
+Result<void> Mover::switch_over() {
+  auto& record = journal_.record();
+  auto old = services_.store.find_placement(record.app);
+  if (auto begun = journal_.begin("switch"); !begun) return begun;
+  record.switched = true;
+  if (auto committed = services_.store.commit_switch(record); !committed) {
+    record.switched = false;
+    return committed;
+  }
+  services_.routes.resume(record.app);
+  holding_ = false;
+  // Past the commit there is no way back: a front that does not answer now gets the table when it does.
+  if (auto applied = services_.routes.apply(); !applied) {
+    base::log(base::Level::error, "deploy.switch", {{"app", record.app}, {"error", applied.error().describe()}},
+              "the edge did not take the new routes");
+  }
+  auto after = services_.front.traffic(record.app).value_or(before_);
+  auto from = old && *old && (*old)->release ? fmt::format("r{} → ", (*old)->release) : "";
+  journal_.done(fmt::format("{}r{}, {} requests served meanwhile, {} failed", from, record.release,
+                            after.requests - before_.requests, after.failed - before_.failed));
+  return {};
+}
+
+Result<void> Mover::finish() {
+  if (!journal_.record().old_instance.empty()) {
+    if (auto begun = journal_.begin("drain"); !begun) return begun;
+    drain_old();
+  }
+  tell_done();
+  return {};
+}
+
+void Mover::drain_old() {
+  const auto& record = journal_.record();
+  auto adopted = services_.environment.stop(record.old_instance);
+  if (adopted && !adopted->folders.empty()) journal_.note("kept from now on: " + joined(adopted->folders));
+  if (adopted && !adopted->discarded.empty()) {
+    journal_.note("changes to release files were not kept: " + joined(adopted->discarded));
+  }
+  auto gone = services_.environment.destroy(record.old_instance);
+  if (gone) gone = services_.store.remove_instance(record.old_instance);
+  if (!gone) {
+    base::log(base::Level::warning, "deploy.drain", {{"instance", record.old_instance}, {"error", gone.error().describe()}},
+              "the old instance left something behind; the next start of the daemon tries again");
+  }
+}
+
+void Mover::tell_done() {
+  const auto& record = journal_.record();
+  auto details = runnable_.app.empty() ? load_runnable(services_, record.app, record.release) : Result<Runnable>(runnable_);
+  std::vector<std::string> urls;
+  if (details) urls = services_.routes.urls(record.app, details->details.config).value_or(urls);
+  bool has_web = details && details->details.config.web.kind != app::WebProcess::Kind::none;
+  auto where = has_web && !urls.empty() ? "Live at " + urls[0] : "Running";
+  journal_.succeed({{"event", "done"},
+                    {"release", record.release},
+                    {"urls", urls},
+                    {"text", fmt::format("{}   logs: serai logs {} -f", where, record.app)}});
+}
+
+}  // namespace control_plane

@@ -1,0 +1,43 @@
+// control_plane::Mover: moves an app's placement to a release: launch a new instance, wait until it is healthy, switch the
+// edge over, drain the old one. The old instance serves until the new one does. Of one thread.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "daemon/deploy/journal.h"
+#include "daemon/health.h"
+#include "daemon/services.h"
+#include "daemon/specs.h"
+
+namespace control_plane {
+
+// What a release needs in order to run, from the store and the env files.
+Result<Runnable> load_runnable(const Services& services, const std::string& app, int release);
+
+class Mover {
+ public:
+  Mover(Services& services, Journal& journal) : services_(services), journal_(journal) {}
+
+  // Moves to the release that the journal's record names.
+  Result<void> move();
+  // The part after the switch: also what a new daemon does with a deploy that was interrupted there.
+  Result<void> finish();
+
+ private:
+  Result<void> launch();
+  Result<environment::Instance> start_instance();
+  Result<void> hold_and_stop_old();
+  Result<void> wait_for_instance(const environment::Instance& instance);
+  Result<void> switch_over();
+  void drain_old();
+  void tell_done();
+
+  Services& services_;
+  Journal& journal_;
+  Runnable runnable_;
+  Traffic before_;
+  bool holding_ = false;  // requests wait: the old instance had to stop first
+};
+
+}  // namespace control_plane

@@ -1,0 +1,72 @@
+// Deploys: what a new daemon does with what the one before left unfinished.
+//
+//   journal says             what is done
+//   running, not switched    undone: the new instance, its release and its upload go; the old instance serves on
+//   running, switched        finished: routes are pushed, the old instance is drained and removed
+//   instance not placed      ended and removed (half-started, draining, or stopped by the user)
+//   placed instance is gone  the watcher starts a new one of the same release
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "daemon/collector.h"
+#include "daemon/deploy/deploys.h"
+#include "daemon/deploy/mover.h"
+#include "daemon/deploy/undo.h"
+
+namespace control_plane {
+
+void Deploys::recover() {
+  auto interrupted = services_.store.running_deploys();
+  if (!interrupted) return;
+  for (auto& record : *interrupted) recover_deploy(std::move(record));
+  recover_instances();
+  sweep(services_);
+  if (auto apps = services_.store.apps()) {
+    for (const auto& app : *apps) (void)collect(services_, app.name);
+  }
+}
+
+void Deploys::recover_deploy(Deploy record) {
+  base::log(base::Level::warning, "deploy.recover", {{"deploy", record.id}, {"app", record.app}, {"step", record.step}},
+            record.switched ? "an interrupted deploy is finished" : "an interrupted deploy is undone");
+  Journal journal(services_, record);
+  if (record.switched) {
+    (void)Mover(services_, journal).finish();
+    return;
+  }
+  auto undone = undo(services_, record);
+  if (!undone) {
+    base::log(base::Level::error, "deploy.undo", {{"deploy", record.id}, {"error", undone.error().describe()}},
+              "an interrupted deploy could not be undone; the next start tries again");
+    return;
+  }
+  journal.fail(base::Error(base::Kind::unavailable, fmt::format("the daemon ended during the step {}", record.step),
+                           "nothing was changed; run it again"),
+               still_serving(record.app));
+}
+
+void Deploys::recover_instances() {
+  std::set<std::string> placed;
+  if (auto placements = services_.store.placements()) {
+    for (const auto& placement : *placements) placed.insert(placement.instance);
+  } else {
+    return;
+  }
+  auto known = services_.store.instances();
+  auto present = services_.environment.instances();
+  std::set<std::string> unplaced;
+  if (known) {
+    for (const auto& instance : *known)
+      if (!placed.contains(instance.id)) unplaced.insert(instance.id);
+  }
+  if (present) {
+    for (const auto& id : *present)
+      if (!placed.contains(id)) unplaced.insert(id);
+  }
+  for (const auto& id : unplaced) {
+    (void)services_.environment.stop(id);
+    if (auto gone = services_.environment.destroy(id); gone) (void)services_.store.remove_instance(id);
+  }
+}
+
+}  // namespace control_plane

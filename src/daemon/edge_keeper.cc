@@ -1,0 +1,238 @@
+#include "daemon/edge_keeper.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "daemon/drop.h"
+#include "net/address.h"
+
+namespace control_plane {
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr milliseconds kAnswerLimit{10'000};
+constexpr milliseconds kStartLimit{10'000};
+constexpr rlim_t kDescriptors = 65'536;
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = std::min(std::max(limit.rlim_cur, kDescriptors), limit.rlim_max);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<EdgeKeeper>> EdgeKeeper::start(EdgeOptions options) {
+  std::unique_ptr<EdgeKeeper> keeper(new EdgeKeeper(std::move(options)));
+  keeper->stop_ = base::Fd(::eventfd(0, EFD_CLOEXEC));
+  if (auto ready = keeper->adopt_or_spawn(); !ready) return base::wrap(ready.error(), "start the edge");
+  keeper->watcher_ = std::thread([raw = keeper.get()] { raw->watch(); });
+  return keeper;
+}
+
+EdgeKeeper::~EdgeKeeper() {
+  if (watcher_.joinable()) {
+    ::eventfd_write(stop_.get(), 1);
+    watcher_.join();
+  }
+  child_.detach();
+}
+
+base::Result<void> EdgeKeeper::adopt_or_spawn() {
+  auto control = (options_.folder / "control.sock").string();
+  auto channel = control::BlockingChannel::connect(control, {.role = "daemon"}, kAnswerLimit);
+  if (channel) {
+    channel_.emplace(std::move(*channel));
+    if (auto adopted = adopt(); !adopted) return adopted;
+    base::log(base::Level::info, "edge.adopted", {{"sockets", sockets_.size()}}, "a running edge was adopted");
+    return listen_where_missing();
+  }
+  if (auto listening = listen_where_missing(); !listening) return listening;
+  return spawn();
+}
+
+// Copies of the sockets that the edge listens on.
+base::Result<void> EdgeKeeper::adopt() {
+  auto answer = ask(control::Message("give_sockets"));
+  if (!answer) return std::unexpected(answer.error());
+  sockets_ = std::move(answer->descriptors);
+  addresses_ = answer->body().value("addresses", std::vector<std::string>{});
+  return {};
+}
+
+base::Result<void> EdgeKeeper::listen_where_missing() {
+  std::vector<base::Fd> added;
+  for (const auto& text : options_.listen) {
+    auto address = net::parse_address(text);
+    if (!address) return std::unexpected(address.error());
+    if (std::ranges::find(addresses_, net::to_string(*address)) != addresses_.end()) continue;
+    auto socket = net::listen(*address);
+    if (!socket) return std::unexpected(socket.error());
+    auto bound = net::local_address(socket->get());
+    addresses_.push_back(bound ? net::to_string(*bound) : text);
+    added.push_back(std::move(*socket));
+  }
+  if (channel_ && !added.empty()) {
+    control::Message message("listen");
+    for (const auto& socket : added) {
+      auto copy = base::dup(socket.get());
+      if (!copy) return std::unexpected(copy.error());
+      message.descriptors.push_back(std::move(*copy));
+    }
+    if (auto handed = ask(std::move(message)); !handed) return std::unexpected(handed.error());
+  }
+  for (auto& socket : added) sockets_.push_back(std::move(socket));
+  return {};
+}
+
+base::Result<void> EdgeKeeper::spawn() {
+  if (auto made = base::make_folders(options_.folder, 0755); !made) return made;
+  if (auto owned = base::change_owner(options_.folder, options_.identity.uid, options_.identity.gid); !owned) return owned;
+  auto log = base::open((options_.folder / "edge.log").string(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640);
+  if (!log) return std::unexpected(log.error());
+  base::Command command;
+  command.argv = {"/proc/self/exe", "edge", "--folder", options_.folder.string()};
+  command.stdout_fd = command.stderr_fd = log->get();
+  command.cwd = "/";
+  command.in_child = [identity = options_.identity] {
+    ::setsid();  // a Ctrl-C for the daemon is not for the edge
+    raise_descriptor_limit();
+    become_user(identity);
+  };
+  auto child = base::Child::spawn(command);
+  if (!child) return std::unexpected(child.error());
+  child_ = std::move(*child);
+  return hand_over_sockets();
+}
+
+base::Result<void> EdgeKeeper::hand_over_sockets() {
+  auto control = (options_.folder / "control.sock").string();
+  auto deadline = Clock::now() + kStartLimit;
+  for (;;) {
+    auto channel = control::BlockingChannel::connect(control, {.role = "daemon"}, kAnswerLimit);
+    if (channel) {
+      channel_.emplace(std::move(*channel));
+      break;
+    }
+    auto ended = child_.wait_for(milliseconds(20));
+    if (ended && *ended) {
+      return base::fail(base::Kind::unavailable, "the edge ended at once with {}; see {}", base::describe(**ended),
+                        (options_.folder / "edge.log").string());
+    }
+    if (Clock::now() > deadline) return std::unexpected(channel.error());
+  }
+  control::Message message("listen");
+  for (const auto& socket : sockets_) {
+    auto copy = base::dup(socket.get());
+    if (!copy) return std::unexpected(copy.error());
+    message.descriptors.push_back(std::move(*copy));
+  }
+  if (!routes_.empty()) {
+    if (auto applied = ask(control::Message(json::parse(routes_))); !applied) return std::unexpected(applied.error());
+  }
+  if (message.descriptors.empty()) return {};
+  auto listening = ask(std::move(message));
+  if (!listening) return std::unexpected(listening.error());
+  return {};
+}
+
+// One question and its answer; under the mutex, or before the watcher runs.
+base::Result<control::Message> EdgeKeeper::ask(control::Message message) {
+  if (!channel_) return base::fail(base::Kind::unavailable, "the edge is not running");
+  auto type = message.type();
+  if (auto sent = channel_->send(std::move(message)); !sent) return base::wrap(sent.error(), "tell the edge: " + type);
+  auto answer = channel_->receive(kAnswerLimit);
+  if (!answer) return base::wrap(answer.error(), "wait for the edge's answer: " + type);
+  if (answer->type() == "error") {
+    const auto& body = answer->body();
+    return std::unexpected(base::Error(base::kind_named(body.value("kind", "")), body.value("message", ""), body.value("advice", ""))
+                               .add_context("tell the edge: " + type));
+  }
+  return answer;
+}
+
+base::Result<void> EdgeKeeper::apply(const json& routes) {
+  std::lock_guard lock(mutex_);
+  routes_ = routes.dump();  // kept even when the edge is down: it gets the newest table when it is back
+  auto answer = ask(control::Message(routes));
+  if (!answer) return std::unexpected(answer.error());
+  return {};
+}
+
+base::Result<json> EdgeKeeper::counters() {
+  std::lock_guard lock(mutex_);
+  auto answer = ask(control::Message("counters"));
+  if (!answer) return std::unexpected(answer.error());
+  return answer->body();
+}
+
+base::Result<Traffic> EdgeKeeper::traffic(const std::string& app) {
+  auto all = counters();
+  if (!all) return std::unexpected(all.error());
+  const auto apps = all->value("apps", json::object());
+  if (!apps.contains(app)) return Traffic{};
+  const auto& counted = apps[app];
+  return Traffic{counted.value("requests", std::uint64_t{0}), counted.value("upstream_errors", std::uint64_t{0})};
+}
+
+std::vector<std::string> EdgeKeeper::addresses() const {
+  std::lock_guard lock(mutex_);
+  return addresses_;
+}
+
+base::Result<void> EdgeKeeper::stop() {
+  ::eventfd_write(stop_.get(), 1);
+  if (watcher_.joinable()) watcher_.join();
+  std::lock_guard lock(mutex_);
+  auto draining = ask(control::Message(json{{"type", "drain"}, {"timeout", 5}}));
+  if (!draining) return std::unexpected(draining.error());
+  pollfd closed{channel_->fd(), POLLRDHUP, 0};
+  ::poll(&closed, 1, 10'000);
+  if (child_.is_running()) (void)child_.wait_for(milliseconds(10'000));
+  child_ = base::Child();
+  channel_.reset();
+  return {};
+}
+
+void EdgeKeeper::watch() {
+  for (;;) {
+    int fd;
+    {
+      std::lock_guard lock(mutex_);
+      fd = channel_ ? channel_->fd() : -1;
+    }
+    pollfd fds[2] = {{stop_.get(), POLLIN, 0}, {fd, POLLRDHUP, 0}};
+    int n = ::poll(fds, 2, fd < 0 ? 500 : -1);
+    if (n > 0 && fds[0].revents) return;
+    if (fd < 0 || (n > 0 && fds[1].revents)) revive();
+  }
+}
+
+void EdgeKeeper::revive() {
+  std::lock_guard lock(mutex_);
+  channel_.reset();
+  std::string why = "its control socket closed";
+  if (child_.is_running()) {
+    (void)child_.signal(SIGKILL);
+    if (auto status = child_.wait()) why = base::describe(*status);
+  }
+  base::log(base::Level::error, "edge.died", {{"why", why}}, "the edge is started again with its sockets");
+  if (auto spawned = spawn(); !spawned) {
+    channel_.reset();
+    base::log(base::Level::error, "edge.start", {{"error", spawned.error().describe()}}, "the edge does not start; trying again");
+  }
+}
+
+}  // namespace control_plane

@@ -1,0 +1,151 @@
+#include "daemon/specs.h"
+
+#include <cstdlib>
+
+#include "app/command_line.h"
+
+namespace control_plane {
+namespace {
+
+// Builds get more than the app: a compiler needs memory that the app never will.
+constexpr allocation::Limits kBuildLimits{.cpu = 2.0, .memory = 2ULL << 30, .processes = 512};
+constexpr const char* kPassedToBuilds[] = {"HTTP_PROXY",    "HTTPS_PROXY",      "NO_PROXY",         "http_proxy",
+                                           "https_proxy",   "no_proxy",         "SSL_CERT_FILE",    "UV_NATIVE_TLS",
+                                           "UV_INDEX_URL",  "UV_DEFAULT_INDEX", "UV_HTTP_TIMEOUT"};
+
+environment::Variables with(environment::Variables variables, const std::map<std::string, std::string>& more) {
+  for (const auto& [name, value] : more) variables[name] = value;
+  return variables;
+}
+
+std::string folder_in_app(const std::string& folder) { return folder.empty() ? "/app" : "/app/" + folder; }
+
+base::Result<environment::ProcessSpec> command_process(const std::string& name, const std::string& command,
+                                                       const environment::Variables& env) {
+  auto line = app::CommandLine::parse(command);
+  if (!line) return base::wrap(line.error(), "the command of " + name);
+  auto lookup = app::lookup_in(env);
+  environment::ProcessSpec process;
+  process.name = name;
+  process.argv = line->argv(lookup);
+  for (const auto& [variable, value] : line->assignments(lookup)) process.env[variable] = value;
+  process.cwd = folder_in_app(line->folder());
+  return process;
+}
+
+environment::ProcessSpec engine_process(const app::WebProcess& web) {
+  environment::ProcessSpec process;
+  process.name = "web";
+  process.argv = {"/venv/bin/python", "-m", "serai", "--bind", fmt::format("fd://{}", environment::kListenDescriptor)};
+  for (const auto& argument : app::engine_arguments(web)) process.argv.push_back(argument);
+  process.env = web.env;
+  process.env["PYTHONPATH"] = "/serai/engine";
+  process.cwd = folder_in_app(web.folder);
+  return process;
+}
+
+base::Result<environment::ProcessSpec> web_process(const app::WebProcess& web, const environment::Variables& env,
+                                                   std::uint16_t port) {
+  if (web.kind == app::WebProcess::Kind::engine) return engine_process(web);
+  auto variables = with(env, web.env);
+  variables["HOST"] = "127.0.0.1";
+  variables["PORT"] = std::to_string(port);
+  auto process = command_process("web", web.command, variables);
+  if (!process) return process;
+  process->env = with(web.env, process->env);
+  if (!web.folder.empty() && process->cwd == "/app") process->cwd = folder_in_app(web.folder);
+  return process;
+}
+
+}  // namespace
+
+environment::Parts parts_of(const Runnable& runnable, const Tools& tools) {
+  environment::Parts parts;
+  parts.code = runnable.code;
+  parts.venv = runnable.venv;
+  parts.engine = tools.engine(runnable.details.interpreter.cache_tag);
+  const auto& prefix = runnable.details.interpreter.prefix;
+  if (!prefix.empty() && prefix != "/usr") parts.interpreters = {prefix};
+  return parts;
+}
+
+environment::Variables variables_of(const Runnable& runnable) {
+  environment::Variables variables{{"PYTHONUNBUFFERED", "1"}, {"PYTHONFAULTHANDLER", "1"}, {"SERAI_APP", runnable.app}};
+  return with(with(std::move(variables), runnable.details.config.env), runnable.values);
+}
+
+allocation::Limits limits_of(const app::Config& config) {
+  allocation::Limits limits;
+  if (config.limits.cpu) limits.cpu = *config.limits.cpu;
+  if (config.limits.memory) limits.memory = *config.limits.memory;
+  return limits;
+}
+
+environment::Listen listen_of(const app::WebProcess& web) {
+  switch (web.kind) {
+    case app::WebProcess::Kind::engine: return environment::Listen::unix_socket;
+    case app::WebProcess::Kind::own: return environment::Listen::tcp;
+    case app::WebProcess::Kind::none: break;
+  }
+  return environment::Listen::nothing;
+}
+
+base::Result<environment::InstanceSpec> instance_spec(const Runnable& runnable, const Tools& tools, const std::string& id,
+                                                      std::uint16_t port) {
+  const auto& config = runnable.details.config;
+  environment::InstanceSpec spec;
+  spec.app = runnable.app;
+  spec.id = id;
+  spec.parts = parts_of(runnable, tools);
+  spec.data_folders = config.data_folders;
+  spec.data_files = config.data_files;
+  spec.env = variables_of(runnable);
+  spec.listen = listen_of(config.web);
+  spec.port = port;
+  spec.limits = limits_of(config);
+  spec.graceful_timeout = config.web.graceful_timeout;
+  if (config.web.kind != app::WebProcess::Kind::none) {
+    auto web = web_process(config.web, spec.env, port);
+    if (!web) return std::unexpected(web.error());
+    web->is_web = true;
+    spec.processes.push_back(std::move(*web));
+  }
+  for (const auto& background : config.processes) {
+    auto process = command_process(background.name, background.command, spec.env);
+    if (!process) return std::unexpected(process.error());
+    spec.processes.push_back(std::move(*process));
+  }
+  return spec;
+}
+
+environment::RunSpec run_spec(const Runnable& runnable, const Tools& tools, environment::View view,
+                              std::vector<std::string> argv) {
+  const auto& config = runnable.details.config;
+  environment::RunSpec spec;
+  spec.app = runnable.app;
+  spec.parts = parts_of(runnable, tools);
+  spec.view = view;
+  spec.data_folders = config.data_folders;
+  spec.data_files = config.data_files;
+  spec.env = variables_of(runnable);
+  spec.argv = std::move(argv);
+  spec.limits = limits_of(config);
+  return spec;
+}
+
+environment::RunSpec build_step_spec(const Runnable& runnable, const Tools& tools, const app::BuildStep& step) {
+  auto spec = run_spec(runnable, tools, environment::View::build, step.argv);
+  spec.parts.tools = tools.uv_folder();
+  // Neither the app's variables nor its secrets: other people's build scripts run here.
+  spec.env = step.env;
+  for (const char* name : kPassedToBuilds) {
+    if (const char* value = std::getenv(name)) spec.env.try_emplace(name, value);
+  }
+  spec.cwd = step.cwd;
+  spec.limits = kBuildLimits;
+  spec.tmp_bytes = 2ULL << 30;
+  spec.timeout = step.timeout;
+  return spec;
+}
+
+}  // namespace control_plane

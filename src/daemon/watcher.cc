@@ -1,0 +1,114 @@
+#include "daemon/watcher.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+
+namespace control_plane {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kFirstPause{250}, kLongestPause{60'000};
+constexpr std::chrono::minutes kForgiven{10};  // an instance that lived so long begins anew
+
+milliseconds pause_after(int losses) {
+  return std::min(kLongestPause, kFirstPause * (1 << std::min(losses, 10)));
+}
+
+}  // namespace
+
+Watcher::Watcher(net::Loop& loop, Services& services, Replace replace)
+    : loop_(loop), services_(services), replace_(std::move(replace)) {}
+
+void Watcher::sync() {
+  loop_.post([this] { sync_now(); });
+}
+
+void Watcher::sync_now() {
+  auto placements = services_.store.placements();
+  if (!placements) return;
+  std::map<std::string, Placement> wanted;
+  for (const auto& placement : *placements)
+    if (!placement.instance.empty()) wanted[placement.instance] = placement;
+  std::erase_if(watched_, [&](const auto& item) { return !wanted.contains(item.first); });
+  for (const auto& [id, placement] : wanted)
+    if (!watched_.contains(id)) open(placement);
+}
+
+void Watcher::open(const Placement& placement) {
+  auto watched = std::make_unique<Watched>(placement.app, placement.instance);
+  auto* raw = watched.get();
+  control::Channel::Events events;
+  events.on_hello = [this, raw](const control::Hello&) {
+    long after = 0;
+    if (auto instances = services_.store.instances()) {
+      for (const auto& instance : *instances)
+        if (instance.id == raw->id) after = instance.last_event;
+    }
+    (void)raw->channel->send(control::Message(nlohmann::json{{"type", "subscribe"}, {"after", after}}));
+  };
+  events.on_message = [this, raw](control::Message message) { on_message(*raw, message); };
+  events.on_closed = [this, app = placement.app, id = placement.instance](std::optional<base::Error>) { on_lost(app, id); };
+  auto channel = control::Channel::connect(loop_, services_.paths.control_socket(placement.instance).string(),
+                                           {.role = "daemon"}, std::move(events));
+  if (!channel) return on_lost(placement.app, placement.instance);
+  watched->channel = std::move(*channel);
+  watched_[placement.instance] = std::move(watched);
+}
+
+void Watcher::on_message(Watched& watched, const control::Message& message) {
+  if (message.type() != "event") return;
+  const auto& event = message.body();
+  record(watched, event);
+  (void)services_.store.set_last_event(watched.id, event.value("number", 0L));
+  if (event.value("event", "") == "ended") {
+    auto app = watched.app, id = watched.id;
+    loop_.post([this, app, id] { on_lost(app, id); });
+  }
+}
+
+void Watcher::record(const Watched& watched, const nlohmann::json& event) {
+  auto kind = event.value("event", "");
+  auto at = static_cast<std::int64_t>(event.value("time", 0.0));
+  if (kind == "process_exited") {
+    bool out_of_memory = event.value("cause", "") == "out_of_memory";
+    auto text = fmt::format("{} ended: {}{}", event.value("process", ""), event.value("description", ""),
+                            event.contains("restart_in_ms") ? ", restarted" : "");
+    (void)services_.store.add_event({watched.app, out_of_memory ? "memory" : "exit", text, at});
+    base::log(base::Level::warning, "app.process_exited",
+              {{"app", watched.app}, {"instance", watched.id}, {"process", event.value("process", "")}}, text);
+  }
+  if (kind == "server") {
+    const auto message = event.value("message", nlohmann::json::object());
+    if (message.value("type", "") != "worker_exited") return;
+    (void)services_.store.add_event({watched.app, "worker", "a worker ended: " + message.value("description", message.value("reason", "")), at});
+  }
+}
+
+void Watcher::on_lost(const std::string& app, const std::string& id) {
+  watched_.erase(id);
+  auto placement = services_.store.find_placement(app);
+  if (!placement || !*placement || (*placement)->instance != id) return;  // drained, stopped or replaced
+  (void)services_.store.add_event({app, "crash", fmt::format("the instance {} was lost and is replaced", id), now()});
+  base::log(base::Level::error, "app.instance_lost", {{"app", app}, {"instance", id}}, "a new instance is started");
+  replace_later(app);
+}
+
+void Watcher::replace_later(const std::string& app) {
+  auto& loss = losses_[app];
+  if (loop_.now() - loss.last > kForgiven) loss.count = 0;
+  loss.last = loop_.now();
+  auto pause = loss.count == 0 ? milliseconds(0) : pause_after(loss.count - 1);
+  loss.count++;
+  if (!loss.timer) {
+    loss.timer = std::make_unique<net::Timer>(loop_, [this, app] {
+      // Somebody changing the app brings a new instance, or `sync` finds the loss again afterwards.
+      if (auto replaced = replace_(app); !replaced && replaced.error().kind() != base::Kind::conflict) replace_later(app);
+    });
+  }
+  loss.timer->set_after(pause);
+}
+
+}  // namespace control_plane

@@ -1,0 +1,49 @@
+// control_plane::Watcher: follows the supervisors of all placed instances, records what happens to their processes, and has a
+// new instance started when one is lost. Lives on the daemon's loop; `sync` may be called from any thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "control/channel.h"
+#include "daemon/services.h"
+#include "net/loop.h"
+
+namespace control_plane {
+
+class Watcher {
+ public:
+  // `replace` begins a restart of the app; a conflict means that somebody changes it already.
+  using Replace = std::function<Result<void>(const std::string& app)>;
+  Watcher(net::Loop& loop, Services& services, Replace replace);
+
+  // Watches what the store says is placed now and nothing else.
+  void sync();
+
+ private:
+  struct Watched {
+    std::string app, id;
+    std::unique_ptr<control::Channel> channel;
+  };
+  void sync_now();
+  void open(const Placement& placement);
+  void on_message(Watched& watched, const control::Message& message);
+  void record(const Watched& watched, const nlohmann::json& event);
+  void on_lost(const std::string& app, const std::string& id);
+  void replace_later(const std::string& app);
+
+  net::Loop& loop_;
+  Services& services_;
+  Replace replace_;
+  std::map<std::string, std::unique_ptr<Watched>> watched_;  // by instance
+  struct Loss {
+    int count = 0;
+    net::Clock::time_point last{};
+    std::unique_ptr<net::Timer> timer;
+  };
+  std::map<std::string, Loss> losses_;  // by app: the back-off
+};
+
+}  // namespace control_plane
