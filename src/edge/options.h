@@ -15,20 +15,20 @@
 
 namespace edge {
 
-using std::chrono::seconds;
+using std::chrono::milliseconds;
 
-// How long a peer may take. The sweep that enforces them runs twice a second. Answers to slow clients of
-// reference "Slow clients": each bounds what one connection can hold.
+// How long a peer may take; each bounds what a slow one can hold.
 struct Timeouts {
-  seconds head{10};                     // from the first byte of a request (or the accept) to the end of its head: 408
-  seconds body_gap{30};                 // without a byte of a body that we want to read: 408
+  milliseconds sweep{500};                    // between two looks at the deadlines, so all others are that exact
+  milliseconds head{10'000};                  // from the first byte of a request (or the accept) to the end of its head: 408
+  milliseconds body_gap{30'000};              // without a byte of a body that we want to read: 408
   std::uint64_t body_bytes_per_second = 500;  // on average, once a body has taken `body_gap`: 408
-  seconds keep_alive{60};               // without a request: closed
-  seconds write{60};                    // a client that takes nothing of its answer: closed
-  seconds upstream_idle{30};            // a pooled connection towards our engine; shorter than the engine's keep-alive
-  seconds own_server_idle{1};           // towards a program that brings its own server (some close after two seconds)
-  seconds connect{5};                   // one attempt to reach an app over TCP
-  seconds drain{30};                    // from `drain` or SIGTERM until connections are closed in mid-answer
+  milliseconds keep_alive{60'000};            // without a request: closed
+  milliseconds write{60'000};                 // a client that takes nothing of its answer: closed
+  milliseconds upstream_idle{30'000};         // a pooled connection towards our engine; shorter than the engine's keep-alive
+  milliseconds own_server_idle{1'000};        // towards a program that brings its own server (some close after two seconds)
+  milliseconds connect{5'000};                // one attempt to reach an app over TCP
+  milliseconds drain{30'000};                 // from `drain` or SIGTERM until connections are closed in mid-answer
 };
 
 struct Options {

@@ -15,6 +15,10 @@
 #include "base/error.h"
 #include "net/endpoint.h"
 
+namespace http {
+class StaticFolder;
+}
+
 namespace edge {
 
 class AppRuntime;  // what outlives a table: counters, pool, waiting requests (app_runtime.h)
@@ -22,10 +26,12 @@ class AppRuntime;  // what outlives a table: counters, pool, waiting requests (a
 enum class AppState { up, hold, stopped };
 enum class Pooling { shared, per_client };
 
-struct StaticFolder {
+// A folder served under a path prefix.
+struct StaticMount {
   std::string prefix;  // without a trailing slash; "" is the whole path space
   std::filesystem::path folder;
   bool immutable = false;
+  std::shared_ptr<const http::StaticFolder> served;  // null: could not be opened
 };
 
 struct HoldLimits {
@@ -42,7 +48,7 @@ struct App {
   AppState state = AppState::stopped;
   std::optional<net::Endpoint> upstream;
   Pooling pooling = Pooling::shared;
-  std::vector<StaticFolder> statics;  // longest prefix first
+  std::vector<StaticMount> statics;  // longest prefix first
   std::uint64_t max_body = 0;
   std::chrono::seconds request_timeout{60};  // 0: none
   HoldLimits hold;

@@ -23,8 +23,6 @@
 
 namespace edge {
 
-class Context;
-
 class Server {
  public:
   // Loads routes.json, opens access.log, listens on control.sock and on options.listen.
@@ -42,8 +40,10 @@ class Server {
   base::Result<void> apply_routes(const nlohmann::json& message);
   nlohmann::json counters() const;
   void reopen_logs();
-  // Accepts no more, lets requests finish, closes idle connections; then calls `done`, at the latest after `timeout`.
-  void drain(std::chrono::seconds timeout, std::function<void()> done);
+  // Accepts no more, lets requests finish and closes idle connections; past `timeout` closes the rest.
+  void drain(std::chrono::milliseconds timeout);
+  // Called in a later turn once a drain is over, whoever asked for it.
+  void on_drained(std::function<void()> done);
 
  private:
   struct Parts;

@@ -1,0 +1,69 @@
+#include "edge/listener.h"
+
+#include "base/log.h"
+#include "net/address.h"
+
+namespace edge {
+namespace {
+constexpr int kAcceptsPerTurn = 64;  // those connected already get their turn too
+constexpr std::chrono::milliseconds kRetry{100};
+}  // namespace
+
+Listener::Listener(net::Loop& loop, base::Fd socket, std::string address, ClientSet& clients, const TrustedPeers& trusted,
+                   const AcceptLimits& limits)
+    : loop_(loop),
+      socket_(std::move(socket)),
+      address_(std::move(address)),
+      clients_(clients),
+      trusted_(trusted),
+      limits_(limits),
+      retry_(loop, [this] { resume(); }) {}
+
+base::Result<std::unique_ptr<Listener>> Listener::open(net::Loop& loop, base::Fd socket, ClientSet& clients,
+                                                       const TrustedPeers& trusted, const AcceptLimits& limits) {
+  if (auto set = base::set_nonblocking(socket.get(), true); !set) return std::unexpected(set.error());
+  auto address = net::local_address(socket.get());
+  if (!address) return std::unexpected(address.error());
+  std::unique_ptr<Listener> listener(
+      new Listener(loop, std::move(socket), net::to_string(*address), clients, trusted, limits));
+  if (auto added = loop.add(listener->socket_.get(), EPOLLIN, *listener); !added) return std::unexpected(added.error());
+  return listener;
+}
+
+void Listener::on_ready(std::uint32_t) {
+  for (int i = 0; i < kAcceptsPerTurn && !paused_; i++)
+    if (!accept_one()) return;
+}
+
+// Whether to go on.
+bool Listener::accept_one() {
+  if (clients_.size() >= limits_.connections) {
+    pause();
+    return false;
+  }
+  auto accepted = net::accept(socket_.get());
+  if (!accepted) {
+    base::log(base::Level::error, "edge.accept_failed", {{"address", address_}}, accepted.error().describe());
+    pause();
+    retry_.set_after(kRetry);
+    return false;
+  }
+  if (!*accepted) return false;
+  auto& client = **accepted;
+  if (limits_.per_address && clients_.count_from(client.peer_host) >= limits_.per_address) return true;  // closed here
+  bool trusted = trusted_.contains(client.peer_host);
+  clients_.add(std::move(client.socket), std::move(client.peer_host), trusted);
+  return true;
+}
+
+void Listener::pause() {
+  if (std::exchange(paused_, true)) return;
+  (void)loop_.modify(socket_.get(), 0, *this);  // a known descriptor: cannot fail
+}
+
+void Listener::resume() {
+  if (!std::exchange(paused_, false)) return;
+  (void)loop_.modify(socket_.get(), EPOLLIN, *this);
+}
+
+}  // namespace edge

@@ -1,0 +1,186 @@
+#include "edge/upstream_exchange.h"
+
+#include "base/log.h"
+
+namespace edge {
+namespace {
+
+constexpr std::size_t kCopyBelow = 8 << 10;  // smaller pieces of an answer are gathered until the end of the turn
+constexpr int kQuickRetries = 2;             // at once on another socket; then the request is held
+
+}  // namespace
+
+// ---- request ----
+
+void UpstreamExchange::begin(const App& app, const http::RequestHead& head) {
+  auto& context = client_.context();
+  request_timeout_ = app.request_timeout;
+  expect_continue_ = head.expect_continue;
+  auto outgoing = http::OutgoingRequest::of(head);
+  context.forward_headers.apply(head, client_.peer(), client_.record().id, outgoing);
+  bool idle = app.state == AppState::up && take_idle(app);
+  if (!idle) upstream_ = std::make_unique<UpstreamConnection>(context);
+  if (auto written = upstream_->start(outgoing, *this); !written) {
+    return client_.answer(Trouble::bad_request, 400, "The request cannot be passed on.");
+  }
+  waiting_since_ = loop().now();
+  if (idle) on_upstream_open();
+  else if (app.state == AppState::up) try_app(app);
+  else hold(app, Why::app_on_hold);
+}
+
+bool UpstreamExchange::take_idle(const App& app) {
+  pool_ = app.runtime->pool();
+  upstream_ = app.pooling == Pooling::shared ? pool_->take() : client_.take_private_upstream(*pool_);
+  return upstream_ != nullptr;
+}
+
+// Connects anew. Not reachable is nothing special: the app may be about to start, or routes about to change.
+void UpstreamExchange::try_app(const App& app) {
+  pool_ = app.runtime->pool();
+  connecting_since_ = waiting_since_ = loop().now();
+  if (auto connected = upstream_->connect(pool_->endpoint()); !connected) {
+    log_failure(connected.error().describe());
+    return hold(app, Why::app_unreachable);
+  }
+  if (upstream_->is_open()) on_upstream_open();
+}
+
+void UpstreamExchange::on_upstream_open() {
+  runtime().holds.note_reached();
+  waiting_since_ = loop().now();
+  if (std::exchange(expect_continue_, false) && !client_.body_ended()) {
+    client_.codec().write_continue(0, client_.output());
+    client_.wrote();
+  }
+  client_.continue_reading();
+}
+
+bool UpstreamExchange::wants_body() const { return upstream_ && upstream_->is_open() && !upstream_->is_congested(); }
+
+void UpstreamExchange::on_body(std::string_view bytes) {
+  waiting_since_ = loop().now();
+  if (auto sent = upstream_->send_body(bytes); !sent) fail(Trouble::app_failed, sent.error().describe());
+}
+
+void UpstreamExchange::on_body_end() {
+  waiting_since_ = loop().now();
+  if (auto sent = upstream_->send_end(); !sent) fail(Trouble::app_failed, sent.error().describe());
+}
+
+// ---- waiting ----
+
+void UpstreamExchange::hold(const App& app, Why why) {
+  auto& record = client_.record();
+  if (!std::exchange(was_held_, true)) {
+    runtime().counters.held_total++;
+    hold_until_ = loop().now() + app.hold.timeout;
+  }
+  if (loop().now() >= hold_until_) return on_hold_expired(why);
+  if (record.runtime()->holds.add(*this, upstream_->buffered(), app.hold, hold_until_, why)) return;
+  client_.answer(Trouble::too_many_wait);
+}
+
+void UpstreamExchange::on_released() {
+  auto table = client_.context().table;
+  const App* app = table->find_app(app_);
+  if (!app) return client_.answer(Trouble::no_app);
+  if (app->state == AppState::stopped) return client_.answer(Trouble::app_stopped);
+  if (app->state == AppState::hold) return hold(*app, Why::app_on_hold);
+  try_app(*app);
+}
+
+void UpstreamExchange::on_hold_expired(Why why) {
+  client_.answer(why == Why::app_on_hold ? Trouble::app_starting : Trouble::app_unreachable);
+}
+
+// ---- answer ----
+
+void UpstreamExchange::on_response_head(const http::ResponseHead& head) {
+  answering_ = true;
+  auto& codec = client_.codec();
+  auto& out = client_.output();
+  client_.record().status = head.status;
+  bool whole = codec.start(0, head.status, out).has_value();
+  for (const auto& field : head.headers) {
+    if (!whole) break;
+    if (!http::is_hop_by_hop(field, head.headers, head.nominates)) whole = codec.field(field, out).has_value();
+  }
+  auto length = head.declares_length ? std::optional(head.content_length) : std::nullopt;
+  whole = whole && codec.finish_head(0, length, out).has_value();
+  if (!whole) return fail(Trouble::app_failed, "the app's answer cannot be passed on");
+  client_.wrote();
+}
+
+void UpstreamExchange::on_response_body(std::string_view bytes) {
+  auto& codec = client_.codec();
+  auto& out = client_.output();
+  auto begun = codec.begin_bytes(0, bytes.size(), out);
+  if (!begun) return fail(Trouble::app_failed, begun.error().describe());
+  if (*begun) {
+    if (bytes.size() < kCopyBelow) out += bytes;
+    else client_.write_through(bytes);
+    codec.end_bytes(0, out);
+  }
+  client_.wrote();
+  if (!client_.is_congested()) return;
+  upstream_->pause();
+  client_.want_drained();
+}
+
+void UpstreamExchange::on_drained() {
+  if (upstream_) upstream_->resume();
+}
+
+void UpstreamExchange::on_response_end() {
+  auto& codec = client_.codec();
+  if (auto ended = codec.end(0, client_.output()); !ended) return fail(Trouble::app_failed, ended.error().describe());
+  client_.record().bytes_out = codec.response().body_bytes();
+  if (pool_->pooling() == Pooling::shared) pool_->give_back(std::move(upstream_));
+  else client_.keep_private_upstream(pool_, std::move(upstream_));
+  client_.finish();
+}
+
+// ---- trouble ----
+
+void UpstreamExchange::on_upstream_failed(UpstreamConnection::Failure failure) {
+  log_failure(failure.reason);
+  if (!failure.retry) return fail(Trouble::app_failed, {});
+  auto table = client_.context().table;
+  const App* app = table->find_app(app_);
+  runtime().counters.upstream_retries++;
+  if (app && app->state == AppState::up && quick_retries_++ < kQuickRetries) return try_app(*app);
+  if (!app || app->state == AppState::stopped) return on_released();
+  hold(*app, app->state == AppState::hold ? Why::app_on_hold : Why::app_unreachable);
+}
+
+void UpstreamExchange::log_failure(std::string_view reason) {
+  runtime().counters.upstream_errors++;
+  base::log(base::Level::info, "edge.upstream_failed", {{"app", app_}, {"request", view(client_.record().id)}}, reason);
+}
+
+// The answer is ours while nothing of the app's has been written; afterwards only the cut tells the client.
+void UpstreamExchange::fail(Trouble trouble, std::string_view reason) {
+  if (!reason.empty()) log_failure(reason);
+  if (client_.codec().response().head_is_finished()) client_.abort();
+  else client_.answer(trouble);
+}
+
+void UpstreamExchange::on_cut() {
+  if (is_held()) runtime().holds.remove(*this);
+  if (!upstream_) return;
+  upstream_->abandon();
+  client_.context().bury(std::move(upstream_));
+}
+
+void UpstreamExchange::on_sweep(net::Clock::time_point now) {
+  if (is_held() || !upstream_) return;
+  if (!upstream_->is_open()) {
+    if (now - connecting_since_ < client_.context().options.timeouts.connect) return;
+    return on_upstream_failed({"connect: no answer in time", true});
+  }
+  bool overdue = request_timeout_.count() > 0 && now - waiting_since_ > request_timeout_;
+  if (overdue && !answering_) fail(Trouble::app_timeout, "the app did not answer in time");
+}
+
+}  // namespace edge

@@ -1,0 +1,63 @@
+// edge::UpstreamExchange: one request answered by an app.
+//
+//   written ──► connecting ──► exchanging ──► answered
+//      ▲  │          │
+//      │  └► held ◄──┘    on hold, not reachable, or broken off before the app read the request
+//      └──────┘           at the next routes, or after a while
+//
+// The request waits in its upstream connection's buffer, so whatever happens before an app reads it is not lost. Bodies
+// stream both ways, each side read only as fast as the other takes it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "edge/client_connection.h"
+#include "edge/hold_queue.h"
+#include "edge/upstream_pool.h"
+
+namespace edge {
+
+class UpstreamExchange final : public Exchange, UpstreamConnection::Receiver, Held {
+ public:
+  UpstreamExchange(ClientConnection& client, std::string app) : client_(client), app_(std::move(app)) {}
+
+  void begin(const App& app, const http::RequestHead& head);
+
+  bool wants_body() const override;
+  void on_body(std::string_view bytes) override;
+  void on_body_end() override;
+  void on_drained() override;
+  void on_cut() override;
+  void on_sweep(net::Clock::time_point now) override;
+
+ private:
+  void on_upstream_open() override;
+  void on_response_head(const http::ResponseHead& head) override;
+  void on_response_body(std::string_view bytes) override;
+  void on_response_end() override;
+  void on_upstream_failed(UpstreamConnection::Failure failure) override;
+  void on_upstream_writable() override { client_.continue_reading(); }
+  void on_released() override;
+  void on_hold_expired(Why why) override;
+
+  bool take_idle(const App& app);
+  void try_app(const App& app);
+  void hold(const App& app, Why why);
+  void fail(Trouble trouble, std::string_view reason);
+  void log_failure(std::string_view reason);
+  AppRuntime& runtime() { return *client_.record().runtime(); }
+  net::Loop& loop() { return client_.context().loop; }
+
+  ClientConnection& client_;
+  std::string app_;
+  std::shared_ptr<UpstreamPool> pool_;  // of the upstream in use
+  std::unique_ptr<UpstreamConnection> upstream_;
+  std::chrono::seconds request_timeout_{0};
+  net::Clock::time_point hold_until_;    // set when it is held first
+  net::Clock::time_point connecting_since_, waiting_since_;
+  int quick_retries_ = 0;
+  bool was_held_ = false, expect_continue_ = false, answering_ = false;
+};
+
+}  // namespace edge
