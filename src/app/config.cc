@@ -68,13 +68,13 @@ WebProcess web_from(const json& object) {
 
 json phases_json(const std::vector<Phase>& phases) {
   auto list = json::array();
-  for (const auto& phase : phases) list.push_back({{"argv", phase.argv}, {"text", phase.text}, {"evidence", phase.evidence}, {"folder", phase.folder}});
+  for (const auto& phase : phases) list.push_back({{"argv", phase.argv}, {"text", phase.text}, {"evidence", phase.evidence}});
   return list;
 }
 
 std::vector<Phase> phases_from(const json& list) {
   std::vector<Phase> phases;
-  for (const auto& one : list) phases.push_back({one.at("argv"), one.at("text"), one.at("evidence"), one.at("folder")});
+  for (const auto& one : list) phases.push_back({one.at("argv"), one.at("text"), one.at("evidence")});
   return phases;
 }
 

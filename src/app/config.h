@@ -65,7 +65,6 @@ struct Phase {
   std::vector<std::string> argv;
   std::string text;      // as the user sees it: "python manage.py migrate --noinput"
   std::string evidence;  // "Procfile:2", "manage.py"
-  std::string folder;    // working folder relative to /app; "" is /app
 };
 
 struct Limits {

@@ -26,6 +26,7 @@ struct Candidate {
   std::string target;     // "mysite.wsgi:application", "app" (any app object in the module), "pkg:create_app()"
   std::string evidence;   // "settings.WSGI_APPLICATION at mysite/settings.py:70"
   Interface interface = Interface::automatic;
+  std::string app_dir;  // added to sys.path, relative to the web process's folder: "src"
 };
 
 struct Detection {
@@ -37,6 +38,7 @@ struct Detection {
   std::string django_settings;           // module; empty: not Django
   std::string django_manage;             // path of manage.py; empty: none
   std::vector<Candidate> candidates;     // for the probe; empty: nothing to probe
+  bool is_explicit = false;              // the app was named (serai.toml, Procfile): no other is tried or preferred
   std::vector<Finding> findings;
 };
 

@@ -138,14 +138,12 @@ bool PythonSource::imports_module(std::string_view name) const { return std::ran
 std::optional<FoundText> find_text_after(std::string_view source, std::string_view marker) {
   auto at = source.find(marker);
   if (at == source.npos) return {};
-  auto start = at + marker.size();
-  auto open = source.find_first_of("\"'", start);
-  // Between marker and value stand only the marker's own quote, a comma, an equals sign, blanks.
-  while (open != source.npos && open < start + 1) open = source.find_first_of("\"'", open + 1);
-  if (open == source.npos || source.substr(start, open - start).contains('\n')) {
-    if (open == source.npos || trim(source.substr(start, open - start)).size() > 3) return {};
-  }
-  auto text = quoted(source.substr(open));
+  auto rest = source.substr(at + marker.size());
+  auto skipped = rest.find_first_not_of(" \t\r\n,=()[]");
+  // The marker may itself stand in quotes; then the next quote only closes it.
+  if (skipped == 0 && (rest[0] == '"' || rest[0] == '\'')) skipped = rest.find_first_not_of(" \t\r\n,=()[]", 1);
+  if (skipped == rest.npos) return {};
+  auto text = quoted(rest.substr(skipped));
   if (!text) return {};
   return FoundText{*text, static_cast<int>(1 + std::ranges::count(source.substr(0, at), '\n'))};
 }
