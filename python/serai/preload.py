@@ -12,15 +12,25 @@ _SHARED_KERNEL_OBJECTS = ("eventpoll", "io_uring", "inotify", "timerfd", "signal
 _SQLITE_MAGIC = b"SQLite format 3\0"
 
 
-def descriptors() -> set[int]:
-    """The open descriptors of this process."""
-    return {int(name) for name in os.listdir("/proc/self/fd")}
+Descriptors = dict[int, str]
+"""What each open descriptor leads to, as /proc/self/fd says it."""
 
 
-def leftovers(before: set[int]) -> list[str]:
+def descriptors() -> Descriptors:
+    """Those of this process."""
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found[int(name)] = os.readlink(f"/proc/self/fd/{name}")
+        except FileNotFoundError:
+            pass  # the listing's own, closed by now
+    return found
+
+
+def leftovers(before: Descriptors) -> list[str]:
     """What stands against a fork, in words: threads, and descriptors opened since `before` that cannot be shared."""
-    opened = sorted(descriptors() - before)
-    return _threads() + [described for fd in opened if (described := _unshareable(fd))]
+    opened = [(fd, link) for fd, link in sorted(descriptors().items()) if before.get(fd) != link]
+    return _threads() + [described for fd, link in opened if (described := _unshareable(fd, link))]
 
 
 def _threads() -> list[str]:
@@ -40,11 +50,7 @@ def _task_names() -> str:
     return f" ({', '.join(sorted(names))})" if names else ""
 
 
-def _unshareable(fd: int) -> str | None:
-    try:
-        link = os.readlink(f"/proc/self/fd/{fd}")
-    except OSError:
-        return None  # closed meanwhile: the listing of /proc/self/fd itself
+def _unshareable(fd: int, link: str) -> str | None:
     if link.startswith("socket:"):
         return _socket(fd)
     if link.startswith("anon_inode:") and any(kind in link for kind in _SHARED_KERNEL_OBJECTS):
