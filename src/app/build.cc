@@ -24,7 +24,7 @@ std::map<std::string, std::string> environment_of(const BuildOptions& options) {
   env["UV_SYSTEM_CERTS"] = "1";
   env["UV_PROJECT_ENVIRONMENT"] = options.venv;
   env["VIRTUAL_ENV"] = options.venv;
-  env["PYC_INVALIDATION_MODE"] = "unchecked-hash";
+  env["PYC_INVALIDATION_MODE"] = "UNCHECKED_HASH";
   // The upload holds no repository to ask for a version.
   env["SETUPTOOLS_SCM_PRETEND_VERSION"] = "0.0.0";
   return env;
@@ -67,6 +67,8 @@ class Planner {
         add("install", pip(lock_.hashed ? Arguments{"--require-hashes", "--requirements", lock_.file} : Arguments{"--requirements", lock_.file}));
         return;
       case LockKind::pylock:
+        add("install", pip({"--preview-features", "pylock", "--requirements", lock_.file}));
+        return;
       case LockKind::pyproject:
         add("install", pip({"--requirements", lock_.file}));
         return;
