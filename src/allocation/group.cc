@@ -118,6 +118,12 @@ std::vector<fs::path> Group::entrances() const {
   return {files.begin(), files.end()};
 }
 
+fs::path Group::out_of_memory_file() const {
+  auto memory = find("memory");
+  if (!memory) return {};
+  return memory->path / (memory->version == Version::v1 ? "memory.oom_control" : "memory.events");
+}
+
 base::Result<void> Group::add(pid_t pid) const {
   for (const auto& file : entrances())
     if (auto added = write(file, std::to_string(pid)); !added) return added;

@@ -49,6 +49,8 @@ class Group {
 
   // The files to which a process writes "0" to enter the group; one per hierarchy.
   std::vector<std::filesystem::path> entrances() const;
+  // A file with a line "oom_kill N"; empty without a memory controller. Readable by everybody.
+  std::filesystem::path out_of_memory_file() const;
   base::Result<void> add(pid_t pid) const;
   base::Result<void> apply(const Limits& limits) const;
   base::Result<Usage> usage() const;

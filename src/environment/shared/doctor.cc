@@ -1,0 +1,87 @@
+// What this host can do, each thing tried out.
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "environment/shared/shared.h"
+
+namespace environment {
+namespace {
+
+using State = Fact::State;
+
+Fact kernel() {
+  utsname name{};
+  ::uname(&name);
+  return {.name = "kernel", .found = name.release, .advice = {}, .state = State::good};
+}
+
+Fact caller(bool is_root, const std::string& host_name) {
+  if (is_root) return {.name = "users", .found = "root: each app has a user of its own (" + host_name + ")", .advice = {}, .state = State::good};
+  return {.name = "users", .found = fmt::format("uid {}: all apps run as this user and are not protected from each other", ::geteuid()),
+          .advice = "run the daemon as root for one user per app", .state = State::degraded};
+}
+
+Fact groups(const allocation::Hierarchy& hierarchy, const std::string& name) {
+  Fact fact{.name = "control groups", .found = hierarchy.describe(), .advice = {}, .state = State::good};
+  auto group = allocation::Group::create(hierarchy, name, {});
+  std::string missing;
+  for (const char* controller : {"cpu", "memory", "pids"})
+    if (!group || !hierarchy.has(controller)) missing += missing.empty() ? controller : std::string(", ") + controller;
+  if (group) (void)group->remove();
+  else fact.found += ": " + group.error().describe();
+  if (missing.empty()) return fact;
+  fact.state = State::missing;
+  fact.advice = "limits for " + missing + " are not enforced: run as root, or let systemd delegate them (Delegate=yes)";
+  return fact;
+}
+
+// landlock(7): ABI 1 files, 4 TCP ports (Linux 6.7), 6 abstract sockets and signals (6.12).
+Fact landlock() {
+  long abi = ::syscall(444 /* landlock_create_ruleset */, nullptr, 0, 1 /* LANDLOCK_CREATE_RULESET_VERSION */);
+  if (abi > 0) return {.name = "Landlock", .found = fmt::format("ABI {} (not used in this version)", abi), .advice = {}, .state = State::good};
+  return {.name = "Landlock", .found = "not there (not used in this version)", .advice = {}, .state = State::degraded};
+}
+
+Fact firewall(bool is_root) {
+  Fact fact{.name = "firewall", .found = "nftables works", .advice = {}, .state = State::good};
+  auto probed = is_root ? Firewall::probe() : base::Result<void>(base::fail(base::Kind::denied, "not root"));
+  if (probed) return fact;
+  fact.found = probed.error().describe();
+  fact.advice = "the port of a program that brings its own server cannot be closed to other apps: run as root with the package nftables";
+  fact.state = State::degraded;
+  return fact;
+}
+
+}  // namespace
+
+Facts SharedEnvironment::doctor() {
+  Facts facts{kernel(), caller(identities_.is_root(), identities_.host_name()),
+              groups(hierarchy_, fmt::format("{}/doctor-{}", identities_.host_name(), ::getpid()))};
+  // A whole one-off command: namespaces, overlay, mounts by descriptor, users and the system call filter.
+  Fact view{.name = "isolation", .found = "namespaces, overlay, read-only system and system call filter work", .advice = {}, .state = State::good};
+  auto app = fmt::format("doctor-{}", ::getpid());
+  auto code = layout_.app(app) / "code";
+  RunSpec spec;
+  spec.app = app;
+  spec.parts.code = code;
+  spec.argv = {"/bin/sh", "-c", "exec grep -q '^Seccomp:.2' /proc/self/status"};
+  spec.timeout = std::chrono::seconds(20);
+  auto prepared = prepare(app);
+  auto made = prepared ? base::make_folders(code) : base::Result<void>(std::unexpected(prepared.error()));
+  auto ran = made ? run_once(spec) : base::Result<RunResult>(std::unexpected(made.error()));
+  if (!ran || !base::succeeded(ran->status)) {
+    view.found = ran ? "a command could not be confined: " + base::describe(ran->status) + " " + ran->err : ran.error().describe();
+    view.advice = ran ? "" : ran.error().advice();
+    view.state = State::missing;
+  }
+  (void)base::remove_tree(code);
+  (void)forget(app);
+  facts.push_back(std::move(view));
+  facts.push_back(firewall(identities_.is_root()));
+  facts.push_back(landlock());
+  return facts;
+}
+
+}  // namespace environment

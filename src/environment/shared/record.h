@@ -1,0 +1,38 @@
+// ROOT/instances/<id>/record.json: what a later daemon must know about an instance to reach it, to stop it and to leave
+// nothing behind.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "allocation/limits.h"
+#include "environment/layout.h"
+#include "environment/spec.h"
+
+namespace environment {
+
+struct Record {
+  std::string app, id;
+  Identity user;
+  std::string code;                          // the release's folder
+  bool has_socket = false;
+  std::uint16_t port = 0;                    // guarded by the firewall
+  std::int64_t graceful_timeout_ms = 30'000;
+  allocation::Limits limits;
+  std::map<std::string, std::string> group;  // allocation::Group::save
+  pid_t supervisor = 0;
+  std::string supervisor_started;            // field 22 of /proc/PID/stat, so that a reused pid is not taken for it
+
+  base::Result<void> write(const Layout& layout) const;
+  static base::Result<Record> read(const Layout& layout, const std::string& id);
+  bool supervisor_is_alive() const;
+  // Kills a supervisor that does not answer.
+  void kill_supervisor() const;
+};
+
+std::string start_time(pid_t pid);
+
+}  // namespace environment

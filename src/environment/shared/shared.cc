@@ -1,0 +1,351 @@
+#include "environment/shared/shared.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "environment/shared/program.h"
+#include "environment/shared/view.h"
+#include "environment/supervisor.h"
+#include "net/address.h"
+
+namespace environment {
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds kBeyondGrace{10'000};  // a supervisor that needs longer than this is stuck
+
+bool is_name(const std::string& text) {
+  return !text.empty() && text.size() <= 100 && text.front() != '.' &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") == std::string::npos;
+}
+
+base::Result<void> make_owned(const fs::path& folder, mode_t mode, Identity owner) {
+  if (::mkdir(folder.c_str(), mode) < 0 && errno != EEXIST) return base::errno_error(fmt::format("make folder {}", folder.string()));
+  if (::chmod(folder.c_str(), mode) < 0) return base::errno_error(fmt::format("set the mode of {}", folder.string()));
+  return base::change_owner(folder, owner.uid, owner.gid);
+}
+
+std::vector<std::string> as_list(const Variables& variables) {
+  std::vector<std::string> list;
+  for (const auto& [name, value] : variables) list.push_back(name + "=" + value);
+  return list;
+}
+
+std::string describe(const allocation::Limits& limits) {
+  return fmt::format("cpu {:.2g}, memory {} MiB, {} processes", limits.cpu, limits.memory >> 20, limits.processes);
+}
+
+}  // namespace
+
+SharedEnvironment::SharedEnvironment(SharedOptions options, Identities identities, allocation::Hierarchy hierarchy)
+    : options_(std::move(options)), layout_(options_.layout), identities_(std::move(identities)),
+      hierarchy_(std::move(hierarchy)), firewall_(identities_.host_name(), identities_.edge().uid) {}
+
+base::Result<std::unique_ptr<Environment>> make_shared_environment(SharedOptions options) {
+  auto identities = Identities::open(options.layout, options.uid_registry);
+  if (!identities) return std::unexpected(identities.error());
+  auto hierarchy = allocation::Hierarchy::detect();
+  if (!hierarchy) return std::unexpected(hierarchy.error());
+  for (const auto& folder : {options.layout.root / "apps", options.layout.instances()}) {
+    if (auto made = base::make_folders(folder, 0711); !made) return std::unexpected(made.error());
+  }
+  auto environment = std::make_unique<SharedEnvironment>(std::move(options), std::move(*identities), std::move(*hierarchy));
+  environment->sweep();
+  return environment;
+}
+
+base::Result<Identity> SharedEnvironment::prepare(const std::string& app) {
+  if (!is_name(app)) return base::invalid("\"{}\" is no name for an app: letters, digits, \"-\" and \".\" are", app);
+  auto user = identities_.claim(app);
+  if (!user) return user;
+  if (auto made = base::make_folders(layout_.app(app), 0711); !made) return std::unexpected(made.error());
+  for (const auto& folder : {layout_.data(app), layout_.home(app), layout_.cache(app)}) {
+    if (auto made = make_owned(folder, 0700, *user); !made) return std::unexpected(made.error());
+  }
+  if (auto made = make_owned(layout_.logs(app), 0750, identities_.supervisor()); !made) return std::unexpected(made.error());
+  return user;
+}
+
+base::Result<void> SharedEnvironment::forget(const std::string& app) {
+  for (const auto& folder : {layout_.data(app), layout_.home(app), layout_.cache(app), layout_.logs(app)}) {
+    if (auto removed = base::remove_tree(folder); !removed) return removed;
+  }
+  for (const auto& file : {layout_.kept_record(app), layout_.app(app) / "kept.lock"}) ::unlink(file.c_str());
+  ::rmdir(layout_.app(app).c_str());  // stays while the daemon's releases are there
+  return identities_.release(app);
+}
+
+Layer SharedEnvironment::layer(const std::string& id, const fs::path& code) const {
+  auto own = layout_.instance(id) / "own";
+  return {.id = id, .code = code, .upper = own / "upper", .work = own / "work", .view = own / "view"};
+}
+
+base::Result<void> SharedEnvironment::make_instance_folder(const std::string& id) {
+  if (!is_name(id)) return base::invalid("\"{}\" is no id for an instance: letters, digits, \"-\" and \".\" are", id);
+  if (::mkdir(layout_.instance(id).c_str(), 0711) < 0) {
+    if (errno == EEXIST) return base::fail(base::Kind::conflict, "start instance {}: there is one of that name", id);
+    return base::errno_error(fmt::format("make the folder of instance {}", id));
+  }
+  // "own" is root's alone: what the app writes is in it, for nobody on the host to see.
+  ::chmod(layout_.instance(id).c_str(), 0711);
+  auto made = base::make_folders(layout_.instance(id) / "own", 0700);
+  return made ? base::make_folders(layout_.instance(id) / "own" / "view") : made;
+}
+
+// A release belongs to the app's user, so that it can be written through an overlay; the folder itself never is.
+base::Result<void> SharedEnvironment::own_release(const fs::path& code, Identity user) {
+  struct stat facts;
+  if (::lstat(code.c_str(), &facts) < 0) return base::errno_error(fmt::format("find the release at {}", code.string()));
+  if (facts.st_uid == user.uid || !identities_.is_root()) return {};
+  std::error_code error;
+  for (fs::recursive_directory_iterator at(code, error), end; !error && at != end; at.increment(error)) {
+    if (auto changed = base::change_owner(at->path(), user.uid, user.gid); !changed) return changed;
+  }
+  if (error) return std::unexpected(base::Error::from_errno("walk the release", error.value()));
+  return base::change_owner(code, user.uid, user.gid);  // last: it says that all of it was done
+}
+
+base::Result<AppView> SharedEnvironment::app_view(const Record& record, const std::vector<std::string>& folders,
+                                                  const std::vector<std::string>& files) {
+  if (auto owned = own_release(record.code, record.user); !owned) return std::unexpected(owned.error());
+  auto kept = KeptData::open(layout_, record.app, record.user);
+  if (!kept) return std::unexpected(kept.error());
+  return kept->prepare(layer(record.id, record.code), folders, files);
+}
+
+base::Result<void> SharedEnvironment::limit(Record& record) {
+  auto group = allocation::Group::create(hierarchy_, identities_.host_name() + "/" + record.id, record.limits);
+  if (!group) return std::unexpected(group.error());
+  record.group = group->save();
+  return record.write(layout_);
+}
+
+void SharedEnvironment::set_common(instance::Plan& plan, const Record& record) const {
+  plan.app = record.app;
+  plan.id = record.id;
+  plan.uid = record.user.uid;
+  plan.gid = record.user.gid;
+  plan.supervisor_uid = identities_.supervisor().uid;
+  plan.supervisor_gid = identities_.supervisor().gid;
+  plan.user_namespace = !identities_.is_root();
+  plan.view_folder = layer(record.id, "").view;
+  auto group = allocation::Group::restore(record.group);
+  for (const auto& entrance : group.entrances()) plan.cgroup_entrances.push_back(entrance);
+  plan.oom_counter = group.out_of_memory_file();
+}
+
+instance::Plan SharedEnvironment::plan(const Record& record, const InstanceSpec& spec, AppView view) {
+  instance::Plan plan;
+  set_common(plan, record);
+  plan.graceful_timeout_ms = spec.graceful_timeout.count();
+  plan.has_listener = spec.listen == Listen::unix_socket;
+  plan.mounts = system_mounts({.parts = spec.parts, .user = record.user, .home = layout_.home(spec.app), .cache = {}, .tmp_bytes = spec.tmp_bytes});
+  plan.mounts.insert(plan.mounts.end(), view.mounts.begin(), view.mounts.end());
+  plan.control_socket = layout_.control_socket(spec.id);
+  plan.events_file = layout_.instance(spec.id) / "events.jsonl";
+  plan.logs_folder = layout_.logs(spec.app);
+  for (const auto& process : spec.processes) {
+    Variables env = base_environment(spec.parts, spec.env);
+    if (process.is_web && spec.listen == Listen::unix_socket) env["SERAI_CONTROL_FD"] = std::to_string(kControlDescriptor);
+    if (process.is_web && spec.listen == Listen::tcp) {
+      env["HOST"] = "127.0.0.1";
+      env["PORT"] = std::to_string(record.port);
+    }
+    for (const auto& [name, value] : process.env) env[name] = value;
+    plan.processes.push_back({.name = process.name, .argv = process.argv, .env = as_list(env), .cwd = process.cwd,
+                              .restart = process.restart == Restart::always, .web = process.is_web});
+  }
+  return plan;
+}
+
+// Only the edge's group (and root) may connect.
+base::Result<base::Fd> SharedEnvironment::listen(const std::string& id) {
+  auto path = layout_.app_socket(id);
+  auto socket = net::listen(net::UnixAddress{path.string()}, {.backlog = 4096, .unix_mode = 0660});
+  if (!socket) return socket;
+  if (auto owned = base::change_owner(path, ::geteuid(), identities_.edge().gid); !owned) return std::unexpected(owned.error());
+  return socket;
+}
+
+base::Result<void> SharedEnvironment::open_port(Record& record) {
+  if (record.port == 0) {
+    auto port = free_port();
+    if (!port) return std::unexpected(port.error());
+    record.port = *port;
+  }
+  if (auto written = record.write(layout_); !written) return written;
+  if (!identities_.is_root()) return {};
+  auto guarded = firewall_.guard(record.port, record.user.uid);
+  if (!guarded) return base::wrap(guarded.error(), fmt::format("close port {} to other apps", record.port));
+  return {};
+}
+
+base::Result<Instance> SharedEnvironment::start(const InstanceSpec& spec, Launch& launch) {
+  launch.begin("user");
+  auto user = prepare(spec.app);
+  if (!user) {
+    launch.failed(user.error());
+    return std::unexpected(user.error());
+  }
+  launch.done(fmt::format("uid {}", user->uid));
+  Record record{.app = spec.app, .id = spec.id, .user = *user, .code = spec.parts.code};
+  record.has_socket = spec.listen == Listen::unix_socket;
+  record.port = spec.listen == Listen::tcp ? spec.port : 0;
+  record.graceful_timeout_ms = spec.graceful_timeout.count();
+  record.limits = spec.limits;
+  if (auto made = launch.step("folder", [&] { return make_instance_folder(spec.id); }); !made) return std::unexpected(made.error());
+  auto started = start_steps(spec, record, launch);
+  if (started) return started;
+  (void)end(record, milliseconds(0));
+  (void)remove(spec.id);
+  return started;
+}
+
+base::Result<Instance> SharedEnvironment::start_steps(const InstanceSpec& spec, Record& record, Launch& launch) {
+  if (auto written = record.write(layout_); !written) return std::unexpected(written.error());
+  launch.begin("limits");
+  auto limited = limit(record);
+  if (!limited) {
+    launch.failed(limited.error());
+    return std::unexpected(limited.error());
+  }
+  launch.done(describe(spec.limits));
+  base::Fd listener;
+  if (spec.listen != Listen::nothing) {
+    auto ready = launch.step("socket", [&]() -> base::Result<void> {
+      if (spec.listen == Listen::tcp) return open_port(record);
+      auto socket = listen(spec.id);
+      if (!socket) return std::unexpected(socket.error());
+      listener = std::move(*socket);
+      return {};
+    });
+    if (!ready) return std::unexpected(ready.error());
+  }
+  launch.begin("view");
+  auto view = app_view(record, spec.data_folders, spec.data_files);
+  if (!view) {
+    launch.failed(view.error());
+    return std::unexpected(view.error());
+  }
+  for (const auto& file : view->made_data) launch.add_output(fmt::format("/app/{} is data from now on\n", file));
+  return start_processes(spec, record, std::move(*view), listener.get(), launch);
+}
+
+base::Result<Instance> SharedEnvironment::start_processes(const InstanceSpec& spec, Record& record, AppView view, int listener,
+                                                          Launch& launch) {
+  auto started = start_program(options_.instance_program, plan(record, spec, std::move(view)), {.listener = listener});
+  if (!started) {
+    launch.failed(started.error());
+    return std::unexpected(started.error());
+  }
+  auto ok = await_start(started->report, [&](const std::string& step) {
+    launch.done();
+    if (step == "view") launch.begin("processes");
+  });
+  if (!ok) {
+    if (launch.steps().back().state == StepState::running) launch.failed(ok.error());
+    return std::unexpected(ok.error());
+  }
+  record.supervisor = ok->value("supervisor", 0);
+  record.supervisor_started = start_time(record.supervisor);
+  if (auto written = record.write(layout_); !written) return std::unexpected(written.error());
+  return instance_of(record);
+}
+
+Instance SharedEnvironment::instance_of(const Record& record) const {
+  return {.app = record.app, .id = record.id, .socket = record.has_socket ? layout_.app_socket(record.id) : fs::path(),
+          .port = record.port, .supervisor = record.supervisor};
+}
+
+void SharedEnvironment::ask_to_stop(const Record& record, milliseconds graceful_timeout) {
+  auto supervisor = Supervisor::connect(layout_, record.id, milliseconds(2000));
+  if (!supervisor || !supervisor->subscribe(0) || !supervisor->stop(graceful_timeout)) return;
+  auto deadline = std::chrono::steady_clock::now() + graceful_timeout + kBeyondGrace;
+  for (;;) {
+    auto left = std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left <= milliseconds(0)) return;
+    auto event = supervisor->next_event(left);
+    if (!event) return;
+  }
+}
+
+base::Result<Adoption> SharedEnvironment::end(const Record& record, milliseconds graceful_timeout) {
+  ask_to_stop(record, graceful_timeout);
+  auto group = allocation::Group::restore(record.group);
+  (void)group.kill_all();
+  record.kill_supervisor();
+  Adoption adoption;
+  if (auto kept = KeptData::open(layout_, record.app, record.user)) {
+    auto adopted = kept->adopt(layer(record.id, record.code));
+    if (!adopted) return adopted;
+    adoption = std::move(*adopted);
+    if (auto gone = kept->let_go(record.id); !gone) return std::unexpected(gone.error());
+  }
+  if (record.port && identities_.is_root()) (void)firewall_.release(record.port, record.user.uid);
+  if (auto removed = group.remove(); !removed) return std::unexpected(removed.error());
+  return adoption;
+}
+
+base::Result<Adoption> SharedEnvironment::stop(const std::string& id) {
+  auto record = Record::read(layout_, id);
+  if (!record) return std::unexpected(record.error());
+  return end(*record, milliseconds(record->graceful_timeout_ms));
+}
+
+base::Result<void> SharedEnvironment::destroy(const std::string& id) {
+  if (!is_name(id)) return base::invalid("\"{}\" is no id of an instance", id);
+  auto record = Record::read(layout_, id);
+  if (record) {
+    if (auto ended = end(*record, milliseconds(0)); !ended) return std::unexpected(ended.error());
+  }
+  return remove(id);
+}
+
+base::Result<void> SharedEnvironment::remove(const std::string& id) { return base::remove_tree(layout_.instance(id)); }
+
+base::Result<Inspection> SharedEnvironment::inspect(const std::string& id) {
+  auto record = Record::read(layout_, id);
+  if (!record) return std::unexpected(record.error());
+  Inspection inspection{.instance = instance_of(*record), .limits = record->limits};
+  inspection.state = record->supervisor_is_alive() ? InstanceState::running : InstanceState::ended;
+  auto group = allocation::Group::restore(record->group);
+  inspection.usage = group.usage().value_or(allocation::Usage{});
+  inspection.hits = group.hits().value_or(allocation::LimitHits{});
+  return inspection;
+}
+
+base::Result<std::vector<std::string>> SharedEnvironment::instances() {
+  std::vector<std::string> ids;
+  std::error_code error;
+  for (fs::directory_iterator at(layout_.instances(), error), end; !error && at != end; at.increment(error)) {
+    auto name = at->path().filename().string();
+    if (!name.starts_with("run-") && at->is_directory()) ids.push_back(name);
+  }
+  if (error) return std::unexpected(base::Error::from_errno("list the instances", error.value()));
+  return ids;
+}
+
+base::Result<std::vector<std::string>> SharedEnvironment::unadopted(const std::string& id) {
+  auto record = Record::read(layout_, id);
+  if (!record) return std::unexpected(record.error());
+  auto kept = KeptData::open(layout_, record->app, record->user);
+  if (!kept) return std::unexpected(kept.error());
+  return kept->unadopted(layer(id, record->code));
+}
+
+base::Result<Kept> SharedEnvironment::kept(const std::string& app) {
+  auto user = identities_.claim(app);
+  if (!user) return std::unexpected(user.error());
+  auto data = KeptData::open(layout_, app, *user);
+  if (!data) return std::unexpected(data.error());
+  const auto& record = data->record();
+  return Kept{{record.folders.begin(), record.folders.end()}, {record.files.begin(), record.files.end()}};
+}
+
+}  // namespace environment

@@ -1,0 +1,61 @@
+// environment::SharedEnvironment: many apps on one system. Each has a user, a view and a control group of its own; the
+// kernel and the network are everybody's.
+#pragma once
+
+#include <optional>
+
+#include "allocation/group.h"
+#include "environment/data/kept.h"
+#include "environment/environment.h"
+#include "environment/shared/firewall.h"
+#include "environment/shared/record.h"
+#include "instance/plan.h"
+
+namespace environment {
+
+class SharedEnvironment final : public Environment {
+ public:
+  SharedEnvironment(SharedOptions options, Identities identities, allocation::Hierarchy hierarchy);
+
+  base::Result<Identity> prepare(const std::string& app) override;
+  base::Result<Instance> start(const InstanceSpec& spec, Launch& launch) override;
+  base::Result<Adoption> stop(const std::string& id) override;
+  base::Result<void> destroy(const std::string& id) override;
+  base::Result<void> forget(const std::string& app) override;
+  base::Result<Inspection> inspect(const std::string& id) override;
+  base::Result<std::vector<std::string>> instances() override;
+  base::Result<RunResult> run_once(const RunSpec& spec) override;
+  base::Result<std::vector<std::string>> unadopted(const std::string& id) override;
+  base::Result<Kept> kept(const std::string& app) override;
+  Facts doctor() override;
+
+  // Undoes one-off commands whose daemon was killed while they ran.
+  void sweep();
+
+ private:
+  Layer layer(const std::string& id, const std::filesystem::path& code) const;
+  base::Result<void> make_instance_folder(const std::string& id);
+  base::Result<AppView> app_view(const Record& record, const std::vector<std::string>& folders, const std::vector<std::string>& files);
+  base::Result<void> limit(Record& record);
+  base::Result<void> own_release(const std::filesystem::path& code, Identity user);
+  instance::Plan plan(const Record& record, const InstanceSpec& spec, AppView view);
+  void set_common(instance::Plan& plan, const Record& record) const;
+  base::Result<base::Fd> listen(const std::string& id);
+  base::Result<void> open_port(Record& record);
+  base::Result<Instance> start_steps(const InstanceSpec& spec, Record& record, Launch& launch);
+  base::Result<Instance> start_processes(const InstanceSpec& spec, Record& record, AppView view, int listener, Launch& launch);
+  Instance instance_of(const Record& record) const;
+  // Ends what runs, adopts, releases group and port. The record stays.
+  base::Result<Adoption> end(const Record& record, std::chrono::milliseconds graceful_timeout);
+  void ask_to_stop(const Record& record, std::chrono::milliseconds graceful_timeout);
+  base::Result<void> remove(const std::string& id);
+  base::Result<RunResult> run_in(const RunSpec& spec, Record& record);
+
+  SharedOptions options_;
+  Layout layout_;
+  Identities identities_;
+  allocation::Hierarchy hierarchy_;
+  Firewall firewall_;
+};
+
+}  // namespace environment
