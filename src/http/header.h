@@ -100,7 +100,7 @@ inline constexpr std::string_view header_name(HeaderId id) { return header_names
 // A set of known names: `HeaderSet().set(std::size_t(HeaderId::via))`.
 using HeaderSet = std::bitset<header_names.size()>;
 
-// The id of a name in any case; `other` when it is not a known one. The name may hold anything but control characters.
+// The id of a name in any case; `other` when it is not a known one. The name may hold any bytes.
 HeaderId find_header_id(std::string_view name);
 
 struct Header {
@@ -112,16 +112,15 @@ struct Header {
 // ASCII case folding only, as RFC 9110 section 5.1 wants for names.
 bool equal_ignoring_case(std::string_view a, std::string_view b);
 
-// The same for text that holds no control characters and a `known` of lower-case letters, digits, "-" and "/", eight
-// characters at a time: setting bit 0x20 folds the case of letters and makes other characters equal to those of `known`
-// only if they were (what differs in that bit alone is a control character).
+// The same for a `known` of lower-case letters, digits, "-" and "/", eight characters at a time: where `known` has a
+// letter (bit 0x40), bit 0x20 does not count, everything else must be equal.
 inline bool matches(std::string_view text, std::string_view known) {
   auto differ = [&]<typename Word>(Word, std::size_t at) {
     Word a, b;
     std::memcpy(&a, text.data() + at, sizeof a);
     std::memcpy(&b, known.data() + at, sizeof b);
-    constexpr auto case_bits = static_cast<Word>(0x2020202020202020);
-    return (a | case_bits) != (b | case_bits);
+    const auto case_bits = static_cast<Word>((b & static_cast<Word>(0x4040404040404040)) >> 1);
+    return static_cast<Word>(a | case_bits) != b;
   };
   const std::size_t size = known.size();
   if (text.size() != size) return false;

@@ -18,6 +18,19 @@ TEST(Header, EveryKnownNameIsFoundInAnyCase) {
   }
 }
 
+// A carriage return differs from "-" in the bit that tells upper case from lower case.
+TEST(Header, CaseIsFoldedForLettersOnly) {
+  for (std::size_t id = 1; id < header_names.size(); ++id) {
+    for (std::size_t at = 0; at < header_names[id].size(); ++at) {
+      std::string name(header_names[id]);
+      name[at] = static_cast<char>(name[at] ^ 0x20);
+      EXPECT_EQ(find_header_id(name), name[at] == '\r' ? HeaderId::other : static_cast<HeaderId>(id)) << name;
+      name[at] = static_cast<char>(name[at] ^ 0x40);
+      EXPECT_EQ(find_header_id(name), HeaderId::other) << name;
+    }
+  }
+}
+
 TEST(Header, NamesThatDifferInOneCharacterAreNotFound) {
   for (std::size_t id = 1; id < header_names.size(); ++id) {
     for (std::size_t at = 0; at < header_names[id].size(); ++at) {

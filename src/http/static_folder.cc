@@ -13,8 +13,8 @@
 #include "http/accept_encoding.h"
 #include "http/content_type.h"
 #include "http/date.h"
-#include "http/percent.h"
 #include "http/range.h"
+#include "http/static_name.h"
 
 namespace http {
 namespace {
@@ -69,12 +69,14 @@ MaybeFound open_regular(int folder, const std::string& name) {
 MaybeFound open_variant(int folder, const std::string& name, std::string_view accept_encoding) {
   Acceptable acceptable = parse_accept_encoding(accept_encoding);
   struct Variant {
-    std::string_view coding, suffix;
     int quality;
+    int preference;  // ours, among those the client likes equally
+    std::string_view coding, suffix;
   };
   std::array<Variant, 3> variants{
-      {{"br", ".br", acceptable.br}, {"zstd", ".zst", acceptable.zstd}, {"gzip", ".gz", acceptable.gzip}}};
-  std::ranges::stable_sort(variants, std::ranges::greater{}, &Variant::quality);
+      {{acceptable.br, 3, "br", ".br"}, {acceptable.zstd, 2, "zstd", ".zst"}, {acceptable.gzip, 1, "gzip", ".gz"}}};
+  std::ranges::sort(variants, std::ranges::greater{},
+                    [](const Variant& v) { return std::pair(v.quality, v.preference); });
   for (const Variant& variant : variants) {
     if (variant.quality == 0) break;
     auto found = open_regular(folder, name + std::string(variant.suffix));
@@ -195,11 +197,6 @@ class Planner {
   StaticAnswer answer_;
 };
 
-bool is_safe_segment(std::string_view segment, bool dotfiles) {
-  if (segment.empty() || segment == "." || segment == "..") return false;
-  return dotfiles || segment.front() != '.';
-}
-
 }  // namespace
 
 base::Result<StaticFolder> StaticFolder::open(const std::filesystem::path& folder, const StaticOptions& options) {
@@ -230,39 +227,6 @@ base::Result<std::optional<StaticAnswer>> StaticFolder::find(const RequestHead& 
   }
   bool is_immutable = options_.immutable || has_content_hash(std::string_view(*name).substr(name->rfind('/') + 1));
   return Planner(request, std::move(**found), type, may_vary, is_immutable).plan();
-}
-
-std::optional<std::string> safe_file_name(std::string_view path, bool dotfiles) {
-  if (path.starts_with('/')) path.remove_prefix(1);
-  std::string name;
-  while (!path.empty()) {
-    std::size_t slash = path.find('/');
-    auto segment = percent_decode(path.substr(0, slash));  // taken apart first: an encoded slash separates nothing
-    if (!segment || !is_safe_segment(*segment, dotfiles)) return {};
-    if (segment->find_first_of(std::string_view("/\0", 2)) != std::string::npos) return {};
-    name += *segment;
-    if (slash == std::string_view::npos) break;
-    name += '/';
-    path.remove_prefix(slash + 1);
-  }
-  return name;
-}
-
-// A part between two dots of 12 to 64 hexadecimal digits, some of them letters and some not: dates and versions are
-// none.
-bool has_content_hash(std::string_view file_name) {
-  std::size_t from = file_name.find('.');
-  while (from != std::string_view::npos) {
-    std::size_t to = file_name.find('.', from + 1);
-    if (to == std::string_view::npos) return false;
-    std::string_view part = file_name.substr(from + 1, to - from - 1);
-    bool is_hex = part.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-    bool is_mixed = part.find_first_of("abcdef") != std::string_view::npos &&
-                    part.find_first_of("0123456789") != std::string_view::npos;
-    if (is_hex && is_mixed && part.size() >= 12 && part.size() <= 64) return true;
-    from = to;
-  }
-  return false;
 }
 
 }  // namespace http

@@ -50,11 +50,4 @@ class StaticFolder {
   StaticOptions options_;
 };
 
-// Turns a request's path into a relative file name, by the rules above; empty when it leads to nothing. A path that
-// ends in a slash keeps it.
-std::optional<std::string> safe_file_name(std::string_view path, bool dotfiles);
-
-// Whether a name holds a digest of its content, as "base.27e20196a850.css" of Django's manifest storage does.
-bool has_content_hash(std::string_view file_name);
-
 }  // namespace http

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "http/date.h"
 #include "http/h1/request_parser.h"
+#include "http/static_name.h"
 
 namespace http {
 namespace {

@@ -4,7 +4,6 @@
 #include <charconv>
 #include <concepts>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -22,7 +21,7 @@ inline void append_pieces(std::string& out, std::same_as<std::string_view> auto.
   if (after > out.capacity()) out.reserve(after + after / 2);
   out.resize_and_overwrite(after, [&](char* text, std::size_t size) {
     char* at = text + before;
-    ((std::memcpy(at, pieces.data(), pieces.size()), at += pieces.size()), ...);
+    ((std::char_traits<char>::copy(at, pieces.data(), pieces.size()), at += pieces.size()), ...);
     return size;
   });
 }

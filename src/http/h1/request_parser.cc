@@ -64,6 +64,7 @@ Event RequestParser::parse_head(std::string_view input) {
       case LineReader::Found::more:
         return check_size(lines_.looked_at()) ? Event{.kind = Event::Kind::need_input} : failed();
       case LineReader::Found::bad:
+        if (!check_size(lines_.looked_at())) return failed();
         return fail(400, "a bare CR or LF, or another control character, in the head"), failed();
       case LineReader::Found::line:
         break;

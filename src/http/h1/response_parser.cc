@@ -44,9 +44,13 @@ Event ResponseParser::end_of_input() {
     state_ = State::closed;
     return {.kind = Event::Kind::closed};
   }
-  if (state_ == State::body && body_.ends_with_connection()) {
-    state_ = State::closed;
-    return {.kind = Event::Kind::end};
+  if (state_ == State::body) {
+    Event event = read_body({});
+    if (event.kind != Event::Kind::need_input) return event;
+    if (body_.ends_with_connection()) {
+      state_ = State::closed;
+      return {.kind = Event::Kind::end};
+    }
   }
   if (state_ != State::failed) fail("the connection closed before the answer was whole");
   return failed();
@@ -60,6 +64,7 @@ Event ResponseParser::parse_head(std::string_view input) {
       case LineReader::Found::more:
         return check_size(lines_.looked_at()) ? Event{.kind = Event::Kind::need_input} : failed();
       case LineReader::Found::bad:
+        if (!check_size(lines_.looked_at())) return failed();
         return fail("a bare CR or LF, or another control character, in the head"), failed();
       case LineReader::Found::line:
         break;

@@ -139,6 +139,7 @@ TEST_F(RefusedFields, AreThoseThatWouldSplitTheResponse) {
   expect_refused("content-type", "text/html\r\n\r\n<script>");
   expect_refused("a\r\nb", "c");
   expect_refused("a b", "c");
+  expect_refused("content\rtype", "c");
   expect_refused("a:", "c");
   expect_refused("", "c");
   expect_refused("content-length", "1\r\n");
