@@ -19,30 +19,33 @@ from serai.sockets import open_listeners
 def start(settings: Settings) -> int:
     """Serves until told to end; the exit code. Raises Failure where it cannot begin."""
     control = ControlLink.from_environment(os.environ)
-    try:
+    with _told_to(control, "settings"):
         _check(settings)
         if settings.umask is not None:
             os.umask(settings.umask)
+    with _told_to(control, "bind"):
         listeners = open_listeners(settings.bind, os.environ)
-    except Failure as failure:
-        message = {
-            "type": "failed",
-            "step": "bind" if "listening on" in failure.tried else "settings",
-            "tried": failure.tried,
-        }
-        control.report(
-            {**message, "error": failure.found, "fix": failure.fix, "traceback": "", "exit_code": failure.exit_code}
-        )
-        raise
     try:
-        with _pid_file(settings.pid_file):
+        with _told_to(control, "settings"):
             access_log = AccessLog(settings.access_log)
+        with _pid_file(settings.pid_file):
             where = ", ".join(listener.url for listener in listeners)
             log.info("serve.starting", f"serving {settings.app} on {where}", pid=os.getpid(), url=where)
             return Master(settings, listeners, access_log, control).run()
     finally:
         for listener in listeners:
             listener.close()
+
+
+@contextlib.contextmanager
+def _told_to(control: ControlLink, step: str) -> Iterator[None]:
+    """The supervisor hears of a failure too."""
+    try:
+        yield
+    except Failure as failure:
+        told = {"type": "failed", "step": step, "tried": failure.tried, "error": failure.found, "fix": failure.fix}
+        control.report({**told, "traceback": "", "exit_code": failure.exit_code})
+        raise
 
 
 def _check(settings: Settings) -> None:

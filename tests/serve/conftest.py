@@ -19,10 +19,11 @@ WSGI = """
     def app(environ, start_response):
         path = environ["PATH_INFO"]
         if path == "/crash":
-            os.kill(os.getpid(), signal.SIGSEGV)
+            signal.raise_signal(signal.SIGSEGV)
         if path == "/exit":
             os._exit(7)
         if path == "/hang":
+            open("hang-began", "w").close()
             while True:
                 time.sleep(60)
         if path == "/slow":

@@ -23,6 +23,9 @@ ENGINE = Path(
 )
 """The folder that holds the package with its engine."""
 
+BROKEN = (OSError, http.client.HTTPException)
+"""What a client sees when a worker dies in the middle of its request."""
+
 Event = dict[str, Any]
 
 
@@ -33,7 +36,8 @@ class Server:
         self.events: list[Event] = []
         self.family: dict[int, str] = {}
         self.plain_lines: list[str] = []
-        command = [sys.executable, "-m", "serai", *arguments, "--log-format", "json"]
+        launcher = [sys.executable, *options.pop("launcher")] if "launcher" in options else []
+        command = [*launcher, sys.executable, "-m", "serai", *arguments, "--log-format", "json"]
         if not any(a.startswith("--bind") for a in arguments) and options.pop("bind", True):
             command += ["--bind", "127.0.0.1:0"]
         environment = environment_of(options.pop("env", {}))
@@ -191,7 +195,7 @@ class Load:
                 self.answers += 1
                 if status != 200:
                     self.failures.append(f"status {status}")
-            except (OSError, http.client.HTTPException) as error:
+            except BROKEN as error:
                 self.failures.append(repr(error))
                 connection.close()
                 time.sleep(0.01)
