@@ -21,14 +21,27 @@ Output::~Output() {
 }
 
 void Output::on_ready(std::uint32_t) {
-  std::array<char, 65536> chunk;
   // A few reads a turn: a process that never stops printing must not keep the others' lines away.
-  for (int reads = 0; reads < 4; reads++) {
-    auto count = base::read_some(pipe_.get(), chunk);
-    if (count && !*count) return;
-    if (!count || **count == 0) return finish();
-    take({chunk.data(), **count});
+  for (int reads = 0; reads < 4; reads++)
+    if (!read_once()) return;
+}
+
+void Output::drain() {
+  // As much as a pipe holds: a child of the process may go on printing for ever.
+  for (int reads = 0; reads < 16; reads++)
+    if (!pipe_.is_open() || !read_once()) return;
+}
+
+bool Output::read_once() {
+  std::array<char, 65536> chunk;
+  auto count = base::read_some(pipe_.get(), chunk);
+  if (count && !*count) return false;
+  if (!count || **count == 0) {
+    finish();
+    return false;
   }
+  take({chunk.data(), **count});
+  return true;
 }
 
 void Output::take(std::string_view bytes) {

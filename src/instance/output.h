@@ -21,11 +21,14 @@ class Output final : net::Pollable {
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
   ~Output();
+  // Reads all that is there now.
+  void drain();
   bool is_open() const { return pipe_.is_open(); }
 
  private:
   Output(net::Loop& loop, base::Fd pipe, OnLine on_line, std::function<void()> on_end);
   void on_ready(std::uint32_t) override;
+  bool read_once();  // false: nothing more for now
   void take(std::string_view bytes);
   void finish();
 

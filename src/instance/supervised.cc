@@ -117,6 +117,8 @@ void Supervised::on_start_failed(const json& error) {
 }
 
 void Supervised::on_exited(const json& message) {
+  for (auto* output : {out_.get(), err_.get()})
+    if (output) output->drain();  // its last words, before they are needed
   json event = {{"event", "process_exited"}, {"process", process_.name}, {"pid", pid_}, {"output", tail_}};
   pid_ = 0;
   explain(message, event);

@@ -1,6 +1,8 @@
 #include "environment/shared/record.h"
 
+#include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -66,8 +68,13 @@ bool Record::supervisor_is_alive() const {
   return status && status->find(") Z ") == std::string::npos;
 }
 
-void Record::kill_supervisor() const {
-  if (supervisor_is_alive()) ::kill(supervisor, SIGKILL);
+void Record::await_supervisor(std::chrono::milliseconds patience) const {
+  base::Fd process(static_cast<int>(::syscall(SYS_pidfd_open, supervisor, 0)));
+  if (!process.is_open() || !supervisor_is_alive()) return;
+  pollfd ended{process.get(), POLLIN, 0};
+  if (::poll(&ended, 1, static_cast<int>(patience.count())) > 0) return;
+  ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
+  ::poll(&ended, 1, 1000);
 }
 
 }  // namespace environment

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -29,8 +30,8 @@ struct Record {
   base::Result<void> write(const Layout& layout) const;
   static base::Result<Record> read(const Layout& layout, const std::string& id);
   bool supervisor_is_alive() const;
-  // Kills a supervisor that does not answer.
-  void kill_supervisor() const;
+  // Waits for its end; kills a supervisor that is still there after `patience`.
+  void await_supervisor(std::chrono::milliseconds patience) const;
 };
 
 std::string start_time(pid_t pid);

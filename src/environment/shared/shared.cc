@@ -19,6 +19,7 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr milliseconds kBeyondGrace{10'000};  // a supervisor that needs longer than this is stuck
+constexpr milliseconds kFarewell{2000};       // from the end of its processes to its own
 
 bool is_name(const std::string& text) {
   return !text.empty() && text.size() <= 100 && text.front() != '.' &&
@@ -279,7 +280,7 @@ base::Result<Adoption> SharedEnvironment::end(const Record& record, milliseconds
   ask_to_stop(record, graceful_timeout);
   auto group = allocation::Group::restore(record.group);
   (void)group.kill_all();
-  record.kill_supervisor();
+  record.await_supervisor(kFarewell);
   Adoption adoption;
   if (auto kept = KeptData::open(layout_, record.app, record.user)) {
     auto adopted = kept->adopt(layer(record.id, record.code));

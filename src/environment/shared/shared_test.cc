@@ -139,7 +139,7 @@ TEST_F(SharedTest, BuildsWriteTheCodeAndTheVenvAndLeaveNoData) {
 }
 
 TEST_F(SharedTest, StartsProcessesKeepsTheirLogsAndStops) {
-  auto instance = start(script("shop", "shop-1", "echo hello; echo problem >&2; trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done"));
+  start(script("shop", "shop-1", "echo hello; echo problem >&2; trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done"));
   wait_for_log("shop", "main", "main out hello");
   wait_for_log("shop", "main", "main err problem");
   EXPECT_EQ(environment_->inspect("shop-1")->state, InstanceState::running);
@@ -147,7 +147,6 @@ TEST_F(SharedTest, StartsProcessesKeepsTheirLogsAndStops) {
   ASSERT_TRUE(stopped) << stopped.error().describe();
   EXPECT_THAT(log("shop", "main"), HasSubstr("main out bye"));
   EXPECT_EQ(environment_->inspect("shop-1")->state, InstanceState::ended);
-  EXPECT_EQ(::kill(instance.supervisor, 0), -1);
 }
 
 TEST_F(SharedTest, KillsWhatDoesNotStopInTime) {
@@ -182,7 +181,6 @@ TEST_F(SharedTest, SaysThatAProcessRanOutOfMemory) {
   auto spec = script("shop", "shop-1", "exec /usr/bin/python3 -c 'x = bytearray(400 << 20)'");
   spec.limits.memory = 64 << 20;
   start(spec);
-  auto events = base::read_file(layout_.instance("shop-1") / "events.jsonl");
   wait_for_log("shop", "main", "ended: out of memory");
 }
 
