@@ -19,7 +19,8 @@ CLI::App* add_command(const Parser& parser, CLI::App& parent, const char* name, 
   command->footer(std::string("Example:\n  ") + example);
   auto* context = &parser.context;
   auto* action = &parser.action;
-  command->callback([context, action, options, run] {
+  command->callback([command, context, action, options, run] {
+    if (!command->get_subcommands().empty()) return;  // CLI11 calls a parent's callback after its subcommand's
     *action = [context, options, run]() -> Result<int> { return run(*context, *options); };
   });
   return command;
