@@ -32,6 +32,7 @@ Supervised::Supervised(Host host, Process process)
 Supervised::~Supervised() = default;
 
 base::Result<void> Supervised::start() {
+  tail_.clear();
   if (!log_) {
     auto log = LogFile::open(host_.logs, process_.name);
     if (!log) return std::unexpected(log.error());
@@ -103,7 +104,6 @@ void Supervised::on_started(pid_t pid) {
   pid_ = pid;
   state_ = State::running;
   started_ = Clock::now();
-  tail_.clear();
   host_.event({{"event", "process_started"}, {"process", process_.name}, {"pid", pid}, {"restarts", restarts_}});
 }
 

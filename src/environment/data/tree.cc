@@ -83,11 +83,12 @@ base::Result<base::Fd> make_folder(const base::Fd& beneath, const std::string& p
     }
     if (!found) {
       if (::mkdirat(at->get(), part.c_str(), 0755) < 0 && errno != EEXIST) return base::errno_error(fmt::format("make folder {}", path));
-      if (::fchownat(at->get(), part.c_str(), owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW) < 0) {
-        return base::errno_error(fmt::format("give folder {} to the app", path));
-      }
     }
     at = open_strictly(at->get(), part, O_PATH | O_DIRECTORY);
+    // Also one that was there: it may have been made as a mount point, for nobody.
+    if (at && (!found || found->facts.st_uid != owner.uid) && ::fchownat(at->get(), "", owner.uid, owner.gid, AT_EMPTY_PATH) < 0) {
+      return base::errno_error(fmt::format("give folder {} to the app", path));
+    }
   }
   return at;
 }
