@@ -239,7 +239,7 @@ class Fleet:
 
     def _reject_candidate(self, failure: Message) -> None:
         self._log_failure("serve.reload_failed", "the new code does not start, the old one serves on", failure)
-        self._around.report({**failure, "type": "failed", "reload": True})
+        self._around.report({**failure, "type": "reload_failed"})
         self._take_back(failure["error"])
 
     def _take_back(self, reason: str) -> None:
