@@ -127,10 +127,10 @@ def cpu_microseconds(pids: Iterable[int]) -> float:
     return ticks * 1e6 / os.sysconf("SC_CLK_TCK")
 
 
-def pin(pids: Iterable[int]) -> None:
-    """Moves running processes, with all their threads, to the servers' CPU."""
+def pin(pids: Iterable[int], cpu: str = SERVER_CPU) -> None:
+    """Moves running processes, with all their threads, to a CPU."""
     for pid in pids:
-        subprocess.run(["taskset", "-a", "-p", "-c", SERVER_CPU, str(pid)], capture_output=True, check=False)
+        subprocess.run(["taskset", "-a", "-p", "-c", cpu, str(pid)], capture_output=True, check=False)
 
 
 def free_port() -> int:
