@@ -1,12 +1,12 @@
 #include "http/date.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 namespace http {
 namespace {
 
+constexpr std::string_view date_label = "date: ";
 constexpr const char* days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
 constexpr const char* months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
@@ -113,17 +113,19 @@ void format_date(std::time_t when, char* into) {
   two_digits(into + 23, parts.tm_sec);
 }
 
-std::string_view current_date() {
+std::string_view current_date_line() {
   thread_local std::time_t second = -1;
-  thread_local std::array<char, date_length> text;
+  thread_local char line[] = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
   if (now.tv_sec != second) {
     second = now.tv_sec;
-    format_date(second, text.data());
+    format_date(second, line + date_label.size());
   }
-  return {text.data(), text.size()};
+  return {line, sizeof line - 1};
 }
+
+std::string_view current_date() { return current_date_line().substr(date_label.size(), date_length); }
 
 std::optional<std::time_t> parse_date(std::string_view text) {
   // IMF-fixdate, RFC 850, asctime: the three forms of RFC 9110 section 5.6.7.

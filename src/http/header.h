@@ -124,7 +124,7 @@ inline bool matches(std::string_view text, std::string_view known) {
   };
   const std::size_t size = known.size();
   if (text.size() != size) return false;
-  if (size >= 8) {
+  if (size >= 8) {  // the last eight may overlap the ones before
     for (std::size_t at = 0; at + 8 < size; at += 8) {
       if (differ(std::uint64_t{}, at)) return false;
     }

@@ -12,7 +12,7 @@ namespace http::h1 {
 
 class ServerCodec final : public http::ServerCodec {
  public:
-  // `server_name` must outlive the codec.
+  // `server_name`: see ResponseWriter.
   explicit ServerCodec(const Limits& limits = {}, std::string_view server_name = "serai")
       : parser_(limits), writer_(server_name) {}
 

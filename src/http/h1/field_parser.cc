@@ -63,6 +63,10 @@ void FieldParser::note(const Header& field) {
 }
 
 void FieldParser::note_connection(std::string_view value) {
+  if (matches(value, "keep-alive")) {  // what nearly every client says that says anything
+    summary_.keep_alive = true;
+    return;
+  }
   for_each_token(value, [this](std::string_view option) {
     if (matches(option, "close")) {
       summary_.close = true;

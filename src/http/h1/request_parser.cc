@@ -161,7 +161,11 @@ bool RequestParser::settle_host(const FieldParser::Summary& seen) {
   // RFC 9112 section 3.2: exactly one on HTTP/1.1.
   if (seen.hosts > 1) return fail(400, "more than one Host");
   if (seen.hosts == 0 && head_.minor_version == 1) return fail(400, "no Host");
-  if (seen.hosts == 1 && !is_authority(seen.host)) return fail(400, "the Host is not valid");
+  // The requests of a connection name the same host nearly always: it is looked at closely once.
+  if (seen.hosts == 1 && (seen.host != checked_host_ || seen.host.empty())) {
+    if (!is_authority(seen.host)) return fail(400, "the Host is not valid");
+    checked_host_.assign(seen.host);
+  }
   head_.host = seen.host;
   if (authority_.empty()) return true;
   // Section 3.2.2: the target's authority wins and replaces what Host says.

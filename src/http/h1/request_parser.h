@@ -8,6 +8,7 @@
 // the header vector has grown; a head that comes in pieces is not scanned again from its beginning.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "http/codec.h"
@@ -53,6 +54,7 @@ class RequestParser {
   State state_ = State::blank;
   std::size_t blank_ = 0;       // bytes of empty lines before this head
   std::string_view authority_;  // of an absolute-form target
+  std::string checked_host_;    // the last one found valid
   RequestHead head_;
   LineReader lines_;
   FieldParser fields_;

@@ -10,6 +10,10 @@
 
 namespace http::h1 {
 
+ResponseWriter::ResponseWriter(std::string_view server_name) {
+  if (!server_name.empty()) server_line_ = fmt::format("server: {}\r\n", server_name);
+}
+
 void ResponseWriter::begin(Method method, std::uint8_t minor_version, bool keep_alive) {
   state_ = State::begun;
   method_ = method;
@@ -133,23 +137,19 @@ void ResponseWriter::choose_framing(std::optional<std::uint64_t> length) {
 }
 
 void ResponseWriter::append_framing(std::string& out) const {
+  const Digits digits(length_.value_or(0));
+  std::string_view framing[3] = {};
   if (length_) {
-    Digits digits(*length_);
-    append(out, "content-length: ", digits.view(), "\r\n");
+    framing[0] = "content-length: ", framing[1] = digits.view(), framing[2] = "\r\n";
   } else if (framing_ == Framing::chunked) {
-    append(out, "transfer-encoding: chunked\r\n");
+    framing[0] = "transfer-encoding: chunked\r\n";
   }
-  if (!keep_alive_) {
-    append(out, "connection: close\r\n");
-  } else if (minor_version_ == 0) {
-    append(out, "connection: keep-alive\r\n");
-  }
-  if (!has_server_ && !server_name_.empty()) append(out, "server: ", server_name_, "\r\n");
-  if (has_date_) {
-    append(out, "\r\n");
-  } else {
-    append(out, "date: ", current_date(), "\r\n\r\n");
-  }
+  std::string_view connection = !keep_alive_          ? "connection: close\r\n"
+                                : minor_version_ == 0 ? "connection: keep-alive\r\n"
+                                                      : std::string_view{};
+  append(out, framing[0], framing[1], framing[2], connection,
+         has_server_ ? std::string_view{} : std::string_view(server_line_),
+         has_date_ ? std::string_view{} : current_date_line(), "\r\n");
 }
 
 base::Result<void> ResponseWriter::body(std::string_view bytes, std::string& out) {

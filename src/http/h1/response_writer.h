@@ -17,8 +17,8 @@ namespace http::h1 {
 
 class ResponseWriter {
  public:
-  // `server_name`: the Server field unless the application sends one; empty for none. Must outlive the writer.
-  explicit ResponseWriter(std::string_view server_name = "serai") : server_name_(server_name) {}
+  // `server_name`: the Server field unless the application sends one; empty for none.
+  explicit ResponseWriter(std::string_view server_name = "serai");
 
   // The request that the next response answers.
   void begin(const RequestHead& request) { begin(request.method, request.minor_version, request.keep_alive); }
@@ -53,7 +53,7 @@ class ResponseWriter {
   void append_framing(std::string& out) const;
   std::unexpected<base::Error> refuse(std::string message);
 
-  std::string_view server_name_;
+  std::string server_line_;
   State state_ = State::ended;
   Method method_ = Method::get;
   std::uint8_t minor_version_ = 1;

@@ -1,7 +1,5 @@
 #include "http/h1/scan.h"
 
-#include <algorithm>
-
 namespace http::h1 {
 namespace {
 
@@ -17,17 +15,20 @@ constexpr auto host_table = [] {
   return table;
 }();
 
-bool all_of_class(std::string_view text, std::uint8_t kind) {
-  std::uint8_t common = kind;
-  for (char c : text) common &= host_table[static_cast<unsigned char>(c)];
-  return common != 0;
+// The end of the run of that class from `at`.
+const char* skip(const char* at, const char* end, std::uint8_t kind) {
+  while (at < end && (host_table[static_cast<unsigned char>(*at)] & kind)) ++at;
+  return at;
 }
 
-bool is_port(std::string_view text) {
+// Nothing, or ":" and a port, which may be empty.
+bool is_optional_port(const char* at, const char* end) {
+  if (at == end) return true;
+  if (*at++ != ':') return false;
   unsigned port = 0;
-  for (char c : text) {
-    if (!is_digit(c) || port > 6553) return false;
-    port = port * 10 + static_cast<unsigned>(c - '0');
+  for (; at < end; ++at) {
+    if (!is_digit(*at) || port > 6553) return false;
+    port = port * 10 + static_cast<unsigned>(*at - '0');
   }
   return port <= 65535;
 }
@@ -35,14 +36,13 @@ bool is_port(std::string_view text) {
 }  // namespace
 
 bool is_authority(std::string_view text) {
+  const char *at = text.data(), *end = at + text.size();
   bool in_brackets = text.starts_with('[');
-  std::size_t end = in_brackets ? text.find(']') : std::min(text.find(':'), text.size());
-  if (end == std::string_view::npos) return false;
-  std::string_view host = in_brackets ? text.substr(1, end - 1) : text.substr(0, end);
-  std::string_view rest = text.substr(end + (in_brackets ? 1 : 0));
-  if (host.empty() || host.size() > longest_host) return false;
-  if (!all_of_class(host, in_brackets ? ipv6_char : name_char)) return false;
-  return rest.empty() || (rest.front() == ':' && is_port(rest.substr(1)));
+  if (in_brackets) ++at;
+  const char* host_end = skip(at, end, in_brackets ? ipv6_char : name_char);
+  if (host_end == at || static_cast<std::size_t>(host_end - at) > longest_host) return false;
+  if (in_brackets && (host_end == end || *host_end++ != ']')) return false;
+  return is_optional_port(host_end, end);
 }
 
 }  // namespace http::h1

@@ -45,50 +45,57 @@ inline bool is_target_char(char c) { return c > 0x20 && c != 0x7f && c != '#'; }
 
 inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// The first control character in [at, end), or end.
-inline const char* find_control(const char* at, const char* end) {
 #ifdef __SSE2__
-  const __m128i last_control = _mm_set1_epi8(0x1f), tab = _mm_set1_epi8('\t'), del = _mm_set1_epi8(0x7f);
+// The bytes of a block that stop a run, as lanes of 0xff; for lanes behind the text nothing is promised.
+inline __m128i control_lanes(__m128i bytes) {
+  __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+  __m128i others = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t')), low);
+  return _mm_or_si128(others, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
+}
+inline __m128i target_end_lanes(__m128i bytes) {
+  __m128i invisible = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x21));  // signed: bytes from 0x80 on are below
+  __m128i others = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('#')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
+  return _mm_or_si128(invisible, others);
+}
+inline __m128i colon_lanes(__m128i bytes) { return _mm_cmpeq_epi8(bytes, _mm_set1_epi8(':')); }
+
+// The first byte of [at, end) in a lane that `stops`, or end: by blocks of sixteen, then of eight, then one by one.
+template <auto stops, auto stops_one>
+inline const char* find_stop(const char* at, const char* end) {
   for (; end - at >= 16; at += 16) {
     __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-    __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);
-    __m128i bad = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), low), _mm_cmpeq_epi8(bytes, del));
-    if (auto mask = static_cast<unsigned>(_mm_movemask_epi8(bad))) return at + std::countr_zero(mask);
+    if (auto mask = static_cast<unsigned>(_mm_movemask_epi8(stops(bytes)))) return at + std::countr_zero(mask);
   }
-#endif
-  while (at < end && !is_control(*at)) ++at;
+  if (end - at >= 8) {
+    __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(at));
+    if (auto mask = static_cast<unsigned>(_mm_movemask_epi8(stops(bytes))) & 0xff) return at + std::countr_zero(mask);
+    at += 8;
+  }
+  while (at < end && !stops_one(*at)) ++at;
   return at;
+}
+#else
+inline constexpr int control_lanes = 0, target_end_lanes = 0, colon_lanes = 0;
+template <auto, auto stops_one>
+inline const char* find_stop(const char* at, const char* end) {
+  while (at < end && !stops_one(*at)) ++at;
+  return at;
+}
+#endif
+
+// The first control character in [at, end), or end.
+inline const char* find_control(const char* at, const char* end) {
+  return find_stop<control_lanes, is_control>(at, end);
 }
 
 // The first character in [at, end) that no request target holds, or end.
 inline const char* find_target_end(const char* at, const char* end) {
-#ifdef __SSE2__
-  const __m128i space = _mm_set1_epi8(0x20), hash = _mm_set1_epi8('#'), del = _mm_set1_epi8(0x7f);
-  for (; end - at >= 16; at += 16) {
-    __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-    __m128i good = _mm_cmpgt_epi8(bytes, space);  // signed: bytes from 0x80 on are below
-    __m128i bad = _mm_or_si128(_mm_cmpeq_epi8(bytes, hash), _mm_cmpeq_epi8(bytes, del));
-    auto mask = static_cast<unsigned>(_mm_movemask_epi8(_mm_andnot_si128(bad, good))) ^ 0xffff;
-    if (mask) return at + std::countr_zero(mask);
-  }
-#endif
-  while (at < end && is_target_char(*at)) ++at;
-  return at;
+  return find_stop<target_end_lanes, [](char c) { return !is_target_char(c); }>(at, end);
 }
 
 // The first ":" in [at, end), or end.
 inline const char* find_colon(const char* at, const char* end) {
-#ifdef __SSE2__
-  const __m128i colon = _mm_set1_epi8(':');
-  for (; end - at >= 16; at += 16) {
-    __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-    if (auto mask = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, colon)))) {
-      return at + std::countr_zero(mask);
-    }
-  }
-#endif
-  while (at < end && *at != ':') ++at;
-  return at;
+  return find_stop<colon_lanes, [](char c) { return c == ':'; }>(at, end);
 }
 
 inline bool is_token(std::string_view text) { return token_classes(text) != not_token; }
