@@ -65,6 +65,7 @@ void Connection::advance() {
 }
 
 bool Connection::wants_input() const {
+  if (close_after_send_) return false;
   switch (reading_) {
     case Reading::head: return exchange_ == nullptr;
     case Reading::body: return !body_full_;
@@ -128,8 +129,9 @@ void Connection::parse() {
 }
 
 bool Connection::may_parse() const {
+  if (close_after_send_) return false;
   switch (reading_) {
-    case Reading::head: return exchange_ == nullptr && !input_.empty() && !close_after_send_;
+    case Reading::head: return exchange_ == nullptr && !input_.empty();
     case Reading::body: return !body_full_;
     case Reading::discarding: return true;
     default: return false;
@@ -147,6 +149,7 @@ void Connection::handle(const http::Event& event) {
         return;
       }
       set_read_deadline(server_.options().body_timeout);
+      if (record_) record_->bytes_in += event.body.size();
       if (exchange_ && exchange_->on_body(event.body) == Appetite::full) {
         body_full_ = true;
         read_deadline_ = never;
@@ -169,6 +172,10 @@ void Connection::begin_exchange() {
   head_in_use_ = true;
   awaits_continue_ = codec_.head().expect_continue;
   if (codec_.head().has_body()) set_read_deadline(server_.options().body_timeout);
+  if (server_.keeps_access_log()) {
+    std::string_view forwarded = trusted_ ? forwarded_client() : std::string_view();
+    record_ = std::make_unique<AccessRecord>(codec_.head(), forwarded.empty() ? client_.host : forwarded);
+  }
   exchange_ = server_.handler().begin(*this);
 }
 
@@ -185,7 +192,9 @@ void Connection::fail(int status, std::string_view reason) {
   if (is_limit(status)) server_.counters().add(Counter::limits_hit);
   head_begun_ = true;
   bool answered = reading_ == Reading::discarding || (exchange_ && codec_.response().head_is_finished());
+  auto record = answered ? nullptr : std::move(record_);
   lose_exchange();
+  record_ = std::move(record);
   if (answered) return begin_closing();
   codec_.begin_error_answer();
   respond(status, reason);
@@ -232,6 +241,7 @@ void Connection::peer_gone() {
 void Connection::lose_exchange() {
   if (!exchange_) return;
   server_.counters().subtract(Counter::in_flight);
+  log_response(true);
   head_in_use_ = false;
   std::exchange(exchange_, nullptr)->on_connection_lost();
 }
@@ -274,7 +284,7 @@ void Connection::resume_body() {
 
 void Connection::prepare_response() {
   bool body_never_comes = awaits_continue_ && reading_ == Reading::body;
-  if (server_.is_draining() || input_ended_ || body_never_comes) codec_.announce_close();
+  if (server_.is_drain_requested() || input_ended_ || body_never_comes) codec_.announce_close();
 }
 
 void Connection::send_later() {
@@ -322,6 +332,7 @@ void Connection::finish_response() {
   if (codec_.response().status() >= 500) server_.counters().add(Counter::responses_5xx);
   server_.counters().subtract(Counter::in_flight);
   exchange_ = nullptr;
+  log_response(false);
   head_used();
   send_later();
   bool request_whole = reading_ == Reading::complete;
@@ -365,9 +376,29 @@ void Connection::respond(int status, std::string_view text) {
   (void)codec_.end(0, head);
   output_.append(head);
   if (exchange_) return finish_response();
+  if (record_) log_response(false);
+  else log_refusal(status, body.size());
   if (status >= 500) server_.counters().add(Counter::responses_5xx);
   send_later();
   begin_closing();
+}
+
+void Connection::log_response(bool aborted) {
+  if (!record_) return;
+  const auto& response = codec_.response();
+  int status = response.head_is_finished() ? response.status() : 0;
+  server_.log_access(record_->entry(status, response.body_bytes(), aborted));
+  record_.reset();
+}
+
+// A request that was refused before it had an exchange; its head may be no head at all.
+void Connection::log_refusal(int status, std::size_t bytes_out) {
+  if (!server_.keeps_access_log()) return;
+  http::AccessEntry entry;
+  entry.peer = client_.host;
+  entry.status = status;
+  entry.bytes_out = bytes_out;
+  server_.log_access(entry);
 }
 
 // --- closing --------------------------------------------------------------------------------------------------------

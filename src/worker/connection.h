@@ -18,6 +18,7 @@
 #include "http/input_buffer.h"
 #include "net/address.h"
 #include "net/loop.h"
+#include "worker/access.h"
 #include "worker/exchange.h"
 #include "worker/output.h"
 #include "worker/peer.h"
@@ -105,6 +106,8 @@ class Connection final : public net::Pollable, public net::Deferred {
   void next_request();
   void set_read_deadline(net::nanoseconds delay);
   void lose_exchange();
+  void log_response(bool aborted);
+  void log_refusal(int status, std::size_t bytes_out);
 
   Server& server_;
   base::Fd socket_;
@@ -114,6 +117,7 @@ class Connection final : public net::Pollable, public net::Deferred {
   http::InputBuffer input_;
   std::unique_ptr<char[]> head_memory_;  // what the head's views point into, when it had to be kept aside
   Output output_;
+  std::unique_ptr<AccessRecord> record_;  // of the request in progress, while an access log is kept
   Exchange* exchange_ = nullptr;
   net::Clock::time_point read_deadline_ = net::Clock::time_point::max();
   net::Clock::time_point write_deadline_ = net::Clock::time_point::max();

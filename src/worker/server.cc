@@ -9,6 +9,8 @@ namespace {
 
 // Deadlines are seconds; looking at all connections this often at most is exact enough and cheap.
 constexpr auto least_sweep_interval = std::chrono::milliseconds(250);
+// Lines of the access log are gathered for so long.
+constexpr auto log_interval = std::chrono::milliseconds(100);
 // A response waits for its turn's others this long at most.
 constexpr auto longest_unsent = std::chrono::microseconds(250);
 
@@ -40,7 +42,10 @@ Server::Server(const Options& options, Counters& counters, Handler& handler, std
       limits_(limits_of(options)),
       trusted_(std::move(trusted)),
       sweep_timer_(*loop_, [this] { sweep(); }),
-      graceful_timer_(*loop_, [this] { give_up(); }) {}
+      graceful_timer_(*loop_, [this] { give_up(); }),
+      log_timer_(*loop_, [this] { access_log_->flush(); }) {
+  set_access_log(options.access_log);
+}
 
 Server::~Server() {
   listeners_.clear();
@@ -55,6 +60,15 @@ base::Result<void> Server::listen(const std::vector<int>& sockets) {
     listeners_.push_back(std::move(*listener));
   }
   return {};
+}
+
+void Server::request_drain(IdleConnections idle) {
+  drain_requested_.store(true, std::memory_order_relaxed);
+  loop_->post([this, idle] { drain(idle); });
+}
+
+void Server::request_stop() {
+  loop_->post([this] { stop(); });
 }
 
 void Server::drain(IdleConnections idle) {
@@ -129,6 +143,17 @@ void Server::sweep() {
   auto earliest = net::Clock::time_point::max();
   for (auto& connection : connections_) earliest = std::min(earliest, connection->deadline());
   if (earliest != net::Clock::time_point::max()) watch_deadline(earliest);
+}
+
+void Server::set_access_log(int fd) {
+  log_timer_.cancel();
+  access_log_.reset();
+  if (fd >= 0) access_log_.emplace(fd, options_.access_log_json ? base::LogFormat::json : base::LogFormat::text);
+}
+
+void Server::log_access(const http::AccessEntry& entry) {
+  access_log_->add(entry);
+  if (!log_timer_.is_set()) log_timer_.set_after(log_interval);
 }
 
 void Server::note_unsent() {

@@ -2,9 +2,12 @@
 // Python. One per worker process. Members are for the loop's thread unless they say otherwise.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "http/access_log.h"
 #include "net/loop.h"
 #include "worker/connection.h"
 #include "worker/counters.h"
@@ -25,10 +28,14 @@ class Server : private net::Deferred {
 
   // Accepts on these sockets from now on; they stay the caller's.
   base::Result<void> listen(const std::vector<int>& sockets);
-  // Stops accepting. `finished` is true once no connection and no exchange is left, or the graceful timeout has passed.
+  // From any thread, also from a signal handler of Python: responses say `Connection: close` from now on, and the
+  // loop's thread stops accepting as soon as it turns.
+  void request_drain(IdleConnections idle);
+  void request_stop();
+  bool is_drain_requested() const { return drain_requested_.load(std::memory_order_relaxed); }
+  // `is_finished` is true once no connection and no exchange is left, or the graceful timeout has passed.
   void drain(IdleConnections idle);
   void stop();
-  bool is_draining() const { return draining_; }
   bool closes_idle() const { return closes_idle_; }
   bool is_finished() const;
   Outcome outcome() const { return timed_out_ ? Outcome::timed_out : Outcome::drained; }
@@ -42,6 +49,10 @@ class Server : private net::Deferred {
   const TrustedPeers& trusted_peers() const { return trusted_; }
   Counters& counters() { return counters_; }
   Handler& handler() { return handler_; }
+  // The descriptor stays the caller's; -1: no log.
+  void set_access_log(int fd);
+  bool keeps_access_log() const { return access_log_.has_value(); }
+  void log_access(const http::AccessEntry& entry);
 
   // --- for connections and listeners ----------------------------------------------------------------------------------
   bool may_accept() const;
@@ -69,13 +80,15 @@ class Server : private net::Deferred {
   std::unique_ptr<net::Loop> loop_;
   http::Limits limits_;
   TrustedPeers trusted_;
+  std::optional<http::AccessLog> access_log_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<std::unique_ptr<Connection>> discarded_;
-  net::Timer sweep_timer_, graceful_timer_;
+  net::Timer sweep_timer_, graceful_timer_, log_timer_;
   net::Clock::time_point next_sweep_ = net::Clock::time_point::max();
   net::Clock::time_point oldest_unsent_ = net::Clock::time_point::max();
   std::size_t held_ = 0;
+  std::atomic<bool> drain_requested_ = false;
   bool draining_ = false, closes_idle_ = false, timed_out_ = false, stopped_ = false;
 };
 

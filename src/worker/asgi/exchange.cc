@@ -340,7 +340,7 @@ void Exchange::fail_unfinished() {
   Connection* connection = std::exchange(connection_, nullptr);
   response_complete_ = true;
   if (connection->codec().response().head_is_finished()) return connection->abort_response();
-  if (response_begun_) connection->codec().begin_error_answer();  // a start that never reached the client
+  connection->codec().restart_answer();  // of a start nothing has reached the client
   connection->respond(500, "Internal Server Error");
 }
 

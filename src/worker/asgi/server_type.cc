@@ -99,7 +99,7 @@ PyObject* drain(PyObject* self, PyObject* arguments, PyObject* keywords) {
   return python::guard([&]() -> PyObject* {
     IdleConnections idle = read_drain_arguments(arguments, keywords);
     if (Handler& handler = handler_of(self); handler.is_attached()) {
-      handler.server().loop().post([&handler, idle] { handler.server().drain(idle); });
+      handler.server().request_drain(idle);
     }
     return Py_NewRef(Py_None);
   });
@@ -108,7 +108,7 @@ PyObject* drain(PyObject* self, PyObject* arguments, PyObject* keywords) {
 PyObject* stop(PyObject* self, PyObject*) {
   return python::guard([&]() -> PyObject* {
     if (Handler& handler = handler_of(self); handler.is_attached()) {
-      handler.server().loop().post([&handler] { handler.server().stop(); });
+      handler.server().request_stop();
     }
     return Py_NewRef(Py_None);
   });
@@ -118,6 +118,17 @@ PyObject* listen(PyObject* self, PyObject* sockets) {
   return python::guard([&]() -> PyObject* {
     if (Handler& handler = handler_of(self); handler.is_attached()) {
       listen_later(handler.server(), read_sockets(sockets));
+    }
+    return Py_NewRef(Py_None);
+  });
+}
+
+PyObject* reopen_log(PyObject* self, PyObject* descriptor) {
+  return python::guard([&]() -> PyObject* {
+    int fd = static_cast<int>(PyLong_AsLong(descriptor));
+    if (PyErr_Occurred()) python::rethrow();
+    if (Handler& handler = handler_of(self); handler.is_attached()) {
+      handler.server().loop().post([&handler, fd] { handler.server().set_access_log(fd); });
     }
     return Py_NewRef(Py_None);
   });
@@ -182,6 +193,7 @@ PyMethodDef methods[] = {
     {"drain", as_method(drain), METH_VARARGS | METH_KEYWORDS, nullptr},
     {"stop", stop, METH_NOARGS, nullptr},
     {"listen", listen, METH_O, nullptr},
+    {"reopen_log", reopen_log, METH_O, nullptr},
     {"stats", get_stats, METH_NOARGS, nullptr},
     {"_attach", attach, METH_VARARGS, nullptr},
     {"_select", as_method(select), METH_FASTCALL, nullptr},

@@ -126,7 +126,7 @@ void Exchange::send_result(PyObject* result) {
     send_iterator(result);
   }
   if (!started_) python::raise(PyExc_RuntimeError, "the application did not call start_response");
-  finish_head(0);
+  finish_head(declared_ ? std::nullopt : std::optional<std::uint64_t>(0));
   if (auto done = connection_.codec().end(0, connection_.output().tail()); !done) {
     python::raise(PyExc_RuntimeError, done.error().describe());
   }
@@ -143,7 +143,7 @@ void Exchange::send_sequence(PyObject* sequence) {
     }
     total += static_cast<std::uint64_t>(PyBytes_GET_SIZE(chunk));
   }
-  if (!head_sent_ && started_ && total > 0) finish_head(total);
+  if (started_ && total > 0 && !declared_) finish_head(total);
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence); i++) append(PySequence_Fast_GET_ITEM(sequence, i));
 }
 
@@ -156,7 +156,7 @@ void Exchange::send_iterator(PyObject* iterable) {
   while (true) {
     python::Ref chunk = python::Ref::steal(PyIter_Next(iterator.get()));
     if (!chunk.is_set()) break;
-    if (length_hint == 1 && started_ && !head_sent_ && PyBytes_Check(chunk.get())) {
+    if (length_hint == 1 && started_ && !declared_ && PyBytes_Check(chunk.get())) {
       finish_head(static_cast<std::uint64_t>(PyBytes_GET_SIZE(chunk.get())));
     }
     append(chunk.get());

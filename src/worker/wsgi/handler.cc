@@ -122,7 +122,7 @@ void Handler::conclude(Exchange& exchange, Ending ending) {
     case Ending::complete: connection.finish_response(); break;
     case Ending::aborted: connection.abort_response(); break;
     case Ending::internal_error:
-      connection.codec().begin_error_answer();
+      connection.codec().restart_answer();
       connection.respond(500, "Internal Server Error");
       break;
   }

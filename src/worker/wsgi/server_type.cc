@@ -81,7 +81,7 @@ PyObject* drain(PyObject* self, PyObject* arguments, PyObject* keywords) {
   return python::guard([&]() -> PyObject* {
     IdleConnections idle = read_drain_arguments(arguments, keywords);
     if (Handler& handler = handler_of(self); handler.is_open()) {
-      handler.server().loop().post([&handler, idle] { handler.server().drain(idle); });
+      handler.server().request_drain(idle);
     }
     return Py_NewRef(Py_None);
   });
@@ -90,7 +90,7 @@ PyObject* drain(PyObject* self, PyObject* arguments, PyObject* keywords) {
 PyObject* stop(PyObject* self, PyObject*) {
   return python::guard([&]() -> PyObject* {
     if (Handler& handler = handler_of(self); handler.is_open()) {
-      handler.server().loop().post([&handler] { handler.server().stop(); });
+      handler.server().request_stop();
     }
     return Py_NewRef(Py_None);
   });
@@ -100,6 +100,17 @@ PyObject* listen(PyObject* self, PyObject* list) {
   return python::guard([&]() -> PyObject* {
     Handler& handler = handler_of(self);
     if (handler.is_open()) listen_later(handler.server(), read_sockets(list));
+    return Py_NewRef(Py_None);
+  });
+}
+
+PyObject* reopen_log(PyObject* self, PyObject* descriptor) {
+  return python::guard([&]() -> PyObject* {
+    int fd = static_cast<int>(PyLong_AsLong(descriptor));
+    if (PyErr_Occurred()) python::rethrow();
+    if (Handler& handler = handler_of(self); handler.is_open()) {
+      handler.server().loop().post([&handler, fd] { handler.server().set_access_log(fd); });
+    }
     return Py_NewRef(Py_None);
   });
 }
@@ -147,6 +158,7 @@ PyMethodDef methods[] = {
     {"drain", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(drain)), METH_VARARGS | METH_KEYWORDS, nullptr},
     {"stop", stop, METH_NOARGS, nullptr},
     {"listen", listen, METH_O, nullptr},
+    {"reopen_log", reopen_log, METH_O, nullptr},
     {"stats", get_stats, METH_NOARGS, nullptr},
     {"_open", open, METH_VARARGS, nullptr},
     {"_work", work, METH_NOARGS, nullptr},

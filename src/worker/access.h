@@ -1,0 +1,24 @@
+// worker::AccessRecord: what the access log needs of a request after its head is gone. Made only while a log is kept.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "http/access_log.h"
+#include "http/message.h"
+#include "net/loop.h"
+#include "worker/peer.h"
+
+namespace worker {
+
+struct AccessRecord {
+  net::Clock::time_point began;
+  std::string peer, method, target, host, referer, user_agent, request_id;
+  std::uint8_t minor_version = 1;
+  std::uint64_t bytes_in = 0;
+
+  AccessRecord(const http::RequestHead& head, std::string_view client);
+  http::AccessEntry entry(int status, std::uint64_t bytes_out, bool aborted) const;
+};
+
+}  // namespace worker

@@ -1,0 +1,249 @@
+"""ASGI behaviours, one per path."""
+
+import asyncio
+import contextvars
+import json
+import os
+
+routes = {}
+events = []  # what happened, for /events
+started_with = contextvars.ContextVar("started_with", default="nothing")
+seen = contextvars.ContextVar("seen", default=0)
+
+
+def route(path):
+    def add(function):
+        routes[path] = function
+        return function
+
+    return add
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        return await lifespan(scope, receive, send)
+    await routes[scope["path"].split(";")[0]](scope, receive, send)
+
+
+async def lifespan(scope, receive, send):
+    await receive()
+    scope["state"]["shared"] = {"requests": 0}
+    scope["state"]["number"] = 7
+    started_with.set("lifespan")
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def answer(send, body=b"", status=200, headers=()):
+    if not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def read_all(receive):
+    body = b""
+    while True:
+        message = await receive()
+        assert message["type"] == "http.request", message
+        body += message["body"]
+        if not message["more_body"]:
+            return body
+
+
+@route("/")
+async def hello(scope, receive, send):
+    await answer(send, b"hello", headers=[(b"content-type", b"text/plain")])
+
+
+@route("/scope")
+@route("/sc ope/é")
+async def show_scope(scope, receive, send):
+    shown = {key: value for key, value in scope.items() if key != "state"}
+    shown["headers"] = [[name.decode(), value.decode("latin-1")] for name, value in scope["headers"]]
+    shown["raw_path"] = scope["raw_path"].decode()
+    shown["query_string"] = scope["query_string"].decode()
+    shown["types"] = {key: type(value).__name__ for key, value in scope.items()}
+    await answer(send, shown)
+
+
+@route("/spoil-scope")
+async def spoil_scope(scope, receive, send):
+    untouched = "spoilt" not in scope and (b"spoilt", b"") not in scope["headers"] and "spoilt" not in scope["state"]
+    untouched = untouched and "spoilt" not in scope["extensions"] and "spoilt" not in scope["asgi"]
+    for part in (scope, scope["state"], scope["extensions"], scope["asgi"]):
+        part["spoilt"] = True
+    scope["headers"].append((b"spoilt", b""))
+    scope["state"]["shared"]["requests"] += 1
+    await answer(send, {"untouched": untouched, "requests": scope["state"]["shared"]["requests"]})
+
+
+@route("/echo")
+async def echo(scope, receive, send):
+    await answer(send, await read_all(receive))
+
+
+@route("/echo-stream")
+async def echo_stream(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    while True:
+        message = await receive()
+        await send({"type": "http.response.body", "body": message["body"], "more_body": message["more_body"]})
+        if not message["more_body"]:
+            return
+
+
+@route("/three-chunks")
+async def three_chunks(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200})
+    for i in range(3):
+        await send({"type": "http.response.body", "body": b"chunk %d" % i, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@route("/on-demand")
+async def on_demand(scope, receive, send):
+    """Sends one piece of response per piece of request."""
+    await send({"type": "http.response.start", "status": 200})
+    while (message := await receive())["more_body"] or message["body"]:
+        await send({"type": "http.response.body", "body": b"got " + message["body"], "more_body": True})
+        if not message["more_body"]:
+            break
+    await send({"type": "http.response.body"})
+
+
+@route("/megabytes")
+async def megabytes(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"33554432")]})
+    sent = 0
+    while sent < 32:
+        sent += 1
+        await send({"type": "http.response.body", "body": bytes(1 << 20), "more_body": sent < 32})
+        events.append(f"sent {sent}")
+
+
+@route("/events")
+async def show_events(scope, receive, send):
+    await answer(send, events)
+
+
+@route("/wait-for-disconnect")
+async def wait_for_disconnect(scope, receive, send):
+    events.append("waiting")
+    await read_all(receive)
+    message = await receive()
+    events.append(message["type"])
+
+
+@route("/stream-forever")
+async def stream_forever(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200})
+    try:
+        while True:
+            await send({"type": "http.response.body", "body": b"x" * 1000, "more_body": True})
+            await asyncio.sleep(0.001)
+    except OSError as error:
+        events.append(f"OSError: {error}")
+        raise
+
+
+@route("/after-response")
+async def after_response(scope, receive, send):
+    """receive() after the response gives http.disconnect; send() is an error."""
+    await answer(send, b"done")
+    events.append((await receive())["type"])
+    try:
+        await send({"type": "http.response.body", "body": b"more"})
+    except RuntimeError:
+        events.append("RuntimeError")
+
+
+@route("/background")
+async def background(scope, receive, send):
+    await answer(send, b"answered")
+    await asyncio.sleep(0.3)
+    events.append("background done")
+    if scope["query_string"]:
+        with open(scope["query_string"].decode(), "w") as file:
+            file.write("done")
+
+
+@route("/raise")
+async def raise_early(scope, receive, send):
+    raise ValueError("raised on purpose")
+
+
+@route("/raise-before-body")
+async def raise_before_body(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200})
+    raise ValueError("raised on purpose")
+
+
+@route("/raise-late")
+async def raise_late(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+    raise ValueError("raised on purpose")
+
+
+@route("/return-early")
+async def return_early(scope, receive, send):
+    pass
+
+
+@route("/too-long")
+async def too_long(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"3")]})
+    try:
+        await send({"type": "http.response.body", "body": b"12345"})
+    except RuntimeError as error:
+        events.append(f"RuntimeError: {error}")
+        raise
+
+
+@route("/too-short")
+async def too_short(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"10")]})
+    await send({"type": "http.response.body", "body": b"12345"})
+
+
+@route("/bad-header")
+async def bad_header(scope, receive, send):
+    await answer(send, b"", headers=[(b"x-split", b"a\r\nset-cookie: b")])
+
+
+@route("/no-content")
+async def no_content(scope, receive, send):
+    await answer(send, b"", status=204)
+
+
+@route("/pathsend")
+async def pathsend(scope, receive, send):
+    assert "http.response.pathsend" in scope["extensions"]
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"x-sent", b"by path")]})
+    await send({"type": "http.response.pathsend", "path": scope["query_string"].decode()})
+
+
+@route("/context")
+async def context(scope, receive, send):
+    before = seen.get()
+    seen.set(before + 1)
+    await asyncio.sleep(0)
+    await answer(send, {"started_with": started_with.get(), "before": before, "after": seen.get()})
+
+
+@route("/pid")
+async def pid(scope, receive, send):
+    await answer(send, os.getpid())
+
+
+@route("/exit")
+async def leave(scope, receive, send):
+    raise SystemExit(5)
+
+
+@route("/slow")
+async def slow(scope, receive, send):
+    await asyncio.sleep(float(scope["query_string"] or b"0.2"))
+    await answer(send, b"slow")
