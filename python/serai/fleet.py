@@ -13,28 +13,23 @@ A zygote that died is replaced in the same way; its workers serve on meanwhile, 
 import dataclasses
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 from serai import causes, log, processes
 from serai.accesslog import AccessLog
 from serai.backoff import Backoff
 from serai.channel import Message
 from serai.failure import FAILED
-from serai.generation import Generation, WorkerProcess, describe_preload
+from serai.generation import Generation
 from serai.loop import Loop, Timer
 from serai.memory import OutOfMemoryCounter
 from serai.probe import HealthCheck
+from serai.reporter import Reporter, unexplained
 from serai.settings import MAX_WORKERS, Settings
 from serai.worker import LISTEN, RETIRE
+from serai.worker_process import WorkerProcess
 from serai.zygote import Import, Inheritance
-
-STOP_MARGIN = 2.0
-"""Seconds beyond the graceful timeout, for the app's own shutdown, before a worker is killed."""
-_DUMP_TIME = 1.0
-"""Seconds that a condemned worker has for writing its stack."""
 
 
 @dataclasses.dataclass
@@ -58,6 +53,7 @@ class Fleet:
         self._around = around
         self._loop = around.loop
         self._settings = around.settings
+        self._tell = Reporter(around.report, around.settings.app)
         self._memory = OutOfMemoryCounter()
         self._generations: list[Generation] = []
         self._current: Generation | None = None
@@ -115,9 +111,7 @@ class Fleet:
         self._cancel_pause()
         for generation in list(self._generations):
             for worker in list(generation.workers.values()):
-                self._retire(worker, signum, timeout)
-            if not generation.usable and generation.alive:
-                processes.send_signal(generation.pid, signal.SIGKILL)  # it is importing, and hears nothing
+                worker.retire(self._loop, signum, timeout)
         self._tidy()
 
     def kill(self) -> None:
@@ -126,8 +120,7 @@ class Fleet:
         self._cancel_pause()
         for generation in self._generations:
             for worker in generation.workers.values():
-                worker.state, worker.condemned = "retiring", ("signal", "killed: told to end at once")
-                worker.signal(signal.SIGKILL)
+                worker.kill()
         self._tidy()
 
     def forget(self) -> None:
@@ -219,7 +212,7 @@ class Fleet:
 
     def _on_generation_lost(self, generation: Generation, status: int) -> None:
         """The zygote ended though it should not: the app does not load, or somebody killed it."""
-        failure = generation.failure or _unexplained(f"the zygote {processes.describe_exit(status)}")
+        failure = generation.failure or unexplained(f"the zygote {processes.describe_exit(status)}")
         if not self._started:
             self._fail(failure)
         elif generation is self._candidate:
@@ -238,8 +231,7 @@ class Fleet:
             self._candidate = self._new_generation(self._first_import(), [])
 
     def _reject_candidate(self, failure: Message) -> None:
-        self._log_failure("serve.reload_failed", "the new code does not start, the old one serves on", failure)
-        self._around.report({**failure, "type": "reload_failed"})
+        self._tell.reload_failed(failure)
         self._take_back(failure["error"])
 
     def _take_back(self, reason: str) -> None:
@@ -249,9 +241,7 @@ class Fleet:
             return
         log.debug("serve.taken_back", f"generation {candidate.number} is given up: {reason}")
         for worker in list(candidate.workers.values()):
-            self._retire(worker, RETIRE, self._settings.graceful_timeout)
-        if not candidate.usable and candidate.alive:
-            processes.send_signal(candidate.pid, signal.SIGKILL)
+            self._retire(worker)
         if self._current and not self._current.alive:
             self._replace_zygote()
         self._tidy()
@@ -268,7 +258,7 @@ class Fleet:
                     self._loop.forget(generation.channel.fileno())
                     generation.close()
                 else:
-                    processes.send_signal(generation.pid, signal.SIGKILL)
+                    processes.send_signal(generation.pid, signal.SIGKILL)  # it is importing, and hears nothing
             elif generation is not self._current or self._ending:
                 self._generations.remove(generation)
         if self._ending and not self._generations:
@@ -293,7 +283,7 @@ class Fleet:
         for _ in range(self._wanted - len(active)):
             self._spawn(generation)
         for surplus in active[self._wanted :]:
-            self._retire(surplus, RETIRE, self._settings.graceful_timeout)
+            self._retire(surplus)
 
     def _advance_rollout(self, candidate: Generation) -> None:
         """One worker at a time."""
@@ -301,7 +291,7 @@ class Fleet:
             return
         old = [worker for g in self._generations if g is not candidate for worker in g.active()]
         while old and len(old) + len(candidate.serving()) > self._wanted:
-            self._retire(old.pop(0), RETIRE, self._settings.graceful_timeout)
+            self._retire(old.pop(0))
         if len(candidate.serving()) < self._wanted:
             self._spawn(candidate)
         elif not old:
@@ -310,8 +300,7 @@ class Fleet:
     def _promote(self, candidate: Generation) -> None:
         self._current, self._candidate = candidate, None
         self._zygote_backoff.failures = 0
-        log.info("serve.reloaded", "all workers run the new code", generation=candidate.number)
-        self._around.report(self._ready_message(candidate))
+        self._tell.reloaded(candidate)
         self._tidy()
         self._advance()
 
@@ -329,9 +318,7 @@ class Fleet:
             os.close(pidfd)
             return
         worker.was_forked(message["pid"], pidfd)
-        self._around.report(
-            {"type": "worker_started", "worker": worker.number, "pid": worker.pid, "generation": generation.number}
-        )
+        self._tell.worker_started(worker)
         self._on_listening(worker)
 
     def _on_worker_message(self, worker: WorkerProcess) -> None:
@@ -374,19 +361,17 @@ class Fleet:
         sentence = (
             f"not healthy: {reason} to GET {self._settings.health_path} within {self._settings.health_timeout:g} s"
         )
-        worker.failure = _unexplained(sentence) | {
+        worker.failure = unexplained(sentence) | {
             "step": "health",
             "tried": "asking a new worker for its health",
             "fix": f"let {self._settings.health_path} answer below 500, or choose another --health-path",
         }
-        self._condemn(worker, "unhealthy", sentence, signal.SIGTERM)
+        worker.condemn(self._loop, "unhealthy", sentence, signal.SIGTERM)
 
     def _on_serving(self, worker: WorkerProcess) -> None:
         worker.state = "serving"
         worker.started = time.monotonic()
-        took = {"generation": worker.generation.number}
-        log.info("worker.ready", f"worker {worker.number} serves", worker=worker.number, pid=worker.pid or 0, **took)
-        self._around.report({"type": "worker_ready", "worker": worker.number, "pid": worker.pid, **took})
+        self._tell.worker_ready(worker)
         self._advance()
 
     def _report_ready_once(self) -> None:
@@ -394,60 +379,20 @@ class Fleet:
         if self._started or not current or len(current.serving()) < self._wanted:
             return
         self._started = True
-        message = self._ready_message(current)
-        self._around.report(message)
-        log.info(
-            "serve.ready",
-            f"{self._settings.app} is {message['interface'].upper()}: {message['reason']}",
-            workers=self._wanted,
-            preload=message["preload"],
-            import_ms=message["import_ms"],
-        )
-
-    def _ready_message(self, generation: Generation) -> Message:
-        preload, reason = describe_preload(generation)
-        return {
-            "type": "ready",
-            "workers": len(generation.serving()),
-            "generation": generation.number,
-            "interface": generation.app.get("interface", ""),
-            "reason": generation.app.get("reason", ""),
-            "import_ms": generation.app.get("import_ms", 0),
-            "server_version": generation.app.get("version", ""),
-            "preload": preload,
-            "preload_reason": reason,
-            "python": sys.version.split()[0],
-        }
+        self._tell.started(current)
 
     # How workers end.
 
-    def _retire(self, worker: WorkerProcess, signum: int, timeout: float) -> None:
-        """Tells it to end; kills it when it takes longer than it may."""
-        if worker.check:
-            worker.check.cancel()
-        starting, worker.state = worker.state == "starting", "retiring"
-        worker.signal(signal.SIGTERM if starting else signum)
-        worker.patience.cancel()
-        limit = timeout + STOP_MARGIN
-        worker.patience = self._loop.call_later(
-            limit, lambda: self._condemn(worker, "hung", f"killed: it did not end within {limit:g} s", signal.SIGABRT)
-        )
-
-    def _condemn(self, worker: WorkerProcess, kind: str, sentence: str, signum: int) -> None:
-        """Kills it: first so that it can write its stack (SIGABRT), then for sure."""
-        if worker.condemned:
-            return
-        worker.condemned = kind, sentence
-        worker.signal(signum)
-        worker.patience.cancel()
-        worker.patience = self._loop.call_later(_DUMP_TIME, lambda: worker.signal(signal.SIGKILL))
+    def _retire(self, worker: WorkerProcess) -> None:
+        """It has a successor, or is one too many."""
+        worker.retire(self._loop, RETIRE, self._settings.graceful_timeout)
 
     def _watch_for_hung_workers(self) -> None:
         limit = self._settings.worker_timeout
         for worker in [w for g in self._generations for w in g.workers.values()]:
             if worker.busy_seconds() > limit and not worker.condemned:
                 sentence = f"hung: for {limit:g} s no thread of it came back from the app (--worker-timeout)"
-                self._condemn(worker, "hung", sentence, signal.SIGABRT)
+                worker.condemn(self._loop, "hung", sentence, signal.SIGABRT)
                 self._advance()
         self._loop.call_later(min(1.0, limit / 4), self._watch_for_hung_workers)
 
@@ -460,26 +405,16 @@ class Fleet:
         del generation.workers[worker.number]
         self._loop.forget(worker.status.fileno())
         cause = causes.of_exit(status, worker.stack(), worker.condemned, self._memory)
-        self._report_exit(worker, cause)
+        self._tell.worker_exited(worker, cause)
         worker.close()
         if worker.state != "retiring" and not self._ending:
             self._on_worker_lost(worker, cause)
         self._tidy()
         self._advance()
 
-    def _report_exit(self, worker: WorkerProcess, cause: causes.Cause) -> None:
-        self._around.report(
-            {"type": "worker_exited", "worker": worker.number, "pid": worker.pid, "cause": cause.as_message()}
-        )
-        write = log.info if worker.state == "retiring" and not worker.condemned else log.error
-        fields: dict[str, Any] = {"worker": worker.number, "pid": worker.pid or 0}
-        if cause.stack:
-            fields["stack"] = cause.stack + "\n"
-        write("worker.exited", f"worker {worker.number} {cause.sentence}", **fields)
-
     def _on_worker_lost(self, worker: WorkerProcess, cause: causes.Cause) -> None:
         """It ended though nobody asked it to, or because it was no good."""
-        failure = worker.failure or _unexplained(f"a worker {cause.sentence}", cause.stack)
+        failure = worker.failure or unexplained(f"a worker {cause.sentence}", cause.stack)
         served = worker.state == "serving"
         if not served and not self._started:
             self._fail(failure)
@@ -487,7 +422,7 @@ class Fleet:
             self._reject_candidate(failure)
         else:
             if worker.failure:
-                self._log_failure("worker.failed", "a worker does not start", failure)
+                self._tell.worker_failed(failure)
             delay = self._worker_backoff.next_delay(time.monotonic() - worker.started if served else 0.0)
             if delay:
                 self._pause_for(delay)
@@ -513,26 +448,6 @@ class Fleet:
 
     def _fail(self, failure: Message) -> None:
         """The first start failed: everything ends, with the exit code that says why."""
-        self._log_failure("serve.failed", "the app does not start", failure)
-        self._around.report({**failure, "type": "failed"})
+        self._tell.start_failed(failure)
         self._exit_code = int(failure.get("exit_code") or FAILED)
         self.drain(signal.SIGTERM, 0.0)
-
-    def _log_failure(self, event: str, sentence: str, failure: Message) -> None:
-        fields: dict[str, Any] = {"step": failure["step"], "tried": failure["tried"], "do": failure["fix"]}
-        if failure.get("traceback"):
-            fields["traceback"] = failure["traceback"] + "\n"
-        log.error(event, f"{sentence}: {failure['error']}", **fields)
-
-
-def _unexplained(error: str, stack: str = "") -> Message:
-    """A failure that left no message of its own."""
-    fix = "see what was logged before"
-    return {
-        "step": "start",
-        "tried": "starting a worker",
-        "error": error,
-        "fix": fix,
-        "traceback": stack,
-        "exit_code": FAILED,
-    }

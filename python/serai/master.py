@@ -46,7 +46,10 @@ class Master:
             self._loop.on_signal(signum, callback)
         self._control.listen(self._loop, self)
         self._fleet.start()
-        return self._loop.run()
+        try:
+            return self._loop.run()
+        finally:
+            self._loop.close()
 
     # What the supervisor may ask for (control.Commands).
 

@@ -15,23 +15,36 @@ MAX_WORKERS = 256
 
 def workers(text: str) -> int:
     """A number, or "auto": as many as there are CPUs for this process."""
-    count = len(os.sched_getaffinity(0)) if text == "auto" else int(text)
-    if not 1 <= count <= MAX_WORKERS:
+    chosen = len(os.sched_getaffinity(0)) if text == "auto" else _number(text)
+    if not 1 <= chosen <= MAX_WORKERS:
         raise ValueError(f"{text!r} is not a number of workers from 1 to {MAX_WORKERS}, or auto")
-    return count
+    return chosen
 
 
 def threads(text: str) -> int:
     """A number of threads."""
-    count = int(text)
-    if not 1 <= count <= 1024:
+    chosen = _number(text)
+    if not 1 <= chosen <= 1024:
         raise ValueError(f"{text!r} is not a number of threads from 1 to 1024")
-    return count
+    return chosen
+
+
+def count(text: str) -> int:
+    """A number of things."""
+    chosen = _number(text)
+    if chosen < 1:
+        raise ValueError(f"{text!r} is not a number from 1 on")
+    return chosen
+
+
+def _number(text: str) -> int:
+    """-1, which no setting allows, for anything that is none."""
+    return int(text) if text.isdecimal() and text.isascii() else -1
 
 
 def octal(text: str) -> int:
     """A file mode mask such as 027."""
-    mask = int(text, 8)
+    mask = int(text, 8) if text and not text.strip("01234567") else -1
     if not 0 <= mask <= 0o777:
         raise ValueError(f"{text!r} is not a mask: write for example 027")
     return mask
@@ -177,7 +190,7 @@ class Settings:
     max_header_bytes: int = _option(
         32 * 1024, group=_HTTP, metavar="SIZE", parse=units.size, help="request head, 431 beyond", shown_default="32KiB"
     )
-    max_headers: int = _option(100, group=_HTTP, metavar="N", parse=int, help="request headers, 431 beyond")
+    max_headers: int = _option(100, group=_HTTP, metavar="N", parse=count, help="request headers, 431 beyond")
     max_target: int = _option(
         8 * 1024, group=_HTTP, metavar="SIZE", parse=units.size, help="request target, 414 beyond", shown_default="8KiB"
     )

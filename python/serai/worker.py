@@ -26,6 +26,9 @@ RETIRE = signal.SIGRTMAX - 3
 LISTEN = signal.SIGRTMAX - 4
 """You have passed the health check: accept on the public sockets."""
 
+SIGNALS = {signal.SIGTERM, signal.SIGUSR1, RETIRE, LISTEN, processes.PARENT_DIED}
+"""Blocked by the zygote around the fork, until the worker has handlers of its own for them."""
+
 ORPHAN_MARGIN = 2.0
 """Seconds beyond the graceful timeout after which a worker without a master ends itself."""
 
@@ -84,6 +87,7 @@ class Worker:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGUSR1, lambda *_: self._post.access_log.reopen())
         signal.signal(processes.PARENT_DIED, self._on_parent_death)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         processes.on_parent_death(processes.PARENT_DIED)
         if os.getppid() != self._post.zygote:  # it died before the kernel knew that we want to be told
             self._on_parent_death()

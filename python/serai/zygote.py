@@ -20,7 +20,7 @@ from serai.application import Application
 from serai.channel import Channel
 from serai.failure import FAILED, Failure
 from serai.settings import Settings
-from serai.worker import ORPHAN_MARGIN, Post, Worker
+from serai.worker import ORPHAN_MARGIN, SIGNALS, Post, Worker
 
 Import = Literal["check", "always", "never"]
 """Import the app here, but only if the result can be forked; in any case; leave it to the workers."""
@@ -131,9 +131,11 @@ class Zygote:
     def _spawn(self, worker: int, descriptors: list[int]) -> None:
         """Forks. os.fork runs the hooks of os.register_at_fork."""
         zygote = os.getpid()
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         pid = os.fork()
         if pid == 0:
             self._become_worker(zygote, descriptors)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         pidfd = os.pidfd_open(pid)
         self._workers[pid] = pidfd
         self._selector.register(pidfd, selectors.EVENT_READ, lambda: self._on_exit(worker, pid))

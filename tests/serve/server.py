@@ -37,7 +37,15 @@ class Server:
         self.family: dict[int, str] = {}
         self.plain_lines: list[str] = []
         launcher = [sys.executable, *options.pop("launcher")] if "launcher" in options else []
-        command = [*launcher, sys.executable, "-m", "serai", *arguments, "--log-format", "json"]
+        command = [
+            *launcher,
+            str(options.pop("python", sys.executable)),
+            "-m",
+            "serai",
+            *arguments,
+            "--log-format",
+            "json",
+        ]
         if not any(a.startswith("--bind") for a in arguments) and options.pop("bind", True):
             command += ["--bind", "127.0.0.1:0"]
         environment = environment_of(options.pop("env", {}))
