@@ -79,11 +79,9 @@ std::vector<pid_t> read_pids(const fs::path& folder) {
 }  // namespace
 
 base::Result<Group> Group::create(const Hierarchy& hierarchy, const std::string& name, const Limits& limits) {
-  Group group;
+  Group group = at(hierarchy, name);
   for (const auto& [controller, place] : hierarchy.controllers) {
-    auto made = make_folders(place, name, controller);
-    group.folders_[controller] = {place.version, place.parent / name};
-    if (!made) {
+    if (auto made = make_folders(place, name, controller); !made) {
       (void)group.remove();
       return std::unexpected(made.error());
     }
@@ -92,6 +90,12 @@ base::Result<Group> Group::create(const Hierarchy& hierarchy, const std::string&
     (void)group.remove();
     return std::unexpected(applied.error());
   }
+  return group;
+}
+
+Group Group::at(const Hierarchy& hierarchy, const std::string& name) {
+  Group group;
+  for (const auto& [controller, place] : hierarchy.controllers) group.folders_[controller] = {place.version, place.parent / name};
   return group;
 }
 

@@ -43,6 +43,8 @@ class Group {
   // Makes `name` ("serai-1a2b/shop-7f"; intermediate groups included) with these limits. A controller that the host
   // does not give is left out: see `missing`.
   static base::Result<Group> create(const Hierarchy& hierarchy, const std::string& name, const Limits& limits);
+  // The same group without making it, so that its place can be written down first.
+  static Group at(const Hierarchy& hierarchy, const std::string& name);
   // What `save` gave earlier.
   static Group restore(const std::map<std::string, std::string>& saved);
   std::map<std::string, std::string> save() const;

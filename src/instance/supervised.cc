@@ -21,6 +21,11 @@ constexpr std::chrono::seconds kSteady{60};  // a life this long starts the back
 constexpr std::size_t kTail = 8 << 10;
 constexpr int kListenNumber = 3, kControlNumber = 4;  // environment/spec.h
 
+bool was_killed(const json& worker_exited) {
+  auto cause = worker_exited.find("cause");
+  return cause != worker_exited.end() && cause->is_object() && cause->contains("signal") && (*cause)["signal"] == SIGKILL;
+}
+
 }  // namespace
 
 Supervised::Supervised(Host host, Process process)
@@ -84,8 +89,9 @@ base::Result<base::Fd> Supervised::open_server() {
 void Supervised::on_server(control::Message message) {
   json body = message.body();
   // A worker that was killed: only we can see that memory was the reason.
-  if (message.type() == "worker_exited" && body.contains("signal") && body["signal"] == SIGKILL && host_.memory_ran_out()) {
-    body["cause"] = "out_of_memory";
+  if (message.type() == "worker_exited" && was_killed(body) && host_.memory_ran_out()) {
+    body["cause"]["kind"] = "out_of_memory";
+    body["cause"]["sentence"] = "out of memory: killed by the kernel at the app's memory limit";
   }
   host_.event({{"event", "server"}, {"process", process_.name}, {"message", std::move(body)}});
 }

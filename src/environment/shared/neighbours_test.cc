@@ -1,5 +1,6 @@
 // What apps try to do to each other, to their supervisor and to the host.
 #include <grp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -135,6 +136,29 @@ TEST_F(NeighbourTest, TwoRootsNeverShareAUser) {
   EXPECT_NE(here.host_name(), there.host_name());
   EXPECT_EQ(Identities::open(other, registry)->claim("shop").value(), there.claim("shop").value());
   EXPECT_NE(here.claim("shop").value(), here.claim("blog").value());
+}
+
+TEST_F(NeighbourTest, ACommandWhoseDaemonIsKilledEndsAndIsSweptAway) {
+  auto code = make_release("r1", {{"a", ""}});
+  auto pipe = base::pipe().value();
+  pid_t daemon = ::fork();
+  if (daemon == 0) {
+    auto spec = run_spec("shop", code, "echo kept > /app/written; echo begun; sleep 1000");
+    spec.stdout_fd = pipe.write.get();
+    (void)environment_->run_once(spec);
+    ::_exit(0);
+  }
+  char begun[6];
+  ASSERT_EQ(::read(pipe.read.get(), begun, sizeof begun), 6);
+  ::kill(daemon, SIGKILL);
+  ::waitpid(daemon, nullptr, 0);
+  pipe.write.close();
+  EXPECT_EQ(::read(pipe.read.get(), begun, sizeof begun), 0);  // the command has ended: nobody holds its output any more
+  ASSERT_FALSE(fs::is_empty(layout_.instances()));
+  auto next = make_shared_environment({.layout = layout_, .instance_program = SERAI_INSTANCE_PROGRAM, .uid_registry = layout_.root / "uid-ranges"});
+  ASSERT_TRUE(next);
+  EXPECT_TRUE(fs::is_empty(layout_.instances()));
+  EXPECT_EQ(base::read_file(layout_.data("shop") / "written").value_or("(missing)"), "kept\n");
 }
 
 // The other end of a terminal, as the user's emulator has it.

@@ -129,7 +129,7 @@ base::Result<RunResult> SharedEnvironment::run_once(const RunSpec& spec) {
   auto lock = Lock::take(layout_.instance(record.id) / "lock");
   if (!lock) return std::unexpected(lock.error());
   auto result = run_in(spec, record);
-  auto adopted = end(record, milliseconds(0));
+  auto adopted = end(record);
   if (adopted) (void)remove(record.id);
   if (!result) return result;
   if (!adopted) return std::unexpected(adopted.error());
@@ -139,7 +139,6 @@ base::Result<RunResult> SharedEnvironment::run_once(const RunSpec& spec) {
 
 base::Result<RunResult> SharedEnvironment::run_in(const RunSpec& spec, Record& record) {
   RunResult result{.status = base::Exited{0}};
-  if (auto written = record.write(layout_); !written) return std::unexpected(written.error());
   if (auto limited = limit(record); !limited) return std::unexpected(limited.error());
   instance::Plan plan;
   set_common(plan, record);
@@ -185,7 +184,7 @@ void SharedEnvironment::sweep() {
     if (!id.starts_with("run-")) continue;
     auto lock = Lock::try_take(at->path() / "lock");
     if (!lock || !*lock) continue;  // somebody's command runs
-    if (auto record = Record::read(layout_, id)) (void)end(*record, milliseconds(0));
+    if (auto record = Record::read(layout_, id)) (void)end(*record);
     if (auto removed = remove(id); !removed) base::log(base::Level::warning, "environment.sweep", {{"instance", id}}, removed.error().describe());
   }
 }

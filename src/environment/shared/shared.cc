@@ -121,10 +121,12 @@ base::Result<AppView> SharedEnvironment::app_view(const Record& record, const st
 }
 
 base::Result<void> SharedEnvironment::limit(Record& record) {
-  auto group = allocation::Group::create(hierarchy_, identities_.host_name() + "/" + record.id, record.limits);
+  auto name = identities_.host_name() + "/" + record.id;
+  record.group = allocation::Group::at(hierarchy_, name).save();
+  if (auto written = record.write(layout_); !written) return written;
+  auto group = allocation::Group::create(hierarchy_, name, record.limits);
   if (!group) return std::unexpected(group.error());
-  record.group = group->save();
-  return record.write(layout_);
+  return {};
 }
 
 void SharedEnvironment::set_common(instance::Plan& plan, const Record& record) const {
@@ -203,13 +205,12 @@ base::Result<Instance> SharedEnvironment::start(const InstanceSpec& spec, Launch
   if (auto made = launch.step("folder", [&] { return make_instance_folder(spec.id); }); !made) return std::unexpected(made.error());
   auto started = start_steps(spec, record, launch);
   if (started) return started;
-  (void)end(record, milliseconds(0));
+  (void)end(record);
   (void)remove(spec.id);
   return started;
 }
 
 base::Result<Instance> SharedEnvironment::start_steps(const InstanceSpec& spec, Record& record, Launch& launch) {
-  if (auto written = record.write(layout_); !written) return std::unexpected(written.error());
   launch.begin("limits");
   auto limited = limit(record);
   if (!limited) {
@@ -276,8 +277,7 @@ void SharedEnvironment::ask_to_stop(const Record& record, milliseconds graceful_
   }
 }
 
-base::Result<Adoption> SharedEnvironment::end(const Record& record, milliseconds graceful_timeout) {
-  ask_to_stop(record, graceful_timeout);
+base::Result<Adoption> SharedEnvironment::end(const Record& record) {
   auto group = allocation::Group::restore(record.group);
   (void)group.kill_all();
   record.await_supervisor(kFarewell);
@@ -296,14 +296,16 @@ base::Result<Adoption> SharedEnvironment::end(const Record& record, milliseconds
 base::Result<Adoption> SharedEnvironment::stop(const std::string& id) {
   auto record = Record::read(layout_, id);
   if (!record) return std::unexpected(record.error());
-  return end(*record, milliseconds(record->graceful_timeout_ms));
+  ask_to_stop(*record, milliseconds(record->graceful_timeout_ms));
+  return end(*record);
 }
 
 base::Result<void> SharedEnvironment::destroy(const std::string& id) {
   if (!is_name(id)) return base::invalid("\"{}\" is no id of an instance", id);
   auto record = Record::read(layout_, id);
   if (record) {
-    if (auto ended = end(*record, milliseconds(0)); !ended) return std::unexpected(ended.error());
+    ask_to_stop(*record, milliseconds(0));
+    if (auto ended = end(*record); !ended) return std::unexpected(ended.error());
   }
   return remove(id);
 }

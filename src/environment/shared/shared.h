@@ -46,7 +46,7 @@ class SharedEnvironment final : public Environment {
   base::Result<Instance> start_processes(const InstanceSpec& spec, Record& record, AppView view, int listener, Launch& launch);
   Instance instance_of(const Record& record) const;
   // Ends what runs, adopts, releases group and port. The record stays.
-  base::Result<Adoption> end(const Record& record, std::chrono::milliseconds graceful_timeout);
+  base::Result<Adoption> end(const Record& record);
   void ask_to_stop(const Record& record, std::chrono::milliseconds graceful_timeout);
   base::Result<void> remove(const std::string& id);
   base::Result<RunResult> run_in(const RunSpec& spec, Record& record);
