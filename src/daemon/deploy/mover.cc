@@ -1,14 +1,12 @@
 #include "daemon/deploy/mover.h"
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "base/log.h"
 #include "daemon/deploy/alive.h"
 #include "daemon/deploy/maker.h"
+#include "environment/port.h"
 
 namespace control_plane {
 namespace {
@@ -17,15 +15,6 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kHealthLimit{60'000};
 constexpr milliseconds kSettle{1'000};  // without a web process: how long the processes must live
-
-// A port of the loopback interface that is free now.
-Result<std::uint16_t> free_port() {
-  auto socket = net::listen(net::TcpAddress{"127.0.0.1", 0});
-  if (!socket) return std::unexpected(socket.error());
-  auto address = net::local_address(socket->get());
-  if (!address) return std::unexpected(address.error());
-  return std::get<net::TcpAddress>(*address).port;
-}
 
 net::Address address_of(const environment::Instance& instance) {
   if (instance.port != 0) return net::TcpAddress{"127.0.0.1", instance.port};
@@ -90,7 +79,7 @@ Result<environment::Instance> Mover::start_instance() {
   const auto& record = journal_.record();
   std::uint16_t port = 0;
   if (listen_of(runnable_.details.config.web) == environment::Listen::tcp) {
-    auto free = free_port();
+    auto free = environment::free_port();
     if (!free) return std::unexpected(free.error());
     port = *free;
   }

@@ -1,18 +1,10 @@
 #include "environment/shared/firewall.h"
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <random>
-
 #include "base/child.h"
 #include "base/fd.h"
 
 namespace environment {
 namespace {
-
-constexpr std::uint16_t kFirstPort = 20'000, kLastPort = 31'999;  // below Linux's default local port range
 
 base::Result<void> nft(const std::string& rules) {
   auto pipe = base::pipe();
@@ -65,20 +57,5 @@ base::Result<void> Firewall::release(std::uint16_t port, uid_t app) const {
 void Firewall::remove() const { (void)nft(fmt::format("add table inet {0}\ndelete table inet {0}\n", table_)); }
 
 base::Result<void> Firewall::probe() { return nft("list tables\n"); }
-
-base::Result<std::uint16_t> free_port() {
-  std::random_device random;
-  std::uniform_int_distribution<int> ports(kFirstPort, kLastPort);
-  for (int attempt = 0; attempt < 200; attempt++) {
-    base::Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    auto port = static_cast<std::uint16_t>(ports(random));
-    address.sin_port = htons(port);
-    if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return port;
-  }
-  return base::fail(base::Kind::overloaded, "find a free port between {} and {}: none of 200 tried is", kFirstPort, kLastPort);
-}
 
 }  // namespace environment

@@ -33,7 +33,4 @@ class Firewall {
   uid_t edge_;
 };
 
-// A port that is free on 127.0.0.1, outside the kernel's range for outgoing connections.
-base::Result<std::uint16_t> free_port();
-
 }  // namespace environment

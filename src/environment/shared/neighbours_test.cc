@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "environment/port.h"
 #include "environment/shared/shared.h"
 #include "environment/shared/shared_fixture_test.h"
 

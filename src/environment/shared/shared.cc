@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "environment/port.h"
 #include "environment/shared/program.h"
 #include "environment/shared/view.h"
 #include "environment/supervisor.h"
