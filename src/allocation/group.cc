@@ -95,7 +95,8 @@ base::Result<Group> Group::create(const Hierarchy& hierarchy, const std::string&
 
 Group Group::at(const Hierarchy& hierarchy, const std::string& name) {
   Group group;
-  for (const auto& [controller, place] : hierarchy.controllers) group.folders_[controller] = {place.version, place.parent / name};
+  for (const auto& [controller, place] : hierarchy.controllers)
+    group.folders_[controller] = {place.version, place.parent / name};
   return group;
 }
 

@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr uid_t kFirst = 0x70000000, kLast = 0x7fffffff;
-constexpr uid_t kRange = 4096;      // uids of one root
+constexpr uid_t kRange = 4096;                               // uids of one root
 constexpr uid_t kEdge = 0, kSupervisor = 1, kFirstApp = 16;  // offsets in the range
 
 using Registry = std::map<uid_t, std::string>;  // base → root
@@ -93,7 +93,9 @@ base::Result<Identities> Identities::open(Layout layout, fs::path registry) {
   return identities;
 }
 
-Identity Identities::edge() const { return base_ ? Identity{base_ + kEdge, base_ + kEdge} : Identity{::geteuid(), ::getegid()}; }
+Identity Identities::edge() const {
+  return base_ ? Identity{base_ + kEdge, base_ + kEdge} : Identity{::geteuid(), ::getegid()};
+}
 
 Identity Identities::supervisor() const {
   return base_ ? Identity{base_ + kSupervisor, base_ + kSupervisor} : Identity{::geteuid(), ::getegid()};
@@ -110,7 +112,9 @@ base::Result<Identity> Identities::claim(const std::string& app) {
     for (const auto& [name, offset] : apps.items()) taken.insert(offset.get<uid_t>());
     uid_t offset = kFirstApp;
     while (taken.contains(offset)) offset++;
-    if (offset >= kRange) return base::fail(base::Kind::overloaded, "give {} a user: this root has {} apps already", app, kRange - kFirstApp);
+    if (offset >= kRange)
+      return base::fail(base::Kind::overloaded, "give {} a user: this root has {} apps already", app,
+                        kRange - kFirstApp);
     apps[app] = offset;
     if (auto written = write_identities(layout_, identities); !written) return std::unexpected(written.error());
   }

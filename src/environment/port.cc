@@ -23,7 +23,8 @@ base::Result<std::uint16_t> free_port() {
     address.sin_port = htons(port);
     if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return port;
   }
-  return base::fail(base::Kind::overloaded, "find a free port between {} and {}: none of 200 tried is", kFirstPort, kLastPort);
+  return base::fail(base::Kind::overloaded, "find a free port between {} and {}: none of 200 tried is", kFirstPort,
+                    kLastPort);
 }
 
 }  // namespace environment

@@ -18,7 +18,8 @@ const json& History::add(json event) {
   event["type"] = "event";
   event["number"] = next_++;
   event["time"] = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-  if (file_.is_open()) (void)base::write_all(file_.get(), event.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
+  if (file_.is_open())
+    (void)base::write_all(file_.get(), event.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
   events_->list.push_back(std::move(event));
   if (events_->list.size() > kKept) events_->list.pop_front();
   return events_->list.back();

@@ -1,5 +1,5 @@
-// instance::History: what happened in an instance, numbered, for a daemon that connects later, and in a file for one that
-// comes after the supervisor has ended.
+// instance::History: what happened in an instance, numbered, for a daemon that connects later, and in a file for one
+// that comes after the supervisor has ended.
 #pragma once
 
 #include <deque>

@@ -32,7 +32,8 @@ base::Result<void> write_own(const std::string& file, std::string_view text) {
 
 base::Result<void> enter_groups(const Plan& plan) {
   for (const auto& entrance : plan.cgroup_entrances) {
-    if (auto entered = write_own(entrance, "0"); !entered) return base::wrap(entered.error(), "enter the control group");
+    if (auto entered = write_own(entrance, "0"); !entered)
+      return base::wrap(entered.error(), "enter the control group");
   }
   return {};
 }
@@ -93,10 +94,11 @@ base::Result<void> Init::run(base::Fd supervisor) {
   if (!loop) return std::unexpected(loop.error());
   loop_ = std::move(*loop);
   if (auto added = loop_->add(children_.get(), EPOLLIN, *this); !added) return added;
-  auto channel = control::Channel::open(*loop_, std::move(supervisor), {.role = "init"},
-                                        {.on_hello = {},
-                                         .on_message = [this](control::Message message) { on_message(std::move(message)); },
-                                         .on_closed = [this](std::optional<base::Error>) { end(); }});
+  auto channel =
+      control::Channel::open(*loop_, std::move(supervisor), {.role = "init"},
+                             {.on_hello = {},
+                              .on_message = [this](control::Message message) { on_message(std::move(message)); },
+                              .on_closed = [this](std::optional<base::Error>) { end(); }});
   if (!channel) return std::unexpected(channel.error());
   channel_ = std::move(*channel);
   loop_->run();
@@ -174,16 +176,18 @@ void Init::reap() {
     auto found = processes_.find(pid);
     if (found == processes_.end()) continue;  // an orphan of the app
     json body = {{"type", "exited"}, {"process", found->second}};
-    if (WIFSIGNALED(status)) body["signal"] = WTERMSIG(status);
-    else body["code"] = WEXITSTATUS(status);
+    if (WIFSIGNALED(status))
+      body["signal"] = WTERMSIG(status);
+    else
+      body["code"] = WEXITSTATUS(status);
     processes_.erase(found);
     tell(std::move(body));
   }
   if (pid < 0 && ending_) ::_exit(0);
 }
 
-// Kills everything and exits once the last child is reaped. The kernel would do as much when pid 1 exits, but then nobody
-// would have been told how the processes ended.
+// Kills everything and exits once the last child is reaped. The kernel would do as much when pid 1 exits, but then
+// nobody would have been told how the processes ended.
 void Init::end() {
   ending_ = true;
   ::kill(-1, SIGKILL);

@@ -1,9 +1,10 @@
-// instance::run_init: the instance's pid 1. Puts the view together, becomes the app's user, then starts processes when its
-// supervisor says so, reaps everything and tells what ended. The end of its supervisor is its own end, and with it, as
-// pid 1, that of everything in the instance.
+// instance::run_init: the instance's pid 1. Puts the view together, becomes the app's user, then starts processes when
+// its supervisor says so, reaps everything and tells what ended. The end of its supervisor is its own end, and with it,
+// as pid 1, that of everything in the instance.
 //
 // Messages, on a socket pair with the supervisor (control frames):
-//   ← {"type":"start","process":name,"argv":[…],"env":[…],"cwd":…}  descriptors: stdin, stdout, stderr, then for the web
+//   ← {"type":"start","process":name,"argv":[…],"env":[…],"cwd":…}  descriptors: stdin, stdout, stderr, then for the
+//   web
 //     process its numbered ones ("numbers":[3,4]); "terminal":true makes one and sends its master side back
 //   → {"type":"started","process":name,"pid":N} or {"type":"start_failed","process":name,"error":{…}}
 //   → {"type":"terminal"} with the descriptor

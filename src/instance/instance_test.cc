@@ -28,7 +28,9 @@ class FolderTest : public testing::Test {
     fd_ = base::open(folder_, O_PATH | O_DIRECTORY).value();
   }
   ~FolderTest() override { fs::remove_all(folder_); }
-  std::string read(const std::string& name) { return base::read_file(fs::path(folder_) / name, 64 << 20).value_or("(missing)"); }
+  std::string read(const std::string& name) {
+    return base::read_file(fs::path(folder_) / name, 64 << 20).value_or("(missing)");
+  }
 
   std::string folder_;
   base::Fd fd_;
@@ -79,8 +81,10 @@ class OutputTest : public testing::Test {
   OutputTest() {
     auto pipe = base::pipe().value();
     write_ = std::move(pipe.write);
-    output_ = Output::open(*loop_, std::move(pipe.read), [this](std::string_view line) { lines_.emplace_back(line); },
-                           [this] { ended_ = true; }).value();
+    output_ = Output::open(
+                  *loop_, std::move(pipe.read), [this](std::string_view line) { lines_.emplace_back(line); },
+                  [this] { ended_ = true; })
+                  .value();
   }
   std::unique_ptr<net::Loop> loop_ = net::Loop::create().value();
   base::Fd write_;

@@ -37,8 +37,8 @@ void LogFile::rotate() {
   auto name = [&](int number) { return number ? fmt::format("{}.log.{}", process_, number) : process_ + ".log"; };
   // Another instance of the app may write the same log and have rotated it already: then it is just opened again.
   struct stat ours, current;
-  if (::fstat(file_.get(), &ours) == 0 && ::fstatat(folder_->get(), name(0).c_str(), &current, AT_SYMLINK_NOFOLLOW) == 0 &&
-      ours.st_ino == current.st_ino) {
+  if (::fstat(file_.get(), &ours) == 0 &&
+      ::fstatat(folder_->get(), name(0).c_str(), &current, AT_SYMLINK_NOFOLLOW) == 0 && ours.st_ino == current.st_ino) {
     for (int number = kKept; number > 0; number--) {
       ::renameat(folder_->get(), name(number - 1).c_str(), folder_->get(), name(number).c_str());
     }

@@ -8,7 +8,8 @@
 
 namespace {
 
-// The supervisor belongs to nobody: a session of its own, reparented to the host's init, so that it outlives the daemon.
+// The supervisor belongs to nobody: a session of its own, reparented to the host's init, so that it outlives the
+// daemon.
 void leave_caller() {
   if (::fork() > 0) ::_exit(0);
   ::setsid();

@@ -42,7 +42,8 @@ base::Result<void> wait_for_setup(const base::Fd& setup) {
   if (!line) return std::unexpected(line.error());
   if (line->empty()) return {};
   auto report = nlohmann::json::parse(*line, nullptr, false);
-  if (report.is_discarded() || !report.contains("error")) return base::fail(base::Kind::internal, "set up the instance: {}", *line);
+  if (report.is_discarded() || !report.contains("error"))
+    return base::fail(base::Kind::internal, "set up the instance: {}", *line);
   return std::unexpected(error_from_json(report["error"]));
 }
 
@@ -61,7 +62,8 @@ base::Result<Init> start_init(const Plan& plan) {
   auto setup = base::pipe();
   auto go = base::pipe();
   if (!sockets || !setup || !go) return base::errno_error("create the instance's pipes");
-  unsigned long namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (plan.user_namespace ? CLONE_NEWUSER : 0);
+  unsigned long namespaces =
+      CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (plan.user_namespace ? CLONE_NEWUSER : 0);
   pid_t pid = fork_into(namespaces);
   if (pid < 0) return std::unexpected(no_namespaces(errno, plan));
   if (pid == 0) {

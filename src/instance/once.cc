@@ -60,10 +60,11 @@ base::Result<void> Once::run() {
   init_ = std::move(*init);
   report_.step("view");
   if (auto become = become_supervisor(plan_); !become) return become;
-  auto channel = control::Channel::open(*loop_, std::move(init_.socket), {.role = "supervisor"},
-                                        {.on_hello = {},
-                                         .on_message = [this](control::Message message) { on_init(std::move(message)); },
-                                         .on_closed = [](std::optional<base::Error>) {}});
+  auto channel =
+      control::Channel::open(*loop_, std::move(init_.socket), {.role = "supervisor"},
+                             {.on_hello = {},
+                              .on_message = [this](control::Message message) { on_init(std::move(message)); },
+                              .on_closed = [](std::optional<base::Error>) {}});
   if (!channel) return std::unexpected(channel.error());
   channel_ = std::move(*channel);
   auto watching = loop_->add(init_.pidfd.get(), EPOLLIN, *this);
@@ -79,8 +80,8 @@ void Once::start() {
   std::vector<base::Fd> descriptors;
   if (!plan_.terminal)
     for (int fd : {kStdinFd, kStdoutFd, kStderrFd}) descriptors.emplace_back(fd);
-  json body = {{"type", "start"}, {"process", process.name}, {"argv", process.argv}, {"env", process.env},
-               {"cwd", process.cwd}, {"terminal", plan_.terminal}};
+  json body = {{"type", "start"},    {"process", process.name}, {"argv", process.argv},
+               {"env", process.env}, {"cwd", process.cwd},      {"terminal", plan_.terminal}};
   (void)channel_->send(control::Message(std::move(body), std::move(descriptors)));
   if (plan_.timeout_ms <= 0) return;
   timeout_ = std::make_unique<net::Timer>(*loop_, [this] {

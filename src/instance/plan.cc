@@ -4,8 +4,8 @@
 
 namespace instance {
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Mount, kind, to, base, path, links, writable, recursive, optional, content,
-                                                lower, upper, work, size, mode, app_owned)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Mount, kind, to, base, path, links, writable, recursive, optional,
+                                                content, lower, upper, work, size, mode, app_owned)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Process, name, argv, env, cwd, restart, web)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Plan, app, id, once, terminal, timeout_ms, graceful_timeout_ms, uid,
                                                 supervisor_uid, gid, supervisor_gid, user_namespace, has_listener,

@@ -1,5 +1,5 @@
-// instance::Plan: everything `serai-instance` needs to know, made by the environment and read from descriptor 3 as JSON.
-// It is trusted: whoever writes it is root (or the caller). What lies in the app's folders is not; see Mount.
+// instance::Plan: everything `serai-instance` needs to know, made by the environment and read from descriptor 3 as
+// JSON. It is trusted: whoever writes it is root (or the caller). What lies in the app's folders is not; see Mount.
 #pragma once
 
 #include <sys/types.h>
@@ -14,10 +14,10 @@ namespace instance {
 
 // Descriptors at the start; the optional ones are there when the plan says so.
 constexpr int kPlanFd = 3;
-constexpr int kReportFd = 4;    // the caller's end of a pipe: see report.h
-constexpr int kListenerFd = 5;  // Plan::has_listener
+constexpr int kReportFd = 4;                               // the caller's end of a pipe: see report.h
+constexpr int kListenerFd = 5;                             // Plan::has_listener
 constexpr int kStdinFd = 6, kStdoutFd = 7, kStderrFd = 8;  // Mode::once
-constexpr int kLeashFd = 9;     // Mode::once: all ends when the other side closes it
+constexpr int kLeashFd = 9;                                // Mode::once: all ends when the other side closes it
 
 // One step of putting the instance's root together, in order. `to` is relative to that root and is resolved without
 // following any link, because parts of the tree belong to the app.
@@ -25,16 +25,16 @@ struct Mount {
   // bind, overlay, tmpfs, proc, devpts, device (a node of the host's /dev), folder, file, link, detach (an overlay)
   std::string kind;
   std::string to;
-  std::string base, path;   // bind: `path` opened beneath `base`, without links unless `links`; empty path: base itself
-  bool links = false;       // follow links as long as they stay beneath base
+  std::string base, path;  // bind: `path` opened beneath `base`, without links unless `links`; empty path: base itself
+  bool links = false;      // follow links as long as they stay beneath base
   bool writable = false;
-  bool recursive = false;   // with what is mounted below
-  bool optional = false;    // nothing happens when the source is missing
-  std::string content;      // file: its text; link: its target
+  bool recursive = false;          // with what is mounted below
+  bool optional = false;           // nothing happens when the source is missing
+  std::string content;             // file: its text; link: its target
   std::string lower, upper, work;  // overlay
-  std::uint64_t size = 0;   // tmpfs: bytes
-  unsigned mode = 0755;     // tmpfs, folder, file
-  bool app_owned = false;   // tmpfs, folder: belongs to the app's user
+  std::uint64_t size = 0;          // tmpfs: bytes
+  unsigned mode = 0755;            // tmpfs, folder, file
+  bool app_owned = false;          // tmpfs, folder: belongs to the app's user
 };
 
 struct Process {
@@ -47,18 +47,18 @@ struct Process {
 
 struct Plan {
   std::string app, id;
-  bool once = false;              // one command with the caller's descriptors, instead of supervised processes
-  bool terminal = false;          // once: give the command a terminal of its own and relay it to descriptors 6 and 7
-  std::int64_t timeout_ms = 0;    // once: 0 is none
+  bool once = false;            // one command with the caller's descriptors, instead of supervised processes
+  bool terminal = false;        // once: give the command a terminal of its own and relay it to descriptors 6 and 7
+  std::int64_t timeout_ms = 0;  // once: 0 is none
   std::int64_t graceful_timeout_ms = 30'000;
   uid_t uid = 0, supervisor_uid = 0;  // the gids are the same numbers unless given
   gid_t gid = 0, supervisor_gid = 0;
-  bool user_namespace = false;    // not root: a user namespace with the caller's uid
+  bool user_namespace = false;  // not root: a user namespace with the caller's uid
   bool has_listener = false;
-  std::string view_folder;        // where the new root is put together, in a mount namespace of its own
+  std::string view_folder;  // where the new root is put together, in a mount namespace of its own
   std::vector<Mount> mounts;
   std::vector<std::string> cgroup_entrances;
-  std::string oom_counter;        // a file with a line "oom_kill N"; may be empty
+  std::string oom_counter;                               // a file with a line "oom_kill N"; may be empty
   std::string control_socket, events_file, logs_folder;  // supervised instances
   std::vector<Process> processes;
 

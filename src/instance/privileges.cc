@@ -13,7 +13,8 @@ namespace {
 base::Result<void> drop_capabilities() {
   for (int capability = 0; capability <= 63; capability++) {
     if (::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) != 1) continue;
-    if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) return base::errno_error("drop a capability from the bounding set");
+    if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
+      return base::errno_error("drop a capability from the bounding set");
   }
   ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   return {};

@@ -21,9 +21,9 @@ json to_json(const base::Error& error) {
 
 base::Error error_from_json(const json& error) {
   base::Kind kind = base::Kind::internal;
-  for (auto candidate : {base::Kind::invalid, base::Kind::not_found, base::Kind::conflict, base::Kind::denied,
-                         base::Kind::unavailable, base::Kind::overloaded, base::Kind::disconnected,
-                         base::Kind::unsupported, base::Kind::internal}) {
+  for (auto candidate :
+       {base::Kind::invalid, base::Kind::not_found, base::Kind::conflict, base::Kind::denied, base::Kind::unavailable,
+        base::Kind::overloaded, base::Kind::disconnected, base::Kind::unsupported, base::Kind::internal}) {
     if (base::kind_facts(candidate).name == error.value("kind", "")) kind = candidate;
   }
   return {kind, error.value("message", "unknown error"), error.value("advice", "")};

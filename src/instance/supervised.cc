@@ -23,7 +23,8 @@ constexpr int kListenNumber = 3, kControlNumber = 4;  // environment/spec.h
 
 bool was_killed(const json& worker_exited) {
   auto cause = worker_exited.find("cause");
-  return cause != worker_exited.end() && cause->is_object() && cause->contains("signal") && (*cause)["signal"] == SIGKILL;
+  return cause != worker_exited.end() && cause->is_object() && cause->contains("signal") &&
+         (*cause)["signal"] == SIGKILL;
 }
 
 }  // namespace
@@ -58,8 +59,8 @@ base::Result<void> Supervised::start() {
     numbers = {kListenNumber, kControlNumber};
   }
   if (!ready) return ready;
-  json body = {{"type", "start"}, {"process", process_.name}, {"argv", process_.argv},
-               {"env", process_.env}, {"cwd", process_.cwd}, {"numbers", numbers}};
+  json body = {{"type", "start"},     {"process", process_.name}, {"argv", process_.argv},
+               {"env", process_.env}, {"cwd", process_.cwd},      {"numbers", numbers}};
   host_.to_init(control::Message(std::move(body), std::move(descriptors)));
   return {};
 }
@@ -67,8 +68,9 @@ base::Result<void> Supervised::start() {
 base::Result<base::Fd> Supervised::open_output(std::unique_ptr<Output>& output, const char* stream) {
   auto pipe = base::pipe();
   if (!pipe) return std::unexpected(pipe.error());
-  auto opened = Output::open(host_.loop, std::move(pipe->read), [this, stream](std::string_view line) { on_line(stream, line); },
-                             [this] { host_.changed(); });
+  auto opened = Output::open(
+      host_.loop, std::move(pipe->read), [this, stream](std::string_view line) { on_line(stream, line); },
+      [this] { host_.changed(); });
   if (!opened) return std::unexpected(opened.error());
   output = std::move(*opened);
   return std::move(pipe->write);
@@ -77,10 +79,11 @@ base::Result<base::Fd> Supervised::open_output(std::unique_ptr<Output>& output, 
 base::Result<base::Fd> Supervised::open_server() {
   auto sockets = base::socketpair(SOCK_STREAM);
   if (!sockets) return std::unexpected(sockets.error());
-  auto channel = control::Channel::open(host_.loop, std::move(sockets->ours), {.role = "supervisor"},
-                                        {.on_hello = {},
-                                         .on_message = [this](control::Message message) { on_server(std::move(message)); },
-                                         .on_closed = [](std::optional<base::Error>) {}});
+  auto channel =
+      control::Channel::open(host_.loop, std::move(sockets->ours), {.role = "supervisor"},
+                             {.on_hello = {},
+                              .on_message = [this](control::Message message) { on_server(std::move(message)); },
+                              .on_closed = [](std::optional<base::Error>) {}});
   if (!channel) return std::unexpected(channel.error());
   server_ = std::move(*channel);
   return std::move(sockets->theirs);
@@ -114,7 +117,10 @@ void Supervised::on_started(pid_t pid) {
 }
 
 void Supervised::on_start_failed(const json& error) {
-  json event = {{"event", "process_exited"}, {"process", process_.name}, {"cause", "not_started"}, {"error", error},
+  json event = {{"event", "process_exited"},
+                {"process", process_.name},
+                {"cause", "not_started"},
+                {"error", error},
                 {"description", error.value("message", "it could not be started")}};
   schedule_restart(event);
   say("not started: " + event["description"].get<std::string>());
@@ -130,7 +136,8 @@ void Supervised::on_exited(const json& message) {
   explain(message, event);
   schedule_restart(event);
   say("ended: " + event["description"].get<std::string>() +
-      (event.contains("restart_in_ms") ? fmt::format(", starts again in {} ms", event["restart_in_ms"].get<long>()) : ""));
+      (event.contains("restart_in_ms") ? fmt::format(", starts again in {} ms", event["restart_in_ms"].get<long>())
+                                       : ""));
   host_.event(std::move(event));
   host_.changed();
 }
@@ -173,7 +180,8 @@ void Supervised::retire() {
 }
 
 void Supervised::tell_server(const json& message) {
-  if (server_ && server_->is_open() && message.is_object() && message.contains("type")) (void)server_->send(control::Message(message));
+  if (server_ && server_->is_open() && message.is_object() && message.contains("type"))
+    (void)server_->send(control::Message(message));
 }
 
 bool Supervised::is_quiet() const {

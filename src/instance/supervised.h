@@ -26,11 +26,11 @@ class Supervised {
     net::Loop& loop;
     const Plan& plan;
     const base::Fd& logs;
-    const base::Fd& listener;                             // may be empty
+    const base::Fd& listener;  // may be empty
     std::function<void(control::Message)> to_init;
-    std::function<void(nlohmann::json)> event;            // told with "event" and "process" set
-    std::function<bool()> memory_ran_out;                 // since it was last asked
-    std::function<void()> changed;                        // a process or an output ended
+    std::function<void(nlohmann::json)> event;  // told with "event" and "process" set
+    std::function<bool()> memory_ran_out;       // since it was last asked
+    std::function<void()> changed;              // a process or an output ended
   };
 
   Supervised(Host host, Process process);

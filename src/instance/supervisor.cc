@@ -35,7 +35,8 @@ base::Result<void> Supervisor::set_up(Report& report) {
   if (!events) return std::unexpected(events.error());
   logs_ = std::move(*logs);
   history_ = std::make_unique<History>(std::move(*events));
-  auto control = control::Listener::listen(*loop_, plan_.control_socket, {}, [this](base::Fd socket, uid_t) { on_peer(std::move(socket)); });
+  auto control = control::Listener::listen(*loop_, plan_.control_socket, {},
+                                           [this](base::Fd socket, uid_t) { on_peer(std::move(socket)); });
   if (!control) return std::unexpected(control.error());
   control_ = std::move(*control);
   return become_supervisor(plan_);
@@ -51,8 +52,13 @@ base::Result<void> Supervisor::run(Report report) {
   init_channel_ = std::move(*channel);
   if (auto added = loop_->add(init_.pidfd.get(), EPOLLIN, *this); !added) return added;
   oom_kills_seen_ = oom_kills();
-  Supervised::Host host{*loop_, plan_, logs_, listener_, [this](control::Message message) { (void)init_channel_->send(std::move(message)); },
-                        [this](json happened) { event(std::move(happened)); }, [this] { return memory_ran_out(); },
+  Supervised::Host host{*loop_,
+                        plan_,
+                        logs_,
+                        listener_,
+                        [this](control::Message message) { (void)init_channel_->send(std::move(message)); },
+                        [this](json happened) { event(std::move(happened)); },
+                        [this] { return memory_ran_out(); },
                         [this] { on_changed(); }};
   to_report_ = plan_.processes.size();
   for (auto& process : plan_.processes) {
@@ -100,9 +106,10 @@ void Supervisor::on_peer(base::Fd socket) {
       *loop_, std::move(socket), {.role = "supervisor"},
       {.on_hello = {},
        .on_message = [this, raw](const control::Message& message) { on_request(*raw, message.body()); },
-       .on_closed = [this, raw](std::optional<base::Error>) {
-         loop_->post([this, raw] { std::erase_if(clients_, [raw](auto& one) { return one.get() == raw; }); });
-       }});
+       .on_closed =
+           [this, raw](std::optional<base::Error>) {
+             loop_->post([this, raw] { std::erase_if(clients_, [raw](auto& one) { return one.get() == raw; }); });
+           }});
   if (!channel) return;
   client->channel = std::move(*channel);
   clients_.push_back(std::move(client));
@@ -122,7 +129,9 @@ void Supervisor::on_request(Client& client, const json& request) {
   } else if (type == "stop") {
     stop(milliseconds(request.value("graceful_timeout_ms", plan_.graceful_timeout_ms)));
   } else if ((type == "signal" || type == "server") && !process) {
-    answer = control::error_message({base::Kind::not_found, fmt::format("no process \"{}\"", request.value("process", ""))}).body();
+    answer =
+        control::error_message({base::Kind::not_found, fmt::format("no process \"{}\"", request.value("process", ""))})
+            .body();
   } else if (type == "signal") {
     process->signal(request.value("signal", SIGTERM));
   } else if (type == "server") {
@@ -148,9 +157,15 @@ void Supervisor::event(json happened) {
 json Supervisor::status() const {
   json list = json::array();
   for (const auto& process : processes_) list.push_back(process->status());
-  return {{"type", "status"}, {"app", plan_.app}, {"id", plan_.id}, {"processes", list}, {"stopping", stopping_},
-          {"out_of_memory_kills", oom_kills()}, {"last_event", history_->last_number()},
-          {"supervisor", ::getpid()}, {"init", init_.pid}};
+  return {{"type", "status"},
+          {"app", plan_.app},
+          {"id", plan_.id},
+          {"processes", list},
+          {"stopping", stopping_},
+          {"out_of_memory_kills", oom_kills()},
+          {"last_event", history_->last_number()},
+          {"supervisor", ::getpid()},
+          {"init", init_.pid}};
 }
 
 void Supervisor::retire_all() {

@@ -11,8 +11,13 @@ constexpr std::size_t kMostPending = 4096;
 }  // namespace
 
 TerminalRelay::TerminalRelay(net::Loop& loop, int user_in, int user_out, base::Fd master)
-    : loop_(loop), user_in_(user_in), user_out_(user_out), master_(std::move(master)), user_side_([this] { from_user(); }),
-      instance_side_([this] { from_instance(); }), window_(loop, [this] { follow_window(); }) {}
+    : loop_(loop),
+      user_in_(user_in),
+      user_out_(user_out),
+      master_(std::move(master)),
+      user_side_([this] { from_user(); }),
+      instance_side_([this] { from_instance(); }),
+      window_(loop, [this] { follow_window(); }) {}
 
 base::Result<void> TerminalRelay::open() {
   raw_ = ::tcgetattr(user_in_, &before_) == 0;

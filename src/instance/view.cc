@@ -75,7 +75,8 @@ base::Result<base::Fd> View::target(const Mount& mount, bool is_folder) {
   std::filesystem::path to(mount.to);
   auto parent = folder(to.parent_path());
   if (!parent) return parent;
-  base::Fd made(::openat(parent->get(), to.filename().c_str(), O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY, 0444));
+  base::Fd made(
+      ::openat(parent->get(), to.filename().c_str(), O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY, 0444));
   return open_in(parent->get(), to.filename(), O_PATH | O_NOFOLLOW, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
@@ -103,8 +104,8 @@ base::Result<void> View::bind(const Mount& mount) {
       ::syscall(SYS_open_tree, source->get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive)));
   if (!tree.is_open()) return base::errno_error(fmt::format("take {}/{}", mount.base, mount.path));
   mount_attr attributes{};
-  attributes.attr_set = MOUNT_ATTR_NOSUID | (mount.kind == "device" ? 0 : MOUNT_ATTR_NODEV) |
-                        (mount.writable ? 0 : MOUNT_ATTR_RDONLY);
+  attributes.attr_set =
+      MOUNT_ATTR_NOSUID | (mount.kind == "device" ? 0 : MOUNT_ATTR_NODEV) | (mount.writable ? 0 : MOUNT_ATTR_RDONLY);
   if (::syscall(SYS_mount_setattr, tree.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) < 0) {
     return base::errno_error("set a mount's attributes");
   }
@@ -119,8 +120,9 @@ base::Result<void> View::new_file_system(const Mount& mount, const char* type, u
   base::Fd context(static_cast<int>(::syscall(SYS_fsopen, type, FSOPEN_CLOEXEC)));
   if (!context.is_open()) return failed("open");
   for (const auto& [key, value] : options) {
-    long done = value.empty() ? ::syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_FLAG, key.c_str(), nullptr, 0)
-                              : ::syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_STRING, key.c_str(), value.c_str(), 0);
+    long done = value.empty()
+                    ? ::syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_FLAG, key.c_str(), nullptr, 0)
+                    : ::syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_STRING, key.c_str(), value.c_str(), 0);
     if (done < 0) return failed(fmt::format("set {} of", key).c_str());
   }
   if (::syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) < 0) return failed("create");
@@ -145,8 +147,10 @@ base::Result<void> View::overlay(const Mount& mount) {
   std::vector<std::pair<std::string, std::string>> options = {
       {"lowerdir", escaped(mount.lower)}, {"upperdir", mount.upper}, {"workdir", mount.work}};
   // What an app renames or chmods must be whole in the upper folder, because it is adopted from there.
-  if (plan_.user_namespace) options.push_back({"userxattr", ""});
-  else options.insert(options.end(), {{"redirect_dir", "off"}, {"metacopy", "off"}, {"index", "off"}});
+  if (plan_.user_namespace)
+    options.push_back({"userxattr", ""});
+  else
+    options.insert(options.end(), {{"redirect_dir", "off"}, {"metacopy", "off"}, {"index", "off"}});
   return new_file_system(mount, "overlay", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, options);
 }
 
@@ -235,7 +239,8 @@ base::Result<void> View::apply(const Mount& mount) {
 
 base::Result<void> View::enter() {
   // pivot_root(2): with the same folder twice the old root ends up below the new one and is detached at once.
-  if (::fchdir(root_.get()) < 0 || ::syscall(SYS_pivot_root, ".", ".") < 0 || ::umount2(".", kDetach) < 0 || ::chdir("/") < 0) {
+  if (::fchdir(root_.get()) < 0 || ::syscall(SYS_pivot_root, ".", ".") < 0 || ::umount2(".", kDetach) < 0 ||
+      ::chdir("/") < 0) {
     return base::errno_error("enter the instance's root");
   }
   mount_attr read_only{};

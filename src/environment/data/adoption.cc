@@ -26,7 +26,8 @@ bool is_cache(const std::string& name) {
 
 bool has_content(const base::Fd& folder) {
   auto entries = list(folder);
-  return entries && std::ranges::any_of(*entries, [](const Entry& entry) { return !is_cache(entry.name) && !entry.is_whiteout(); });
+  return entries && std::ranges::any_of(
+                        *entries, [](const Entry& entry) { return !is_cache(entry.name) && !entry.is_whiteout(); });
 }
 
 }  // namespace
@@ -41,8 +42,8 @@ base::Result<std::vector<KeptData::Written>> KeptData::scan(const Layer& layer) 
   return found;
 }
 
-base::Result<void> KeptData::scan(const Layer& layer, const base::Fd& upper, const base::Fd* release, const std::string& path,
-                                  std::vector<Written>& found) {
+base::Result<void> KeptData::scan(const Layer& layer, const base::Fd& upper, const base::Fd* release,
+                                  const std::string& path, std::vector<Written>& found) {
   using What = Written::What;
   auto entries = list(upper);
   if (!entries) return std::unexpected(entries.error());
@@ -97,7 +98,8 @@ base::Result<Adoption> KeptData::adopt(const Layer& layer) {
   return adoption;
 }
 
-base::Result<void> KeptData::keep(const Layer& layer, const base::Fd& upper, const Written& written, Adoption& adoption) {
+base::Result<void> KeptData::keep(const Layer& layer, const base::Fd& upper, const Written& written,
+                                  Adoption& adoption) {
   auto name = name_of(written.path), folder = parent_of(written.path);
   auto from = open_folder(upper, folder);
   auto to = make_folder(data_, folder, owner_);
@@ -127,7 +129,8 @@ base::Result<void> KeptData::keep(const Layer& layer, const base::Fd& upper, con
     target = name + ".from-" + layer.id;
     adoption.conflicts.push_back(join(folder, target));
   }
-  if (::renameat2(from->get(), name.c_str(), to->get(), target.c_str(), RENAME_NOREPLACE) < 0) return base::errno_error("move it");
+  if (::renameat2(from->get(), name.c_str(), to->get(), target.c_str(), RENAME_NOREPLACE) < 0)
+    return base::errno_error("move it");
   (void)::fchownat(to->get(), target.c_str(), owner_.uid, owner_.gid, AT_SYMLINK_NOFOLLOW);
   if (!is_new_folder) adoption.files.push_back(written.path);
   if (written.what == Written::What::changed_data) record_.files.insert(written.path);

@@ -138,13 +138,15 @@ base::Result<void> KeptData::plan_entries(Planning& planning, const std::string&
 }
 
 // A release file that is data: by settings, by record, or because it is a SQLite database, here or in the kept folder.
-bool KeptData::is_data(const Planning& planning, const base::Fd& release, const std::string& path, const std::string& name) const {
+bool KeptData::is_data(const Planning& planning, const base::Fd& release, const std::string& path,
+                       const std::string& name) const {
   if (planning.files.contains(join(path, name)) || is_sqlite(release, name)) return true;
   auto kept = open_folder(data_, path);
   return kept && is_sqlite(*kept, name);
 }
 
-base::Result<void> KeptData::plan_entry(Planning& planning, const base::Fd& release, const std::string& path, const Entry& entry) {
+base::Result<void> KeptData::plan_entry(Planning& planning, const base::Fd& release, const std::string& path,
+                                        const Entry& entry) {
   auto full = join(path, entry.name);
   if (entry.is_link()) return plan_link(planning, release, path, entry.name);
   if (!entry.is_file() && !entry.is_folder()) return {};
@@ -171,9 +173,10 @@ base::Result<void> KeptData::plan_entry(Planning& planning, const base::Fd& rele
   return {};
 }
 
-// A link cannot be a mount point: what it leads to inside the release is shown in its place. One that leads nowhere there
-// stays a link.
-base::Result<void> KeptData::plan_link(Planning& planning, const base::Fd&, const std::string& path, const std::string& name) {
+// A link cannot be a mount point: what it leads to inside the release is shown in its place. One that leads nowhere
+// there stays a link.
+base::Result<void> KeptData::plan_link(Planning& planning, const base::Fd&, const std::string& path,
+                                       const std::string& name) {
   auto full = join(path, name);
   auto target = base::open_beneath(planning.code.get(), full, O_PATH);
   struct stat facts{};
@@ -181,7 +184,10 @@ base::Result<void> KeptData::plan_link(Planning& planning, const base::Fd&, cons
   if (S_ISREG(facts.st_mode) || S_ISDIR(facts.st_mode)) {
     bool folder = S_ISDIR(facts.st_mode);
     planning.points.push_back({full, folder});
-    Mount mount{.kind = "bind", .to = "app/" + full, .base = folder ? planning.layer.view / kAside : planning.layer.code, .path = full};
+    Mount mount{.kind = "bind",
+                .to = "app/" + full,
+                .base = folder ? planning.layer.view / kAside : planning.layer.code,
+                .path = full};
     mount.links = true;
     mount.writable = folder;
     planning.view.mounts.push_back(std::move(mount));
@@ -194,11 +200,12 @@ base::Result<void> KeptData::plan_link(Planning& planning, const base::Fd&, cons
 }
 
 bool KeptData::is_mount_point(const std::string& path, const std::string& except) const {
-  return std::ranges::any_of(record_.mount_points, [&](const auto& user) { return user.first != except && user.second.contains(path); });
+  return std::ranges::any_of(record_.mount_points,
+                             [&](const auto& user) { return user.first != except && user.second.contains(path); });
 }
 
-// Written down before they are made: a crash in between leaves a note about something that is not there, which is harmless,
-// and never an empty file that nobody remembers.
+// Written down before they are made: a crash in between leaves a note about something that is not there, which is
+// harmless, and never an empty file that nobody remembers.
 base::Result<void> KeptData::make_mount_points(Planning& planning, const std::string& id) {
   auto& ours = record_.mount_points[id];
   for (const auto& point : planning.points) {
@@ -226,17 +233,19 @@ base::Result<void> KeptData::make_mount_point(const MountPoint& point, const std
     // An older release had a folder where this one has a file (or the app made something of the kind). Taking a mount
     // point away would tear the mount out of the instance that has it.
     if (is_mount_point(point.path, id)) {
-      return std::unexpected(base::Error(base::Kind::conflict,
-                                         fmt::format("/app/{} is a {} in the running release and a {} in this one", point.path,
-                                                     there->is_folder() ? "folder" : "file", point.folder ? "folder" : "file"),
-                                         "stop the app first, then deploy again"));
+      return std::unexpected(
+          base::Error(base::Kind::conflict,
+                      fmt::format("/app/{} is a {} in the running release and a {} in this one", point.path,
+                                  there->is_folder() ? "folder" : "file", point.folder ? "folder" : "file"),
+                      "stop the app first, then deploy again"));
     }
     if (auto moved = move_aside(*parent, name, "aside"); !moved) return std::unexpected(moved.error());
     there.reset();
   }
   if (there) return {};
   if (point.folder) {
-    if (::mkdirat(parent->get(), name.c_str(), 0755) < 0) return base::errno_error(fmt::format("make mount point {}", point.path));
+    if (::mkdirat(parent->get(), name.c_str(), 0755) < 0)
+      return base::errno_error(fmt::format("make mount point {}", point.path));
     return {};
   }
   auto made = base::open_at(parent->get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);

@@ -1,6 +1,7 @@
-// environment::KeptData: the data rule of docs/architecture.md ("Data beside the code"), on the host's side. Plans the mounts
-// that put /app together, keeps the record of what is data and who needs which mount point, and adopts what an ended
-// instance wrote elsewhere. One lock per app; everything in the app's folders is touched by descriptor, without links.
+// environment::KeptData: the data rule of docs/architecture.md ("Data beside the code"), on the host's side. Plans the
+// mounts that put /app together, keeps the record of what is data and who needs which mount point, and adopts what an
+// ended instance wrote elsewhere. One lock per app; everything in the app's folders is touched by descriptor, without
+// links.
 #pragma once
 
 #include <map>
@@ -30,8 +31,8 @@ struct AppView {
 
 // ROOT/apps/<app>/kept.json.
 struct KeptRecord {
-  std::set<std::string> folders, files;                          // relative to /app
-  std::map<std::string, std::set<std::string>> mount_points;     // by instance: made in the kept folder for its release
+  std::set<std::string> folders, files;                       // relative to /app
+  std::map<std::string, std::set<std::string>> mount_points;  // by instance: made in the kept folder for its release
 };
 
 class KeptData {
@@ -40,7 +41,8 @@ class KeptData {
   static base::Result<KeptData> open(const Layout& layout, const std::string& app, Identity owner);
 
   // Makes the layer's folders and all mount points; to be undone with `let_go`.
-  base::Result<AppView> prepare(const Layer& layer, const std::vector<std::string>& folders, const std::vector<std::string>& files);
+  base::Result<AppView> prepare(const Layer& layer, const std::vector<std::string>& folders,
+                                const std::vector<std::string>& files);
   // After the layer's instance has ended: moves what it wrote to the kept folder.
   base::Result<Adoption> adopt(const Layer& layer);
   // What `adopt` would find now.
@@ -60,14 +62,21 @@ class KeptData {
   struct Written;
 
   KeptData(Lock lock, Layout layout, std::string app, Identity owner, base::Fd data)
-      : lock_(std::move(lock)), layout_(std::move(layout)), app_(std::move(app)), owner_(owner), data_(std::move(data)) {}
+      : lock_(std::move(lock)),
+        layout_(std::move(layout)),
+        app_(std::move(app)),
+        owner_(owner),
+        data_(std::move(data)) {}
   base::Result<void> load();
   base::Result<void> save();
   base::Result<void> plan_folder(Planning& planning, const std::string& path);
   base::Result<void> plan_entries(Planning& planning, const std::string& path);
-  base::Result<void> plan_entry(Planning& planning, const base::Fd& release, const std::string& path, const Entry& entry);
-  base::Result<void> plan_link(Planning& planning, const base::Fd& release, const std::string& path, const std::string& target);
-  bool is_data(const Planning& planning, const base::Fd& release, const std::string& path, const std::string& name) const;
+  base::Result<void> plan_entry(Planning& planning, const base::Fd& release, const std::string& path,
+                                const Entry& entry);
+  base::Result<void> plan_link(Planning& planning, const base::Fd& release, const std::string& path,
+                               const std::string& target);
+  bool is_data(const Planning& planning, const base::Fd& release, const std::string& path,
+               const std::string& name) const;
   bool shows_kept(const Planning& planning, const std::string& path) const;
   base::Result<void> make_mount_points(Planning& planning, const std::string& id);
   base::Result<void> make_mount_point(const MountPoint& point, const std::string& id);

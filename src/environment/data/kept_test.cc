@@ -21,9 +21,12 @@ using testing::IsEmpty;
 
 class KeptTest : public testing_support::SharedTest {
  protected:
-  std::string kept(const std::string& path) { return base::read_file(layout_.data("shop") / path).value_or("(missing)"); }
+  std::string kept(const std::string& path) {
+    return base::read_file(layout_.data("shop") / path).value_or("(missing)");
+  }
   // Runs a script in a view of the release and gives its whole result.
-  RunResult in(const fs::path& code, const std::string& script, std::vector<std::string> folders = {}, std::vector<std::string> files = {}) {
+  RunResult in(const fs::path& code, const std::string& script, std::vector<std::string> folders = {},
+               std::vector<std::string> files = {}) {
     auto spec = run_spec("shop", code, script);
     spec.data_folders = std::move(folders);
     spec.data_files = std::move(files);
@@ -34,7 +37,9 @@ class KeptTest : public testing_support::SharedTest {
   void make_database(const fs::path& file) {
     sqlite3* database = nullptr;
     ASSERT_EQ(::sqlite3_open(file.c_str(), &database), SQLITE_OK);
-    ASSERT_EQ(::sqlite3_exec(database, "create table t (x); insert into t values ('committed')", nullptr, nullptr, nullptr), SQLITE_OK);
+    ASSERT_EQ(
+        ::sqlite3_exec(database, "create table t (x); insert into t values ('committed')", nullptr, nullptr, nullptr),
+        SQLITE_OK);
     ::sqlite3_close(database);
   }
   bool expected_errors_ = false;
@@ -53,7 +58,8 @@ std::string insert_into(const std::string& database) {
 TEST_F(KeptTest, WhatIsWrittenBesideTheCodeSurvivesTheRelease) {
   auto first = make_release("r1", {{"app.py", "one"}});
   auto second = make_release("r2", {{"app.py", "two"}, {"new.py", ""}});
-  EXPECT_EQ(in(first, "cat app.py; " + insert_into("db.sqlite3") + "; mkdir uploads; echo cat > uploads/cat.png").out, "one1\n");
+  EXPECT_EQ(in(first, "cat app.py; " + insert_into("db.sqlite3") + "; mkdir uploads; echo cat > uploads/cat.png").out,
+            "one1\n");
   EXPECT_EQ(in(second, "cat app.py; " + insert_into("db.sqlite3") + "; cat uploads/cat.png").out, "two2\ncat\n");
 }
 
@@ -101,8 +107,10 @@ TEST_F(KeptTest, ADatabaseDeepInTheReleaseIsAdoptedWhenItIsWritten) {
 
 TEST_F(KeptTest, NewFilesInAFolderOfTheReleaseAreAdoptedAndCodeIsNot) {
   auto code = make_release("r1", {{"pkg/mod.py", "original"}, {"pkg/sub/deep.py", ""}});
-  auto result = in(code, "echo changed > pkg/mod.py; rm pkg/sub/deep.py; echo new > pkg/sub/cache.json; mkdir -p pkg/up/a; echo u > pkg/up/a/f; "
-                         "mkdir pkg/__pycache__; echo c > pkg/__pycache__/m.pyc");
+  auto result = in(code,
+                   "echo changed > pkg/mod.py; rm pkg/sub/deep.py; echo new > pkg/sub/cache.json; mkdir -p pkg/up/a; "
+                   "echo u > pkg/up/a/f; "
+                   "mkdir pkg/__pycache__; echo c > pkg/__pycache__/m.pyc");
   EXPECT_THAT(result.adopted.discarded, ElementsAre("pkg/mod.py", "pkg/sub/deep.py"));
   EXPECT_THAT(result.adopted.folders, ElementsAre("pkg/sub", "pkg/up"));
   EXPECT_EQ(in(code, "cat pkg/mod.py pkg/sub/cache.json pkg/up/a/f; ls pkg/sub pkg").out,
@@ -111,7 +119,8 @@ TEST_F(KeptTest, NewFilesInAFolderOfTheReleaseAreAdoptedAndCodeIsNot) {
 
 TEST_F(KeptTest, DataFoldersOfTheSettingsAreSharedFromTheStart) {
   auto code = make_release("r1", {{"site/media/logo.png", "logo"}, {"site/x.py", ""}});
-  auto result = in(code, "cat site/media/logo.png; echo up > site/media/up.png; echo i > instance/cfg", {"/app/site/media", "instance"});
+  auto result = in(code, "cat site/media/logo.png; echo up > site/media/up.png; echo i > instance/cfg",
+                   {"/app/site/media", "instance"});
   EXPECT_EQ(result.out, "logo");
   EXPECT_TRUE(result.adopted.is_empty());
   EXPECT_EQ(kept("site/media/up.png"), "up\n");

@@ -25,7 +25,9 @@ base::Result<base::Fd> open_strictly(int dir, const std::string& path, std::uint
 
 }  // namespace
 
-std::string join(const std::string& folder, const std::string& name) { return folder.empty() ? name : folder + "/" + name; }
+std::string join(const std::string& folder, const std::string& name) {
+  return folder.empty() ? name : folder + "/" + name;
+}
 std::string parent_of(const std::string& path) { return std::filesystem::path(path).parent_path(); }
 std::string name_of(const std::string& path) { return std::filesystem::path(path).filename(); }
 
@@ -82,11 +84,13 @@ base::Result<base::Fd> make_folder(const base::Fd& beneath, const std::string& p
       found.reset();
     }
     if (!found) {
-      if (::mkdirat(at->get(), part.c_str(), 0755) < 0 && errno != EEXIST) return base::errno_error(fmt::format("make folder {}", path));
+      if (::mkdirat(at->get(), part.c_str(), 0755) < 0 && errno != EEXIST)
+        return base::errno_error(fmt::format("make folder {}", path));
     }
     at = open_strictly(at->get(), part, O_PATH | O_DIRECTORY);
     // Also one that was there: it may have been made as a mount point, for nobody.
-    if (at && (!found || found->facts.st_uid != owner.uid) && ::fchownat(at->get(), "", owner.uid, owner.gid, AT_EMPTY_PATH) < 0) {
+    if (at && (!found || found->facts.st_uid != owner.uid) &&
+        ::fchownat(at->get(), "", owner.uid, owner.gid, AT_EMPTY_PATH) < 0) {
       return base::errno_error(fmt::format("give folder {} to the app", path));
     }
   }
@@ -102,12 +106,13 @@ base::Result<std::string> move_aside(const base::Fd& folder, const std::string& 
   return base::errno_error(fmt::format("move {} aside", name));
 }
 
-base::Result<void> copy_file(const base::Fd& from, const std::string& from_name, const base::Fd& to, const std::string& to_name,
-                             Identity owner) {
+base::Result<void> copy_file(const base::Fd& from, const std::string& from_name, const base::Fd& to,
+                             const std::string& to_name, Identity owner) {
   auto source = open_strictly(from.get(), from_name, O_RDONLY);
   if (!source) return std::unexpected(source.error());
   struct stat facts;
-  if (::fstat(source->get(), &facts) < 0 || !S_ISREG(facts.st_mode)) return base::invalid("copy {}: it is no regular file", from_name);
+  if (::fstat(source->get(), &facts) < 0 || !S_ISREG(facts.st_mode))
+    return base::invalid("copy {}: it is no regular file", from_name);
   auto temporary = "." + to_name + ".copying";
   ::unlinkat(to.get(), temporary.c_str(), 0);
   auto target = base::open_at(to.get(), temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);

@@ -34,8 +34,8 @@ base::Result<base::Fd> make_folder(const base::Fd& beneath, const std::string& p
 // Renames an entry that is in the way to NAME.SUFFIX-N; gives the new name.
 base::Result<std::string> move_aside(const base::Fd& folder, const std::string& name, const std::string& suffix);
 // A new file with the content of another; fails when it exists already.
-base::Result<void> copy_file(const base::Fd& from, const std::string& from_name, const base::Fd& to, const std::string& to_name,
-                             Identity owner);
+base::Result<void> copy_file(const base::Fd& from, const std::string& from_name, const base::Fd& to,
+                             const std::string& to_name, Identity owner);
 // Whether a regular file begins as a SQLite database does ("SQLite format 3\0", fileformat2.html §1.3).
 bool is_sqlite(const base::Fd& folder, const std::string& name);
 

@@ -18,9 +18,15 @@ Fact kernel() {
 }
 
 Fact caller(bool is_root, const std::string& host_name) {
-  if (is_root) return {.name = "users", .found = "root: each app has a user of its own (" + host_name + ")", .advice = {}, .state = State::good};
-  return {.name = "users", .found = fmt::format("uid {}: all apps run as this user and are not protected from each other", ::geteuid()),
-          .advice = "run the daemon as root for one user per app", .state = State::degraded};
+  if (is_root)
+    return {.name = "users",
+            .found = "root: each app has a user of its own (" + host_name + ")",
+            .advice = {},
+            .state = State::good};
+  return {.name = "users",
+          .found = fmt::format("uid {}: all apps run as this user and are not protected from each other", ::geteuid()),
+          .advice = "run the daemon as root for one user per app",
+          .state = State::degraded};
 }
 
 Fact groups(const allocation::Hierarchy& hierarchy, const std::string& name) {
@@ -29,8 +35,10 @@ Fact groups(const allocation::Hierarchy& hierarchy, const std::string& name) {
   std::string missing;
   for (const char* controller : {"cpu", "memory", "pids"})
     if (!group || !hierarchy.has(controller)) missing += missing.empty() ? controller : std::string(", ") + controller;
-  if (group) (void)group->remove();
-  else fact.found += ": " + group.error().describe();
+  if (group)
+    (void)group->remove();
+  else
+    fact.found += ": " + group.error().describe();
   if (missing.empty()) return fact;
   fact.state = State::missing;
   fact.advice = "limits for " + missing + " are not enforced: run as root, or let systemd delegate them (Delegate=yes)";
@@ -40,7 +48,11 @@ Fact groups(const allocation::Hierarchy& hierarchy, const std::string& name) {
 // landlock(7): ABI 1 files, 4 TCP ports (Linux 6.7), 6 abstract sockets and signals (6.12).
 Fact landlock() {
   long abi = ::syscall(444 /* landlock_create_ruleset */, nullptr, 0, 1 /* LANDLOCK_CREATE_RULESET_VERSION */);
-  if (abi > 0) return {.name = "Landlock", .found = fmt::format("ABI {} (not used in this version)", abi), .advice = {}, .state = State::good};
+  if (abi > 0)
+    return {.name = "Landlock",
+            .found = fmt::format("ABI {} (not used in this version)", abi),
+            .advice = {},
+            .state = State::good};
   return {.name = "Landlock", .found = "not there (not used in this version)", .advice = {}, .state = State::degraded};
 }
 
@@ -49,7 +61,9 @@ Fact firewall(bool is_root) {
   auto probed = is_root ? Firewall::probe() : base::Result<void>(base::fail(base::Kind::denied, "not root"));
   if (probed) return fact;
   fact.found = probed.error().describe();
-  fact.advice = "the port of a program that brings its own server cannot be closed to other apps: run as root with the package nftables";
+  fact.advice =
+      "the port of a program that brings its own server cannot be closed to other apps: run as root with the package "
+      "nftables";
   fact.state = State::degraded;
   return fact;
 }
@@ -60,7 +74,10 @@ Facts SharedEnvironment::doctor() {
   Facts facts{kernel(), caller(identities_.is_root(), identities_.host_name()),
               groups(hierarchy_, fmt::format("{}/doctor-{}", identities_.host_name(), ::getpid()))};
   // A whole one-off command: namespaces, overlay, mounts by descriptor, users and the system call filter.
-  Fact view{.name = "isolation", .found = "namespaces, overlay, read-only system and system call filter work", .advice = {}, .state = State::good};
+  Fact view{.name = "isolation",
+            .found = "namespaces, overlay, read-only system and system call filter work",
+            .advice = {},
+            .state = State::good};
   auto app = fmt::format("doctor-{}", ::getpid());
   auto code = layout_.app(app) / "code";
   RunSpec spec;
@@ -72,7 +89,8 @@ Facts SharedEnvironment::doctor() {
   auto made = prepared ? base::make_folders(code) : base::Result<void>(std::unexpected(prepared.error()));
   auto ran = made ? run_once(spec) : base::Result<RunResult>(std::unexpected(made.error()));
   if (!ran || !base::succeeded(ran->status)) {
-    view.found = ran ? "a command could not be confined: " + base::describe(ran->status) + " " + ran->err : ran.error().describe();
+    view.found = ran ? "a command could not be confined: " + base::describe(ran->status) + " " + ran->err
+                     : ran.error().describe();
     view.advice = ran ? "" : ran.error().advice();
     view.state = State::missing;
   }

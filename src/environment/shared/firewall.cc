@@ -16,7 +16,8 @@ base::Result<void> nft(const std::string& rules) {
   command.stdin_fd = pipe->read.get();
   auto output = base::run(command, std::chrono::seconds(10));
   if (!output) {
-    return std::unexpected(base::Error(base::Kind::unsupported, "run nft: " + output.error().message(), "install the package nftables"));
+    return std::unexpected(
+        base::Error(base::Kind::unsupported, "run nft: " + output.error().message(), "install the package nftables"));
   }
   if (base::succeeded(output->status)) return {};
   return base::fail(base::Kind::unsupported, "set the firewall: {}", output->err.substr(0, output->err.find('\n')));
@@ -47,11 +48,11 @@ add element inet {0} servers {{ {2} . {1} }}
 }
 
 base::Result<void> Firewall::release(std::uint16_t port, uid_t app) const {
-  return nft(fmt::format(
-      "delete element inet {0} guarded {{ {1} }}\n"
-      "delete element inet {0} allowed {{ {2} . {1}, {3} . {1}, 0 . {1} }}\n"
-      "delete element inet {0} servers {{ {2} . {1} }}\n",
-      table_, port, app, edge_));
+  return nft(
+      fmt::format("delete element inet {0} guarded {{ {1} }}\n"
+                  "delete element inet {0} allowed {{ {2} . {1}, {3} . {1}, 0 . {1} }}\n"
+                  "delete element inet {0} servers {{ {2} . {1} }}\n",
+                  table_, port, app, edge_));
 }
 
 void Firewall::remove() const { (void)nft(fmt::format("add table inet {0}\ndelete table inet {0}\n", table_)); }

@@ -1,9 +1,9 @@
-// environment::Firewall: closes the loopback ports of programs that bring their own server to everybody but the edge, the
-// app itself and root, and sees to it that only the app can answer on its port.
+// environment::Firewall: closes the loopback ports of programs that bring their own server to everybody but the edge,
+// the app itself and root, and sees to it that only the app can answer on its port.
 //
-// One nftables table per root, in the host's network namespace, by `nft` with an argument vector and its rules on standard
-// input. Chosen over a private network namespace with a relay because the app keeps its ordinary network, and over
-// Landlock or a cgroup program because it holds for every user of the host, not just for our instances.
+// One nftables table per root, in the host's network namespace, by `nft` with an argument vector and its rules on
+// standard input. Chosen over a private network namespace with a relay because the app keeps its ordinary network, and
+// over Landlock or a cgroup program because it holds for every user of the host, not just for our instances.
 #pragma once
 
 #include <sys/types.h>

@@ -51,7 +51,8 @@ SharedTest::~SharedTest() { (void)base::remove_tree(layout_.root); }
 void SharedTest::SetUp() {
   if (::geteuid() != 0) GTEST_SKIP() << "starts real instances: needs root";
   ::chmod(layout_.root.c_str(), 0711);
-  auto made = make_shared_environment({.layout = layout_, .instance_program = SERAI_INSTANCE_PROGRAM, .uid_registry = layout_.root / "uid-ranges"});
+  auto made = make_shared_environment(
+      {.layout = layout_, .instance_program = SERAI_INSTANCE_PROGRAM, .uid_registry = layout_.root / "uid-ranges"});
   ASSERT_TRUE(made) << made.error().describe();
   environment_ = std::move(*made);
 }

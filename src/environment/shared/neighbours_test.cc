@@ -28,8 +28,10 @@ class NeighbourTest : public testing_support::SharedTest {
  protected:
   // A running app with a secret in its variables, its data, its home and its memory-backed folders.
   Instance start_victim() {
-    auto spec = script("victim", "victim-1", "echo k3y > /app/secret; echo k3y > /home/app/secret; echo k3y > /tmp/secret; echo k3y > /dev/shm/secret; "
-                                             "echo ready; while :; do sleep 0.1; done");
+    auto spec = script(
+        "victim", "victim-1",
+        "echo k3y > /app/secret; echo k3y > /home/app/secret; echo k3y > /tmp/secret; echo k3y > /dev/shm/secret; "
+        "echo ready; while :; do sleep 0.1; done");
     spec.env["SECRET"] = "k3y";
     spec.listen = Listen::unix_socket;
     auto instance = start(spec);
@@ -51,9 +53,11 @@ class NeighbourTest : public testing_support::SharedTest {
 
 TEST_F(NeighbourTest, SeesNeitherFilesNorProcessesNorVariablesOfAnother) {
   start_victim();
-  auto out = output_of(run_spec("thief", make_release("t", {{"a", ""}}),
-                                "cat /tmp/* /dev/shm/* /home/app/* /app/secret 2>/dev/null; cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'; "
-                                "grep -h . /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '; kill -9 -1 2>/dev/null; true"));
+  auto out =
+      output_of(run_spec("thief", make_release("t", {{"a", ""}}),
+                         "cat /tmp/* /dev/shm/* /home/app/* /app/secret 2>/dev/null; cat /proc/[0-9]*/environ "
+                         "2>/dev/null | tr '\\0' '\\n'; "
+                         "grep -h . /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '; kill -9 -1 2>/dev/null; true"));
   EXPECT_THAT(out, Not(HasSubstr("k3y")));
   EXPECT_THAT(out, Not(HasSubstr("main.sh")));
   EXPECT_EQ(environment_->inspect("victim-1")->state, InstanceState::running);
@@ -64,8 +68,9 @@ TEST_F(NeighbourTest, EvenOutsideItsViewItsUserCanTouchNothingOfAnother) {
   auto victim = start_victim();
   auto thief = environment_->prepare("thief").value();
   auto root = layout_.root.string();
-  for (const auto& file : {layout_.data("victim") / "secret", layout_.home("victim") / "secret", layout_.log("victim", "main"),
-                           layout_.instance("victim-1") / "own" / "upper", layout_.kept_record("victim")}) {
+  for (const auto& file :
+       {layout_.data("victim") / "secret", layout_.home("victim") / "secret", layout_.log("victim", "main"),
+        layout_.instance("victim-1") / "own" / "upper", layout_.kept_record("victim")}) {
     EXPECT_THAT(on_host_as(thief, {"cat", file.string()}), HasSubstr("Permission denied")) << file;
   }
   for (const auto& socket : {layout_.app_socket("victim-1"), layout_.control_socket("victim-1")}) {
@@ -78,11 +83,13 @@ TEST_F(NeighbourTest, EvenOutsideItsViewItsUserCanTouchNothingOfAnother) {
 TEST_F(NeighbourTest, AnAppCannotReachItsOwnSupervisor) {
   start_victim();
   auto app = environment_->prepare("victim").value();
-  auto talk = "import socket; socket.socket(socket.AF_UNIX).connect('" + layout_.control_socket("victim-1").string() + "')";
+  auto talk =
+      "import socket; socket.socket(socket.AF_UNIX).connect('" + layout_.control_socket("victim-1").string() + "')";
   EXPECT_THAT(on_host_as(app, {"/usr/bin/python3", "-c", talk}), HasSubstr("PermissionError"));
   EXPECT_THAT(on_host_as(app, {"cat", layout_.log("victim", "main").string()}), HasSubstr("Permission denied"));
   auto out = output_of(run_spec("victim", make_release("v2", {{"a", ""}}),
-                                "cat /proc/1/environ /proc/1/mem 2>&1 | head -c 300; ls /proc/1/fd 2>&1; kill -9 1; kill -TERM 1; sleep 0.1; echo alive"));
+                                "cat /proc/1/environ /proc/1/mem 2>&1 | head -c 300; ls /proc/1/fd 2>&1; kill -9 1; "
+                                "kill -TERM 1; sleep 0.1; echo alive"));
   EXPECT_THAT(out, HasSubstr("/proc/1/environ: Permission denied"));
   EXPECT_THAT(out, HasSubstr("'/proc/1/fd': Permission denied"));
   EXPECT_THAT(out, HasSubstr("alive"));
@@ -92,20 +99,24 @@ TEST_F(NeighbourTest, ThePortOfAProgramWithItsOwnServerIsClosedToOtherUsers) {
   if (auto works = Firewall::probe(); !works) GTEST_SKIP() << works.error().describe();
   auto web = script("shop", "shop-1", "");
   web.listen = Listen::tcp;
-  web.processes = {{.name = "web", .argv = {"/bin/sh", "-c", "exec /usr/bin/python3 -m http.server --bind $HOST $PORT"}, .is_web = true}};
+  web.processes = {{.name = "web",
+                    .argv = {"/bin/sh", "-c", "exec /usr/bin/python3 -m http.server --bind $HOST $PORT"},
+                    .is_web = true}};
   auto instance = start(web);
-  auto request = fmt::format("import urllib.request, time\n"
-                             "for attempt in range(100):\n"
-                             "  try: print(urllib.request.urlopen('http://127.0.0.1:{}/').status); break\n"
-                             "  except OSError as error: last = error; time.sleep(0.05 if ATTEMPTS else 0)\n"
-                             "  if not ATTEMPTS: print(last); break\n",
-                             instance.port);
+  auto request = fmt::format(
+      "import urllib.request, time\n"
+      "for attempt in range(100):\n"
+      "  try: print(urllib.request.urlopen('http://127.0.0.1:{}/').status); break\n"
+      "  except OSError as error: last = error; time.sleep(0.05 if ATTEMPTS else 0)\n"
+      "  if not ATTEMPTS: print(last); break\n",
+      instance.port);
   auto patient = "ATTEMPTS = True\n" + request, once = "ATTEMPTS = False\n" + request;
   auto identities = Identities::open(layout_, layout_.root / "uid-ranges").value();
   EXPECT_EQ(on_host_as({0, 0}, {"/usr/bin/python3", "-c", patient}), "200\n");
   EXPECT_EQ(on_host_as(identities.edge(), {"/usr/bin/python3", "-c", once}), "200\n");
   EXPECT_EQ(on_host_as(environment_->prepare("shop").value(), {"/usr/bin/python3", "-c", once}), "200\n");
-  EXPECT_THAT(on_host_as(environment_->prepare("thief").value(), {"/usr/bin/python3", "-c", once}), HasSubstr("refused"));
+  EXPECT_THAT(on_host_as(environment_->prepare("thief").value(), {"/usr/bin/python3", "-c", once}),
+              HasSubstr("refused"));
   auto spec = run_spec("thief", make_release("t", {{"a", ""}}), "");
   spec.argv = {"/usr/bin/python3", "-c", once};
   EXPECT_THAT(output_of(spec), HasSubstr("refused"));
@@ -120,7 +131,9 @@ TEST_F(NeighbourTest, APortTakenByAnotherAppIsNotAnsweredFrom) {
   auto port = free_port().value();
   ASSERT_TRUE(firewall.guard(port, environment_->prepare("shop")->uid));
   auto squatter = script("thief", "thief-1", "");
-  squatter.processes = {{.name = "main", .argv = {"/usr/bin/python3", "-u", "-m", "http.server", "--bind", "127.0.0.1", std::to_string(port)}}};
+  squatter.processes = {
+      {.name = "main",
+       .argv = {"/usr/bin/python3", "-u", "-m", "http.server", "--bind", "127.0.0.1", std::to_string(port)}}};
   start(squatter);
   wait_for_log("thief", "main", "Serving HTTP");
   auto talk = fmt::format("import socket; s = socket.socket(); s.settimeout(0.5); s.connect(('127.0.0.1', {}))", port);
@@ -154,9 +167,11 @@ TEST_F(NeighbourTest, ACommandWhoseDaemonIsKilledEndsAndIsSweptAway) {
   ::kill(daemon, SIGKILL);
   ::waitpid(daemon, nullptr, 0);
   pipe.write.close();
-  EXPECT_EQ(::read(pipe.read.get(), begun, sizeof begun), 0);  // the command has ended: nobody holds its output any more
+  EXPECT_EQ(::read(pipe.read.get(), begun, sizeof begun),
+            0);  // the command has ended: nobody holds its output any more
   ASSERT_FALSE(fs::is_empty(layout_.instances()));
-  auto next = make_shared_environment({.layout = layout_, .instance_program = SERAI_INSTANCE_PROGRAM, .uid_registry = layout_.root / "uid-ranges"});
+  auto next = make_shared_environment(
+      {.layout = layout_, .instance_program = SERAI_INSTANCE_PROGRAM, .uid_registry = layout_.root / "uid-ranges"});
   ASSERT_TRUE(next);
   EXPECT_TRUE(fs::is_empty(layout_.instances()));
   EXPECT_EQ(base::read_file(layout_.data("shop") / "written").value_or("(missing)"), "kept\n");
@@ -205,16 +220,21 @@ TEST_F(NeighbourTest, WorksWithoutRootWithLessIsolation) {
   auto code = root / "code";
   fs::create_directories(code / "pkg");
   ASSERT_TRUE(base::write_file_atomically(code / "pkg/a.txt", "release"));
-  for (const auto& path : {root, code, code / "pkg", code / "pkg/a.txt"}) ASSERT_TRUE(base::change_owner(path, 65534, 65534));
+  for (const auto& path : {root, code, code / "pkg", code / "pkg/a.txt"})
+    ASSERT_TRUE(base::change_owner(path, 65534, 65534));
   pid_t child = ::fork();
   if (child == 0) {
-    if (::setgroups(0, nullptr) != 0 || ::setresgid(65534, 65534, 65534) != 0 || ::setresuid(65534, 65534, 65534) != 0) ::_exit(10);
-    auto plain = make_shared_environment({.layout = {root}, .instance_program = SERAI_INSTANCE_PROGRAM, .uid_registry = root / "ranges"});
+    if (::setgroups(0, nullptr) != 0 || ::setresgid(65534, 65534, 65534) != 0 || ::setresuid(65534, 65534, 65534) != 0)
+      ::_exit(10);
+    auto plain = make_shared_environment(
+        {.layout = {root}, .instance_program = SERAI_INSTANCE_PROGRAM, .uid_registry = root / "ranges"});
     if (!plain) ::_exit(11);
     RunSpec spec;
     spec.app = "shop";
     spec.parts.code = code;
-    spec.argv = {"/bin/sh", "-c", "cat pkg/a.txt; echo kept > data.txt; echo kept > pkg/new.txt; echo $$ > /tmp/x; ls /proc | grep -c '^[0-9]'"};
+    spec.argv = {
+        "/bin/sh", "-c",
+        "cat pkg/a.txt; echo kept > data.txt; echo kept > pkg/new.txt; echo $$ > /tmp/x; ls /proc | grep -c '^[0-9]'"};
     auto result = (*plain)->run_once(spec);
     if (!result) {
       fmt::print(stderr, "{}\n", result.error().describe());

@@ -23,7 +23,8 @@ base::Result<base::Fd> plan_descriptor(const instance::Plan& plan) {
 
 }  // namespace
 
-base::Result<Started> start_program(const std::string& program, const instance::Plan& plan, const Descriptors& descriptors) {
+base::Result<Started> start_program(const std::string& program, const instance::Plan& plan,
+                                    const Descriptors& descriptors) {
   auto plan_fd = plan_descriptor(plan);
   if (!plan_fd) return std::unexpected(plan_fd.error());
   auto report = base::pipe();

@@ -19,9 +19,11 @@ struct Descriptors {
   int listener = -1;
   int in = -1, out = -1, err = -1;  // Plan::once
 };
-base::Result<Started> start_program(const std::string& program, const instance::Plan& plan, const Descriptors& descriptors);
+base::Result<Started> start_program(const std::string& program, const instance::Plan& plan,
+                                    const Descriptors& descriptors);
 
 // Reads report lines until the start is done; `on_step` is told of each step. The "ok" object.
-base::Result<nlohmann::json> await_start(const base::Fd& report, const std::function<void(const std::string&)>& on_step);
+base::Result<nlohmann::json> await_start(const base::Fd& report,
+                                         const std::function<void(const std::string&)>& on_step);
 
 }  // namespace environment

@@ -15,13 +15,25 @@ namespace environment {
 using nlohmann::json;
 
 namespace {
-std::filesystem::path record_file(const Layout& layout, const std::string& id) { return layout.instance(id) / "record.json"; }
+std::filesystem::path record_file(const Layout& layout, const std::string& id) {
+  return layout.instance(id) / "record.json";
+}
 }  // namespace
 
 base::Result<void> Record::write(const Layout& layout) const {
-  json value = {{"app", app}, {"id", id}, {"uid", user.uid}, {"gid", user.gid}, {"code", code}, {"has_socket", has_socket},
-                {"port", port}, {"graceful_timeout_ms", graceful_timeout_ms}, {"cpu", limits.cpu}, {"memory", limits.memory},
-                {"processes", limits.processes}, {"group", group}, {"supervisor", supervisor},
+  json value = {{"app", app},
+                {"id", id},
+                {"uid", user.uid},
+                {"gid", user.gid},
+                {"code", code},
+                {"has_socket", has_socket},
+                {"port", port},
+                {"graceful_timeout_ms", graceful_timeout_ms},
+                {"cpu", limits.cpu},
+                {"memory", limits.memory},
+                {"processes", limits.processes},
+                {"group", group},
+                {"supervisor", supervisor},
                 {"supervisor_started", supervisor_started}};
   return base::write_file_atomically(record_file(layout, id), value.dump(1) + "\n", 0600);
 }
@@ -41,7 +53,8 @@ base::Result<Record> Record::read(const Layout& layout, const std::string& id) {
     value.at("has_socket").get_to(record.has_socket);
     value.at("port").get_to(record.port);
     value.at("graceful_timeout_ms").get_to(record.graceful_timeout_ms);
-    record.limits = {value.at("cpu").get<double>(), value.at("memory").get<std::uint64_t>(), value.at("processes").get<std::uint32_t>()};
+    record.limits = {value.at("cpu").get<double>(), value.at("memory").get<std::uint64_t>(),
+                     value.at("processes").get<std::uint32_t>()};
     value.at("group").get_to(record.group);
     value.at("supervisor").get_to(record.supervisor);
     value.at("supervisor_started").get_to(record.supervisor_started);

@@ -18,14 +18,14 @@ namespace environment {
 struct Record {
   std::string app, id;
   Identity user;
-  std::string code;                          // the release's folder
+  std::string code;  // the release's folder
   bool has_socket = false;
-  std::uint16_t port = 0;                    // guarded by the firewall
+  std::uint16_t port = 0;  // guarded by the firewall
   std::int64_t graceful_timeout_ms = 30'000;
   allocation::Limits limits;
   std::map<std::string, std::string> group;  // allocation::Group::save
   pid_t supervisor = 0;
-  std::string supervisor_started;            // field 22 of /proc/PID/stat, so that a reused pid is not taken for it
+  std::string supervisor_started;  // field 22 of /proc/PID/stat, so that a reused pid is not taken for it
 
   base::Result<void> write(const Layout& layout) const;
   static base::Result<Record> read(const Layout& layout, const std::string& id);

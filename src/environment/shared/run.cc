@@ -112,7 +112,8 @@ struct Streams {
 
 base::ExitStatus status_of(const json& ended) {
   if (ended.contains("code") && ended["code"].is_number()) return base::Exited{ended["code"].get<int>()};
-  return base::Signaled{ended.contains("signal") && ended["signal"].is_number() ? ended["signal"].get<int>() : SIGKILL, false};
+  return base::Signaled{ended.contains("signal") && ended["signal"].is_number() ? ended["signal"].get<int>() : SIGKILL,
+                        false};
 }
 
 }  // namespace
@@ -145,8 +146,12 @@ base::Result<RunResult> SharedEnvironment::run_in(const RunSpec& spec, Record& r
   plan.once = true;
   plan.terminal = spec.terminal;
   plan.timeout_ms = spec.timeout.count();
-  plan.mounts = system_mounts({.parts = spec.parts, .view = spec.view, .user = record.user, .home = layout_.home(spec.app),
-                               .cache = layout_.cache(spec.app), .tmp_bytes = spec.tmp_bytes});
+  plan.mounts = system_mounts({.parts = spec.parts,
+                               .view = spec.view,
+                               .user = record.user,
+                               .home = layout_.home(spec.app),
+                               .cache = layout_.cache(spec.app),
+                               .tmp_bytes = spec.tmp_bytes});
   if (spec.view == View::release) {
     auto view = app_view(record, spec.data_folders, spec.data_files);
     if (!view) return std::unexpected(view.error());
@@ -161,7 +166,8 @@ base::Result<RunResult> SharedEnvironment::run_in(const RunSpec& spec, Record& r
     code.writable = true;
     plan.mounts.push_back(std::move(code));
   }
-  plan.processes.push_back({.name = "run", .argv = spec.argv, .env = as_list(base_environment(spec.parts, spec.env)), .cwd = spec.cwd});
+  plan.processes.push_back(
+      {.name = "run", .argv = spec.argv, .env = as_list(base_environment(spec.parts, spec.env)), .cwd = spec.cwd});
   auto streams = Streams::open(spec);
   if (!streams) return std::unexpected(streams.error());
   auto started = start_program(options_.instance_program, plan, streams->descriptors);
@@ -185,7 +191,8 @@ void SharedEnvironment::sweep() {
     auto lock = Lock::try_take(at->path() / "lock");
     if (!lock || !*lock) continue;  // somebody's command runs
     if (auto record = Record::read(layout_, id)) (void)end(*record);
-    if (auto removed = remove(id); !removed) base::log(base::Level::warning, "environment.sweep", {{"instance", id}}, removed.error().describe());
+    if (auto removed = remove(id); !removed)
+      base::log(base::Level::warning, "environment.sweep", {{"instance", id}}, removed.error().describe());
   }
 }
 

@@ -24,11 +24,13 @@ constexpr milliseconds kFarewell{2000};       // from the end of its processes t
 
 bool is_name(const std::string& text) {
   return !text.empty() && text.size() <= 100 && text.front() != '.' &&
-         text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") == std::string::npos;
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") ==
+             std::string::npos;
 }
 
 base::Result<void> make_owned(const fs::path& folder, mode_t mode, Identity owner) {
-  if (::mkdir(folder.c_str(), mode) < 0 && errno != EEXIST) return base::errno_error(fmt::format("make folder {}", folder.string()));
+  if (::mkdir(folder.c_str(), mode) < 0 && errno != EEXIST)
+    return base::errno_error(fmt::format("make folder {}", folder.string()));
   if (::chmod(folder.c_str(), mode) < 0) return base::errno_error(fmt::format("set the mode of {}", folder.string()));
   return base::change_owner(folder, owner.uid, owner.gid);
 }
@@ -46,8 +48,11 @@ std::string describe(const allocation::Limits& limits) {
 }  // namespace
 
 SharedEnvironment::SharedEnvironment(SharedOptions options, Identities identities, allocation::Hierarchy hierarchy)
-    : options_(std::move(options)), layout_(options_.layout), identities_(std::move(identities)),
-      hierarchy_(std::move(hierarchy)), firewall_(identities_.host_name(), identities_.edge().uid) {}
+    : options_(std::move(options)),
+      layout_(options_.layout),
+      identities_(std::move(identities)),
+      hierarchy_(std::move(hierarchy)),
+      firewall_(identities_.host_name(), identities_.edge().uid) {}
 
 base::Result<std::unique_ptr<Environment>> make_shared_environment(SharedOptions options) {
   auto identities = Identities::open(options.layout, options.uid_registry);
@@ -57,7 +62,8 @@ base::Result<std::unique_ptr<Environment>> make_shared_environment(SharedOptions
   for (const auto& folder : {options.layout.root / "apps", options.layout.instances()}) {
     if (auto made = base::make_folders(folder, 0711); !made) return std::unexpected(made.error());
   }
-  auto environment = std::make_unique<SharedEnvironment>(std::move(options), std::move(*identities), std::move(*hierarchy));
+  auto environment =
+      std::make_unique<SharedEnvironment>(std::move(options), std::move(*identities), std::move(*hierarchy));
   environment->sweep();
   return environment;
 }
@@ -70,7 +76,8 @@ base::Result<Identity> SharedEnvironment::prepare(const std::string& app) {
   for (const auto& folder : {layout_.data(app), layout_.home(app), layout_.cache(app)}) {
     if (auto made = make_owned(folder, 0700, *user); !made) return std::unexpected(made.error());
   }
-  if (auto made = make_owned(layout_.logs(app), 0750, identities_.supervisor()); !made) return std::unexpected(made.error());
+  if (auto made = make_owned(layout_.logs(app), 0750, identities_.supervisor()); !made)
+    return std::unexpected(made.error());
   return user;
 }
 
@@ -149,21 +156,30 @@ instance::Plan SharedEnvironment::plan(const Record& record, const InstanceSpec&
   set_common(plan, record);
   plan.graceful_timeout_ms = spec.graceful_timeout.count();
   plan.has_listener = spec.listen == Listen::unix_socket;
-  plan.mounts = system_mounts({.parts = spec.parts, .user = record.user, .home = layout_.home(spec.app), .cache = {}, .tmp_bytes = spec.tmp_bytes});
+  plan.mounts = system_mounts({.parts = spec.parts,
+                               .user = record.user,
+                               .home = layout_.home(spec.app),
+                               .cache = {},
+                               .tmp_bytes = spec.tmp_bytes});
   plan.mounts.insert(plan.mounts.end(), view.mounts.begin(), view.mounts.end());
   plan.control_socket = layout_.control_socket(spec.id);
   plan.events_file = layout_.instance(spec.id) / "events.jsonl";
   plan.logs_folder = layout_.logs(spec.app);
   for (const auto& process : spec.processes) {
     Variables env = base_environment(spec.parts, spec.env);
-    if (process.is_web && spec.listen == Listen::unix_socket) env["SERAI_CONTROL_FD"] = std::to_string(kControlDescriptor);
+    if (process.is_web && spec.listen == Listen::unix_socket)
+      env["SERAI_CONTROL_FD"] = std::to_string(kControlDescriptor);
     if (process.is_web && spec.listen == Listen::tcp) {
       env["HOST"] = "127.0.0.1";
       env["PORT"] = std::to_string(record.port);
     }
     for (const auto& [name, value] : process.env) env[name] = value;
-    plan.processes.push_back({.name = process.name, .argv = process.argv, .env = as_list(env), .cwd = process.cwd,
-                              .restart = process.restart == Restart::always, .web = process.is_web});
+    plan.processes.push_back({.name = process.name,
+                              .argv = process.argv,
+                              .env = as_list(env),
+                              .cwd = process.cwd,
+                              .restart = process.restart == Restart::always,
+                              .web = process.is_web});
   }
   return plan;
 }
@@ -173,7 +189,8 @@ base::Result<base::Fd> SharedEnvironment::listen(const std::string& id) {
   auto path = layout_.app_socket(id);
   auto socket = net::listen(net::UnixAddress{path.string()}, {.backlog = 4096, .unix_mode = 0660});
   if (!socket) return socket;
-  if (auto owned = base::change_owner(path, ::geteuid(), identities_.edge().gid); !owned) return std::unexpected(owned.error());
+  if (auto owned = base::change_owner(path, ::geteuid(), identities_.edge().gid); !owned)
+    return std::unexpected(owned.error());
   return socket;
 }
 
@@ -203,7 +220,8 @@ base::Result<Instance> SharedEnvironment::start(const InstanceSpec& spec, Launch
   record.port = spec.listen == Listen::tcp ? spec.port : 0;
   record.graceful_timeout_ms = spec.graceful_timeout.count();
   record.limits = spec.limits;
-  if (auto made = launch.step("folder", [&] { return make_instance_folder(spec.id); }); !made) return std::unexpected(made.error());
+  if (auto made = launch.step("folder", [&] { return make_instance_folder(spec.id); }); !made)
+    return std::unexpected(made.error());
   auto started = start_steps(spec, record, launch);
   if (started) return started;
   (void)end(record);
@@ -240,8 +258,8 @@ base::Result<Instance> SharedEnvironment::start_steps(const InstanceSpec& spec, 
   return start_processes(spec, record, std::move(*view), listener.get(), launch);
 }
 
-base::Result<Instance> SharedEnvironment::start_processes(const InstanceSpec& spec, Record& record, AppView view, int listener,
-                                                          Launch& launch) {
+base::Result<Instance> SharedEnvironment::start_processes(const InstanceSpec& spec, Record& record, AppView view,
+                                                          int listener, Launch& launch) {
   auto started = start_program(options_.instance_program, plan(record, spec, std::move(view)), {.listener = listener});
   if (!started) {
     launch.failed(started.error());
@@ -262,8 +280,11 @@ base::Result<Instance> SharedEnvironment::start_processes(const InstanceSpec& sp
 }
 
 Instance SharedEnvironment::instance_of(const Record& record) const {
-  return {.app = record.app, .id = record.id, .socket = record.has_socket ? layout_.app_socket(record.id) : fs::path(),
-          .port = record.port, .supervisor = record.supervisor};
+  return {.app = record.app,
+          .id = record.id,
+          .socket = record.has_socket ? layout_.app_socket(record.id) : fs::path(),
+          .port = record.port,
+          .supervisor = record.supervisor};
 }
 
 void SharedEnvironment::ask_to_stop(const Record& record, milliseconds graceful_timeout) {

@@ -35,7 +35,8 @@ class SharedEnvironment final : public Environment {
  private:
   Layer layer(const std::string& id, const std::filesystem::path& code) const;
   base::Result<void> make_instance_folder(const std::string& id);
-  base::Result<AppView> app_view(const Record& record, const std::vector<std::string>& folders, const std::vector<std::string>& files);
+  base::Result<AppView> app_view(const Record& record, const std::vector<std::string>& folders,
+                                 const std::vector<std::string>& files);
   base::Result<void> limit(Record& record);
   base::Result<void> own_release(const std::filesystem::path& code, Identity user);
   instance::Plan plan(const Record& record, const InstanceSpec& spec, AppView view);
@@ -43,7 +44,8 @@ class SharedEnvironment final : public Environment {
   base::Result<base::Fd> listen(const std::string& id);
   base::Result<void> open_port(Record& record);
   base::Result<Instance> start_steps(const InstanceSpec& spec, Record& record, Launch& launch);
-  base::Result<Instance> start_processes(const InstanceSpec& spec, Record& record, AppView view, int listener, Launch& launch);
+  base::Result<Instance> start_processes(const InstanceSpec& spec, Record& record, AppView view, int listener,
+                                         Launch& launch);
   Instance instance_of(const Record& record) const;
   // Ends what runs, adopts, releases group and port. The record stays.
   base::Result<Adoption> end(const Record& record);

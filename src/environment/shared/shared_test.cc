@@ -19,7 +19,8 @@ using testing::Not;
 using testing_support::SharedTest;
 
 TEST_F(SharedTest, RunsACommandAsTheAppsUserAndGivesItsOutput) {
-  auto result = run(run_spec("shop", make_release("r1", {{"hello.txt", "hello"}}), "id -u; id -un; cat hello.txt; echo oops >&2; exit 3"));
+  auto result = run(run_spec("shop", make_release("r1", {{"hello.txt", "hello"}}),
+                             "id -u; id -un; cat hello.txt; echo oops >&2; exit 3"));
   EXPECT_EQ(base::describe(result.status), "exit status 3");
   EXPECT_THAT(result.out, HasSubstr("app\nhello"));
   EXPECT_EQ(std::stoul(result.out), environment_->prepare("shop")->uid);
@@ -28,7 +29,9 @@ TEST_F(SharedTest, RunsACommandAsTheAppsUserAndGivesItsOutput) {
 
 TEST_F(SharedTest, ShowsOnlyItsOwnFilesAndProcesses) {
   auto code = make_release("r1", {{"a", ""}});
-  auto out = output_of(run_spec("shop", code, "ls -A / /home /etc; echo; ls /proc | grep -c '^[0-9]'; grep -c . /proc/self/mountinfo >/dev/null"));
+  auto out = output_of(
+      run_spec("shop", code,
+               "ls -A / /home /etc; echo; ls /proc | grep -c '^[0-9]'; grep -c . /proc/self/mountinfo >/dev/null"));
   EXPECT_THAT(out, Not(HasSubstr("root\n")));
   EXPECT_THAT(out, Not(HasSubstr("shadow")));
   EXPECT_THAT(out, HasSubstr("app"));
@@ -37,7 +40,8 @@ TEST_F(SharedTest, ShowsOnlyItsOwnFilesAndProcesses) {
 }
 
 TEST_F(SharedTest, GivesUpRightsForGood) {
-  auto out = output_of(run_spec("shop", make_release("r1", {{"a", ""}}), "grep -E '^(Cap|NoNewPrivs|Seccomp|Groups)' /proc/self/status"));
+  auto out = output_of(run_spec("shop", make_release("r1", {{"a", ""}}),
+                                "grep -E '^(Cap|NoNewPrivs|Seccomp|Groups)' /proc/self/status"));
   EXPECT_THAT(out, HasSubstr("CapEff:\t0000000000000000"));
   EXPECT_THAT(out, HasSubstr("CapBnd:\t0000000000000000"));
   EXPECT_THAT(out, HasSubstr("NoNewPrivs:\t1"));
@@ -59,14 +63,17 @@ for family in (38, 17, 16):
     except OSError as error: print('socket refused', family)
 socket.socket(socket.AF_INET6)
 END)"));
-  EXPECT_EQ(out, "unshare EPERM\nmount EPERM\nio_uring EPERM\nkeyctl EPERM\nsocket refused 38\nsocket refused 17\nsocket refused 16\n");
+  EXPECT_EQ(out,
+            "unshare EPERM\nmount EPERM\nio_uring EPERM\nkeyctl EPERM\nsocket refused 38\nsocket refused 17\nsocket "
+            "refused 16\n");
 }
 
 TEST_F(SharedTest, CannotWriteOutsideItsOwnPlaces) {
   auto code = make_release("r1", {{"main.py", "print(1)"}, {"pkg/x.py", ""}});
-  auto result = run(run_spec("shop", code,
-                             "for f in /usr/x /etc/passwd /x /app/main.py /dev/x; do (echo x > $f) 2>/dev/null && echo wrote $f; done; "
-                             "for f in /tmp/x /home/app/x /app/new /dev/shm/x; do echo x > $f || echo cannot $f; done; true"));
+  auto result = run(run_spec(
+      "shop", code,
+      "for f in /usr/x /etc/passwd /x /app/main.py /dev/x; do (echo x > $f) 2>/dev/null && echo wrote $f; done; "
+      "for f in /tmp/x /home/app/x /app/new /dev/shm/x; do echo x > $f || echo cannot $f; done; true"));
   EXPECT_EQ(result.out, "");
   EXPECT_EQ(base::read_file(code / "main.py").value(), "print(1)");
 }
@@ -80,7 +87,8 @@ TEST_F(SharedTest, KillsACommandAtItsTimeout) {
 }
 
 TEST_F(SharedTest, EndsAMemoryHogAndSaysWhy) {
-  auto spec = run_spec("shop", make_release("r1", {{"a", ""}}), "exec /usr/bin/python3 -c 'x = bytearray(400 << 20); print(len(x))'");
+  auto spec = run_spec("shop", make_release("r1", {{"a", ""}}),
+                       "exec /usr/bin/python3 -c 'x = bytearray(400 << 20); print(len(x))'");
   spec.limits.memory = 64 << 20;
   auto result = run(spec);
   EXPECT_EQ(base::describe(result.status), "signal 9 (SIGKILL)");
@@ -120,7 +128,9 @@ print(time.process_time())")PY");
 TEST_F(SharedTest, StreamsOutputWhileACommandRuns) {
   auto spec = run_spec("shop", make_release("r1", {{"a", ""}}), "echo one; echo two >&2");
   std::string out, err;
-  spec.on_output = [&](RunSpec::Stream stream, std::string_view bytes) { (stream == RunSpec::Stream::out ? out : err) += bytes; };
+  spec.on_output = [&](RunSpec::Stream stream, std::string_view bytes) {
+    (stream == RunSpec::Stream::out ? out : err) += bytes;
+  };
   run(spec);
   EXPECT_EQ(out, "one\n");
   EXPECT_EQ(err, "two\n");
@@ -139,7 +149,8 @@ TEST_F(SharedTest, BuildsWriteTheCodeAndTheVenvAndLeaveNoData) {
 }
 
 TEST_F(SharedTest, StartsProcessesKeepsTheirLogsAndStops) {
-  start(script("shop", "shop-1", "echo hello; echo problem >&2; trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done"));
+  start(script("shop", "shop-1",
+               "echo hello; echo problem >&2; trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done"));
   wait_for_log("shop", "main", "main out hello");
   wait_for_log("shop", "main", "main err problem");
   EXPECT_EQ(environment_->inspect("shop-1")->state, InstanceState::running);
@@ -218,7 +229,8 @@ while True:
   auto instance = start(web);
   auto supervisor = connect("shop-1");
   EXPECT_EQ(wait_for(supervisor, "server")["message"]["type"], "ready");
-  auto talk = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('" + instance.socket.string() + "'); print(s.recv(100).decode())";
+  auto talk = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('" + instance.socket.string() +
+              "'); print(s.recv(100).decode())";
   auto answer = base::run({.argv = {"/usr/bin/python3", "-c", talk}}, std::chrono::seconds(10));
   EXPECT_EQ(answer->out, "hello from inside\n") << answer->err;
   struct stat facts;
@@ -228,7 +240,8 @@ while True:
 
 TEST_F(SharedTest, ASecondEnvironmentFindsWhatTheFirstStarted) {
   start(script("shop", "shop-1", "echo up; sleep 1000"));
-  auto later = make_shared_environment({.layout = layout_, .instance_program = SERAI_INSTANCE_PROGRAM, .uid_registry = layout_.root / "uid-ranges"});
+  auto later = make_shared_environment(
+      {.layout = layout_, .instance_program = SERAI_INSTANCE_PROGRAM, .uid_registry = layout_.root / "uid-ranges"});
   ASSERT_TRUE(later);
   EXPECT_THAT((*later)->instances().value(), testing::ElementsAre("shop-1"));
   EXPECT_EQ((*later)->inspect("shop-1")->state, InstanceState::running);

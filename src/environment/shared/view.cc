@@ -11,11 +11,12 @@ namespace fs = std::filesystem;
 using instance::Mount;
 
 // What programs look up in /etc. No secrets are there; everything else of the host's /etc stays out of sight.
-constexpr const char* kEtc[] = {"hosts",      "resolv.conf",    "nsswitch.conf", "gai.conf",  "host.conf",   "protocols",
-                                "services",   "localtime",      "timezone",      "mime.types", "ld.so.cache", "ld.so.conf",
-                                "ld.so.conf.d", "ssl/certs",     "ssl/openssl.cnf", "ca-certificates", "alternatives", "debian_version",
-                                "os-release", "python3",        "python3.11",    "magic",     "fonts",       "terminfo",
-                                "inputrc",    "networks",       "rpc",           "ethertypes", "locale.alias", "pki"};
+constexpr const char* kEtc[] = {"hosts",           "resolv.conf",  "nsswitch.conf",  "gai.conf",     "host.conf",
+                                "protocols",       "services",     "localtime",      "timezone",     "mime.types",
+                                "ld.so.cache",     "ld.so.conf",   "ld.so.conf.d",   "ssl/certs",    "ssl/openssl.cnf",
+                                "ca-certificates", "alternatives", "debian_version", "os-release",   "python3",
+                                "python3.11",      "magic",        "fonts",          "terminfo",     "inputrc",
+                                "networks",        "rpc",          "ethertypes",     "locale.alias", "pki"};
 
 Mount show(const fs::path& from, const std::string& to) {
   Mount mount{.kind = "bind", .to = to, .base = from.string()};
@@ -74,8 +75,10 @@ void add_dev(std::vector<Mount>& mounts) {
     mounts.push_back(std::move(device));
   }
   mounts.push_back({.kind = "devpts", .to = "dev/pts"});
-  const std::pair<const char*, const char*> links[] = {{"dev/ptmx", "pts/ptmx"}, {"dev/fd", "/proc/self/fd"},
-                                                       {"dev/stdin", "/proc/self/fd/0"}, {"dev/stdout", "/proc/self/fd/1"},
+  const std::pair<const char*, const char*> links[] = {{"dev/ptmx", "pts/ptmx"},
+                                                       {"dev/fd", "/proc/self/fd"},
+                                                       {"dev/stdin", "/proc/self/fd/0"},
+                                                       {"dev/stdout", "/proc/self/fd/1"},
                                                        {"dev/stderr", "/proc/self/fd/2"}};
   for (auto [to, content] : links) {
     Mount link{.kind = "link", .to = to};
@@ -124,8 +127,13 @@ std::vector<Mount> system_mounts(const SystemView& view) {
 }
 
 Variables base_environment(const Parts& parts, const Variables& over) {
-  Variables env = {{"HOME", "/home/app"}, {"USER", "app"}, {"LOGNAME", "app"}, {"SHELL", "/bin/sh"},
-                   {"LANG", "C.UTF-8"}, {"TMPDIR", "/tmp"}, {"PATH", "/usr/local/bin:/usr/bin:/bin"}};
+  Variables env = {{"HOME", "/home/app"},
+                   {"USER", "app"},
+                   {"LOGNAME", "app"},
+                   {"SHELL", "/bin/sh"},
+                   {"LANG", "C.UTF-8"},
+                   {"TMPDIR", "/tmp"},
+                   {"PATH", "/usr/local/bin:/usr/bin:/bin"}};
   if (!parts.venv.empty()) {
     env["PATH"] = "/venv/bin:" + env["PATH"];
     env["VIRTUAL_ENV"] = "/venv";
