@@ -21,6 +21,13 @@ class AppRuntime {
   // Null while the app has no upstream. Requests in flight keep the pool they began with.
   const std::shared_ptr<UpstreamPool>& pool() const { return pool_; }
 
+  // Whether another line about the app's trouble may be written: one a second.
+  bool may_log(net::Clock::time_point now) {
+    if (now - logged_ < std::chrono::seconds(1)) return false;
+    logged_ = now;
+    return true;
+  }
+
   AppCounters counters;
   HoldQueue holds;
 
@@ -32,6 +39,7 @@ class AppRuntime {
 
   Context& context_;
   std::shared_ptr<UpstreamPool> pool_;
+  net::Clock::time_point logged_;
 };
 
 }  // namespace edge

@@ -83,7 +83,7 @@ void ClientConnection::read() {
     } else {
       readable_ = false;
       if (count < 0) broken_ = true;
-      return give_up();
+      return on_client_end();
     }
   }
 }
@@ -122,7 +122,7 @@ bool ClientConnection::handle(const Event& event) {
     case Event::Kind::body:
       record_.bytes_in += event.body.size();
       if (exchange_) exchange_->on_body(event.body);
-      else if ((discarded_ += event.body.size()) > kMostDiscarded) last_answer_ = true;
+      else discard_body(event.body.size());
       return true;
     case Event::Kind::end: on_body_end(); return true;
     case Event::Kind::failed: on_problem(codec_.problem()); return false;
@@ -131,6 +131,13 @@ bool ClientConnection::handle(const Event& event) {
     case Event::Kind::closed: return false;
   }
   return false;
+}
+
+void ClientConnection::discard_body(std::size_t bytes) {
+  discarded_ += bytes;
+  if (discarded_ <= kMostDiscarded) return;
+  last_answer_ = true;
+  wrote();
 }
 
 void ClientConnection::on_head() {
@@ -177,8 +184,8 @@ void ClientConnection::answer(Trouble trouble, int status, std::string_view reas
   const auto& head = codec_.head();
   bool long_body = head.framing == http::Framing::chunked || head.content_length > kMostDiscarded;
   if (has_body_ && !body_ended_ && (long_body || head.expect_continue)) codec_.announce_close();
+  if (!codec_.start(0, page.status, output_)) return abort();
   // Our own fields and lengths: these calls cannot be refused.
-  (void)codec_.start(0, page.status, output_);
   (void)codec_.field(0, "content-type", page.content_type, output_);
   (void)codec_.field(0, "cache-control", "no-store", output_);
   (void)codec_.field(0, "x-request-id", view(record_.id), output_);
@@ -222,8 +229,10 @@ void ClientConnection::continue_reading() {
 }
 
 void ClientConnection::abort() {
+  end_exchange();
+  record_.bytes_out = codec_.response().body_bytes();
+  record_.finish(context_);
   broken_ = true;
-  record_.status = codec_.response().status();
   wrote();  // closes at the end of the turn, when none of our functions runs
 }
 
@@ -335,6 +344,13 @@ bool ClientConnection::client_left() const {
   if (!body_ended_ || !codec_.head().keep_alive || !input_.empty()) return false;
   char byte;
   return ::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
+// The client sends no more. What has been answered goes out first; what it began is nothing without its end.
+void ClientConnection::on_client_end() {
+  if (broken_ || exchange_) return give_up();
+  last_answer_ = true;
+  settle();
 }
 
 // Nobody reads any more, or the stream ended where it must not.

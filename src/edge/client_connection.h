@@ -75,12 +75,14 @@ class ClientConnection final : net::Pollable, net::Deferred, public Mortal {
   void process(std::string_view bytes);
   void save_input(std::string_view rest);
   bool handle(const http::Event& event);
+  void discard_body(std::size_t bytes);
   void on_head();
   void on_body_end();
   void on_problem(const http::Problem& problem);
   void end_exchange();
   void begin_waiting();
   bool client_left() const;
+  void on_client_end();
   void give_up();
   void settle();
   void begin_lingering();

@@ -1,10 +1,26 @@
 #include "edge/client_set.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include "base/log.h"
 
 namespace edge {
 
+namespace {
+
+// Peers that vanished without a word are noticed: bytes not acknowledged in time, silence for hours.
+void watch_for_vanished(int socket, std::chrono::milliseconds patience) {
+  int on = 1, most = static_cast<int>(patience.count());
+  (void)::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  (void)::setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &most, sizeof most);  // refused by Unix sockets
+}
+
+}  // namespace
+
 void ClientSet::add(base::Fd socket, std::string peer_host, bool trusted) {
+  watch_for_vanished(socket.get(), context_.options.timeouts.write);
   auto connection = ClientConnection::open(context_, *this, std::move(socket), Peer{peer_host, trusted});
   if (!connection) return base::log(base::Level::error, "edge.open_failed", {}, connection.error().describe());
   (*connection)->index = all_.size();

@@ -90,7 +90,8 @@ void ForwardHeaders::apply(const http::RequestHead& head, const Peer& peer, Requ
     drop_strange_fields(out);
   }
   append_node(chain, host);
-  chain.append(";host=\"").append(head.host).append("\";proto=").append(proto);
+  if (!head.host.empty()) chain.append(";host=\"").append(head.host).append("\"");
+  chain.append(";proto=").append(proto);
   add(HeaderId::x_forwarded_for, before.append(host));
   add(HeaderId::x_forwarded_proto, proto);
   if (!forwarded_host.empty()) add(HeaderId::x_forwarded_host, forwarded_host);

@@ -52,8 +52,7 @@ void HoldQueue::retry() {
 void HoldQueue::expire(net::Clock::time_point now) {
   for (auto left = waiting_.size(); left > 0 && !waiting_.empty(); left--) {
     auto& held = *waiting_.front();
-    if (held.until_ > now) {  // to the end: with one timeout per app the order is that of the deadlines
-      if (waiting_.front() == waiting_.back()) return;
+    if (held.until_ > now) {  // behind the others: when all have been looked at, the order is the same again
       waiting_.splice(waiting_.end(), waiting_, waiting_.begin());
       continue;
     }

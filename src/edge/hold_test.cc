@@ -94,7 +94,7 @@ TEST_F(HoldTest, AnAppThatCannotBeReachedIsTriedUntilItIs) {
   set_routes({route(path)});
   auto client = connect();
   client->send(kPost);
-  ASSERT_TRUE(until([&] { return counters()["upstream_errors"] > 2; }));
+  ASSERT_TRUE(until([&] { return counters()["upstream_retries"] > 2; }));
   EXPECT_EQ(counters()["held"], 1);
   App late(path);
   auto upstream = accept(late);
@@ -211,6 +211,7 @@ TEST_F(RetryTest, AnAnswerThatBreaksOffIsCutForTheClient) {
   upstream->close();
   expect_end(*client);
   EXPECT_EQ(counters()["upstream_errors"], 1);
+  EXPECT_EQ(counters()["aborted"], 0);
 }
 
 TEST_F(RetryTest, NonsenseFromTheAppIsABadGateway) {

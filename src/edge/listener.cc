@@ -1,5 +1,7 @@
 #include "edge/listener.h"
 
+#include <sys/socket.h>
+
 #include "base/log.h"
 #include "net/address.h"
 
@@ -22,6 +24,11 @@ Listener::Listener(net::Loop& loop, base::Fd socket, std::string address, Client
 base::Result<std::unique_ptr<Listener>> Listener::open(net::Loop& loop, base::Fd socket, ClientSet& clients,
                                                        const TrustedPeers& trusted, const AcceptLimits& limits) {
   if (auto set = base::set_nonblocking(socket.get(), true); !set) return std::unexpected(set.error());
+  int listening = 0;
+  socklen_t size = sizeof listening;
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0 || !listening) {
+    return base::invalid("descriptor {} is no listening socket", socket.get());
+  }
   auto address = net::local_address(socket.get());
   if (!address) return std::unexpected(address.error());
   std::unique_ptr<Listener> listener(

@@ -287,5 +287,20 @@ TEST_F(ProxyTest, AClientThatClosesItsSideAfterItsLastRequestGetsTheAnswer) {
   expect_end(*client);
 }
 
+TEST_F(ProxyTest, RequestsSentAheadAreAnsweredThoughTheClientClosedItsSide) {
+  auto client = connect();
+  client->send(std::string(kGet) + std::string(kGet));
+  client->half_close();
+  auto upstream = accept(app);
+  for (int i = 0; i < 2; i++) {
+    expect(*upstream, "\r\n\r\n");
+    settle();
+    upstream->send(kOk);
+    expect(*client, "hi");
+  }
+  expect_end(*client);
+  EXPECT_EQ(counters()["aborted"], 0);
+}
+
 }  // namespace
 }  // namespace edge::test

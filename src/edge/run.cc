@@ -49,6 +49,7 @@ void raise_descriptor_limit() {
 
 base::Result<void> run(const Options& options) {
   raise_descriptor_limit();
+  ::signal(SIGPIPE, SIG_IGN);  // sendfile(2) to a client that left has no other way to be quiet
   auto loop = net::Loop::create();
   if (!loop) return std::unexpected(loop.error());
   std::unique_ptr<Server> server;

@@ -40,7 +40,7 @@ void UpstreamExchange::try_app(const App& app) {
   pool_ = app.runtime->pool();
   connecting_since_ = waiting_since_ = loop().now();
   if (auto connected = upstream_->connect(pool_->endpoint()); !connected) {
-    log_failure(connected.error().describe());
+    if (!was_held_) note_failure(connected.error().describe());
     return hold(app, Why::app_unreachable);
   }
   if (upstream_->is_open()) on_upstream_open();
@@ -87,6 +87,7 @@ void UpstreamExchange::on_released() {
   if (!app) return client_.answer(Trouble::no_app);
   if (app->state == AppState::stopped) return client_.answer(Trouble::app_stopped);
   if (app->state == AppState::hold) return hold(*app, Why::app_on_hold);
+  runtime().counters.upstream_retries++;
   try_app(*app);
 }
 
@@ -144,7 +145,7 @@ void UpstreamExchange::on_response_end() {
 // ---- trouble ----
 
 void UpstreamExchange::on_upstream_failed(UpstreamConnection::Failure failure) {
-  log_failure(failure.reason);
+  note_failure(failure.reason);
   if (!failure.retry) return fail(Trouble::app_failed, {});
   auto table = client_.context().table;
   const App* app = table->find_app(app_);
@@ -154,14 +155,16 @@ void UpstreamExchange::on_upstream_failed(UpstreamConnection::Failure failure) {
   hold(*app, app->state == AppState::hold ? Why::app_on_hold : Why::app_unreachable);
 }
 
-void UpstreamExchange::log_failure(std::string_view reason) {
+// Counted each, logged once a second: an app that is down must not fill the disk.
+void UpstreamExchange::note_failure(std::string_view reason) {
   runtime().counters.upstream_errors++;
-  base::log(base::Level::info, "edge.upstream_failed", {{"app", app_}, {"request", view(client_.record().id)}}, reason);
+  if (!runtime().may_log(loop().now())) return;
+  base::log(base::Level::warning, "edge.upstream_failed", {{"app", app_}, {"request", view(client_.record().id)}}, reason);
 }
 
 // The answer is ours while nothing of the app's has been written; afterwards only the cut tells the client.
 void UpstreamExchange::fail(Trouble trouble, std::string_view reason) {
-  if (!reason.empty()) log_failure(reason);
+  if (!reason.empty()) note_failure(reason);
   if (client_.codec().response().head_is_finished()) client_.abort();
   else client_.answer(trouble);
 }

@@ -45,7 +45,7 @@ class UpstreamExchange final : public Exchange, UpstreamConnection::Receiver, He
   void try_app(const App& app);
   void hold(const App& app, Why why);
   void fail(Trouble trouble, std::string_view reason);
-  void log_failure(std::string_view reason);
+  void note_failure(std::string_view reason);
   AppRuntime& runtime() { return *client_.record().runtime(); }
   net::Loop& loop() { return client_.context().loop; }
 
