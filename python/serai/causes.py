@@ -31,7 +31,7 @@ class Cause:
 def of_exit(status: int | None, stack: str, condemned: tuple[str, str] | None, memory: OutOfMemoryCounter) -> Cause:
     """From the wait status. `condemned`: kind and sentence where the master itself killed the worker."""
     if status is None:
-        return Cause("unknown", "ended together with its zygote")
+        return Cause(*(condemned or ("unknown", "ended together with its zygote")))
     code = os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
     if condemned:
         return Cause(*condemned, code, stack)

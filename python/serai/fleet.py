@@ -133,7 +133,7 @@ class Fleet:
         ended = processes.reap_all()
         for generation in list(self._generations):
             if generation.alive and generation.pid in ended:
-                self._on_zygote_exit(generation, ended[generation.pid])
+                self._on_zygote_gone(generation, processes.describe_exit(ended[generation.pid]))
         for generation in list(self._generations):
             for worker in list(generation.workers.values()):
                 if worker.pid in ended:
@@ -151,8 +151,12 @@ class Fleet:
         inheritance = Inheritance(self._settings, around.sockets, around.access_log, importing, os.getpid())
         generation = Generation(self._generation_count, inheritance, obstacles)
         self._generations.append(generation)
-        generation.fork(around.forget)
         self._loop.on_readable(generation.channel.fileno(), lambda: self._on_zygote_message(generation))
+        try:
+            generation.fork(around.forget)
+        except OSError as error:  # a limit of processes or memory
+            reason = f"could not be forked: {error.strerror}"
+            self._loop.call_later(0.0, lambda: self._on_zygote_gone(generation, reason))
         return generation
 
     def _on_zygote_message(self, generation: Generation) -> None:
@@ -179,6 +183,10 @@ class Fleet:
                 generation.failure = message
             case "forked":
                 self._on_forked(generation, message)
+            case "not_forked":
+                if worker := generation.workers.get(message["worker"]):
+                    worker.condemned = "unknown", f"could not be forked: {message['error']}"
+                    self._on_worker_exit(worker, None)
             case "exited":
                 if worker := generation.workers.get(message["worker"]):
                     self._on_worker_exit(worker, message["status"])
@@ -193,7 +201,7 @@ class Fleet:
         elif self._candidate is generation:
             self._candidate = successor
 
-    def _on_zygote_exit(self, generation: Generation, status: int) -> None:
+    def _on_zygote_gone(self, generation: Generation, how: str) -> None:
         if generation.channel.fileno() >= 0:
             self._on_zygote_message(generation)  # what it said last
             self._loop.forget(generation.channel.fileno())
@@ -202,7 +210,7 @@ class Fleet:
         for worker in list(generation.workers.values()):
             self._adopt(worker)
         if generation in (self._current, self._candidate) and not self._ending:
-            self._on_generation_lost(generation, status)
+            self._on_generation_lost(generation, how)
         self._tidy()
 
     def _adopt(self, worker: WorkerProcess) -> None:
@@ -210,17 +218,15 @@ class Fleet:
         if worker.pid is None or worker.has_ended():
             self._loop.call_later(0.0, lambda: self._on_worker_exit(worker, None))
 
-    def _on_generation_lost(self, generation: Generation, status: int) -> None:
+    def _on_generation_lost(self, generation: Generation, how: str) -> None:
         """The zygote ended though it should not: the app does not load, or somebody killed it."""
-        failure = generation.failure or unexplained(f"the zygote {processes.describe_exit(status)}")
+        failure = generation.failure or unexplained(f"the zygote {how}")
         if not self._started:
             self._fail(failure)
         elif generation is self._candidate:
             self._reject_candidate(failure)
         elif not self._candidate:
-            log.error(
-                "zygote.lost", f"the zygote {processes.describe_exit(status)}; its workers serve on", pid=generation.pid
-            )
+            log.error("zygote.lost", f"the zygote {how}; its workers serve on", pid=generation.pid)
             self._replace_zygote()
 
     def _replace_zygote(self) -> None:

@@ -12,9 +12,11 @@ _MAX_ANSWER = 4 * 1024**2
 
 
 def private_listener() -> tuple[socket.socket, socket.socket]:
-    """A listening Unix socket and a connection waiting in it. It has no name any more, so nobody else can connect."""
-    folder = f"/tmp/serai-{os.getpid()}-{os.urandom(8).hex()}"
-    os.mkdir(folder, 0o700)
+    """A listening Unix socket and a connection waiting in it. It has no name any more, so nobody else can connect.
+
+    Raises OSError where no folder for temporary files can be written.
+    """
+    folder = _private_folder()
     path = folder + "/probe"
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -28,6 +30,18 @@ def private_listener() -> tuple[socket.socket, socket.socket]:
         os.rmdir(folder)
     connection.setblocking(False)
     return listener, connection
+
+
+def _private_folder() -> str:
+    """tempfile would do, but is half as large as all of the master's own code."""
+    name = f"/serai-{os.getpid()}-{os.urandom(8).hex()}"
+    for parent in (os.environ.get("TMPDIR", "/tmp"), "/tmp", "/dev/shm"):
+        try:
+            os.mkdir(parent + name, 0o700)
+            return parent + name
+        except OSError as error:
+            failed = error
+    raise failed
 
 
 class HealthCheck:

@@ -12,6 +12,7 @@ from serai.control import ControlLink
 from serai.failure import Failure
 from serai.loading import Target
 from serai.master import Master
+from serai.probe import private_listener
 from serai.settings import Settings
 from serai.sockets import open_listeners
 
@@ -57,12 +58,23 @@ def _check(settings: Settings) -> None:
         raise Failure(f"looking for the app in {settings.app_dir}", "there is no such folder", "check --app-dir")
     if settings.env_file:
         application.read_env_file(settings.env_file)
+    if settings.health_path:
+        _check_probe()
     if importlib.util.find_spec("serai._engine") is None:
         version = ".".join(map(str, sys.version_info[:2]))
         found = f"this package holds no engine for CPython {version} ({sys.executable})"
         raise Failure(
             "loading the engine", found, "install the wheel built for it: make wheel PYTHON=…, or pip install serai"
         )
+
+
+def _check_probe() -> None:
+    try:
+        for end in private_listener():
+            end.close()
+    except OSError as error:
+        fix = "let TMPDIR name a folder that can be written, or leave out --health-path"
+        raise Failure("making a private socket for health checks", str(error), fix) from None
 
 
 @contextlib.contextmanager

@@ -132,15 +132,20 @@ class Zygote:
         """Forks. os.fork runs the hooks of os.register_at_fork."""
         zygote = os.getpid()
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        pid = os.fork()
-        if pid == 0:
-            self._become_worker(zygote, descriptors)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._become_worker(zygote, descriptors)
+        except OSError as error:  # a limit of processes or memory
+            _close(descriptors)
+            self._channel.send({"type": "not_forked", "worker": worker, "error": error.strerror})
+            return
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         pidfd = os.pidfd_open(pid)
         self._workers[pid] = pidfd
         self._selector.register(pidfd, selectors.EVENT_READ, lambda: self._on_exit(worker, pid))
-        for fd in descriptors:
-            os.close(fd)
+        _close(descriptors)
         self._channel.send({"type": "forked", "worker": worker, "pid": pid}, [pidfd])
 
     def _become_worker(self, zygote: int, descriptors: list[int]) -> NoReturn:
@@ -197,3 +202,8 @@ class Zygote:
                 return
             for key, _ in self._selector.select(left):
                 key.data()
+
+
+def _close(descriptors: list[int]) -> None:
+    for fd in descriptors:
+        os.close(fd)

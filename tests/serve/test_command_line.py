@@ -38,7 +38,7 @@ def test_every_option_is_in_the_users_page() -> None:
         (["wsgi_app:app", "--worker", "3"], "--workers"),
         (["wsgi_app:app", "--workers", "0"], "number of workers from 1"),
         (["wsgi_app:app", "--workers", "many"], "number of workers from 1"),
-        (["wsgi_app:app", "--max-headers", "-1"], "expected one argument"),
+        (["wsgi_app:app", "--max-headers", "-1"], "is not a number from 1 on"),
         (["wsgi_app:app", "--umask", "9"], "write for example 027"),
         (["wsgi_app:app", "--max-body", "lots"], "32MiB"),
         (["wsgi_app:app", "--graceful-timeout", "soon"], "30s, 500ms or 2m"),

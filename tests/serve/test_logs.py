@@ -50,6 +50,11 @@ def test_messages_are_lines_with_time_level_and_event(serve: Callable[..., Serve
 
 
 def test_the_apps_own_logging_is_left_alone(folder: Folder, serve: Callable[..., Server]) -> None:
-    app = "import logging\ndef app(e, s):\n    s('200 OK', [])\n    return [repr(logging.getLogger().handlers).encode()]\n"
+    app = """
+        import logging
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return [repr(logging.getLogger().handlers).encode()]
+    """
     folder.write("logs.py", app)
     assert serve("logs:app").ready().get()[1] == "[]"

@@ -74,7 +74,7 @@ def test_a_slow_request_beside_idle_threads_is_no_hang(serve: Callable[..., Serv
 
 @pytest.mark.root
 def test_out_of_memory_is_named_with_the_limit(folder: Folder, serve: Callable[..., Server]) -> None:
-    group = memory_group(64 * 1024**2)
+    group = group_of("memory", {"memory.limit_in_bytes": "67108864", "memory.max": "67108864"})
     try:
         folder.write("hog.py", "def app(environ, start_response):\n    x = bytearray(500_000_000)\n    return [b'']\n")
         server = serve("hog:app", preexec_fn=lambda: (group / "cgroup.procs").write_text(str(os.getpid()))).ready()
@@ -88,23 +88,41 @@ def test_out_of_memory_is_named_with_the_limit(folder: Folder, serve: Callable[.
         group.rmdir()
 
 
-def memory_group(limit: int) -> Path:
-    """A cgroup of its own, v1 or v2; skips where that cannot be made."""
-    for root, file in (
-        (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
-        (Path("/sys/fs/cgroup"), "memory.max"),
-    ):
+def group_of(controller: str, limits: dict[str, str]) -> Path:
+    """A cgroup of its own with the first limit that exists, v1 or v2; skips where that cannot be made."""
+    for root in (Path("/sys/fs/cgroup") / controller, Path("/sys/fs/cgroup")):
         group = root / f"serai-test-{os.getpid()}"
         try:
             group.mkdir()
-        except OSError:
-            continue
-        try:
-            (group / file).write_text(str(limit))
+            file = next(group / name for name in limits if (group / name).exists())
+            file.write_text(limits[file.name])
             return group
-        except OSError:
-            group.rmdir()
-    pytest.skip("no memory cgroup can be made here")
+        except (OSError, StopIteration):
+            if group.exists():
+                group.rmdir()
+    pytest.skip(f"no {controller} cgroup can be made here")
+
+
+@pytest.mark.root
+def test_a_limit_of_processes_is_survived_and_named(serve: Callable[..., Server]) -> None:
+    group = group_of("pids", {"pids.max": "max"})
+    try:
+        join = (group / "cgroup.procs").write_text
+        server = serve("asgi_app:app", "--worker-timeout", "0", preexec_fn=lambda: join(str(os.getpid()))).ready()
+        (group / "pids.max").write_text("1")
+        os.kill(server.workers()[0], signal.SIGKILL)
+        until(lambda: any("could not be forked" in e["message"] for e in server.named("worker.exited")), "the reason")
+        os.kill(server.zygotes()[0], signal.SIGKILL)
+        until(lambda: "could not be forked" in str(server.named("serve.reload_failed")), "the reason")
+        (group / "pids.max").write_text("max")
+        server.wait_for("worker.ready", 2)
+        assert server.get()[0] == 200
+        server.signal(signal.SIGTERM)
+        assert server.exit_code() == 0
+    finally:
+        (group / "pids.max").write_text("max")
+        until(lambda: not (group / "cgroup.procs").read_text(), "the group is empty")
+        group.rmdir()
 
 
 def test_a_killed_zygote_is_replaced_without_a_failed_request(serve: Callable[..., Server]) -> None:
