@@ -37,6 +37,7 @@ environment::ProcessSpec engine_process(const app::WebProcess& web) {
   environment::ProcessSpec process;
   process.name = "web";
   process.argv = {"/venv/bin/python", "-m", "serai", "--bind", fmt::format("fd://{}", environment::kListenDescriptor)};
+  process.argv.insert(process.argv.end(), {"--forwarded-allow", "unix"});  // the edge, which writes these headers itself
   for (const auto& argument : app::engine_arguments(web)) process.argv.push_back(argument);
   process.env = web.env;
   process.env["PYTHONPATH"] = "/serai/engine";
