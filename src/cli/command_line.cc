@@ -1,5 +1,6 @@
 // The parser of `serai`: global options before or after the subcommand, help with examples, exit codes.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 
 #include "cli/commands.h"
@@ -22,6 +23,22 @@ int report_wrong_use(const CLI::App& app, const CLI::ParseError& error) {
   return 2;
 }
 
+// Takes what stands after `run APP` out of the arguments: it is a command with options of its own, which are not ours.
+std::vector<std::string> take_command(std::vector<std::string>& arguments) {
+  std::vector<std::string> command;
+  std::size_t words = 0, at = 0;
+  for (; at < arguments.size() && words < 2; at++) {
+    if (arguments[at] == "--root") at++;
+    else if (!arguments[at].starts_with('-') && ++words == 1 && arguments[at] != "run") return command;
+  }
+  if (words < 2) return command;
+  auto begin = arguments.begin() + static_cast<std::ptrdiff_t>(std::min(at, arguments.size()));
+  command.assign(begin, arguments.end());
+  arguments.erase(begin, arguments.end());
+  if (!command.empty() && command[0] == "--") command.erase(command.begin());
+  return command;
+}
+
 }  // namespace
 
 void add_commands(const Parser& parser) {
@@ -42,8 +59,11 @@ int run(int argc, const char* const* argv) {
   app.footer("Example:\n  cd mysite && serai deploy");
   add_global_options(app, context);
   add_commands({app, context, action});
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  context.command = take_command(arguments);
+  std::ranges::reverse(arguments);  // as CLI11 takes a vector
   try {
-    app.parse(argc, argv);
+    app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
     return report_wrong_use(app, error);
   }

@@ -6,6 +6,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "client/client.h"
@@ -25,6 +26,7 @@ class Context {
   std::string root = "/var/lib/serai";
   bool json_output = false;
   bool yes = false;
+  std::vector<std::string> command;  // what stands after `run APP`, as it was written
 
   client::Client client() const { return client::Client(root); }
   // Whether people read standard output or standard error: colours and progress only then.

@@ -7,14 +7,12 @@ namespace {
 
 struct Options {
   std::string app;
-  CLI::App* command = nullptr;
 };
 
 Result<int> run_command(const Context& context, const Options& options) {
   client::RunRequest request;
   request.app = options.app;
-  request.argv = options.command->remaining();
-  if (!request.argv.empty() && request.argv[0] == "--") request.argv.erase(request.argv.begin());
+  request.argv = context.command;
   if (request.argv.empty()) {
     return std::unexpected(base::Error(base::Kind::invalid, "no command was given",
                                        fmt::format("for example: serai run {} python manage.py createsuperuser", options.app)));
@@ -26,10 +24,10 @@ Result<int> run_command(const Context& context, const Options& options) {
 
 void add_run(const Parser& parser) {
   auto options = std::make_shared<Options>();
-  options->command = add_command(parser, parser.app, "run", "Run a one-off command in a fresh instance of the app",
+  auto* command = add_command(parser, parser.app, "run", "Run a one-off command in a fresh instance of the app",
                                  "serai run mysite python manage.py createsuperuser", options, run_command);
-  add_app_argument(options->command, options->app);
-  options->command->fallthrough(false)->prefix_command();
+  add_app_argument(command, options->app);
+  command->usage("Usage: serai run [OPTIONS] app command…");
 }
 
 }  // namespace cli

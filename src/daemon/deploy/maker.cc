@@ -114,14 +114,25 @@ Result<void> Maker::unpack_and_read() {
   auto detection = app::detect(*folder, {.fallback_name = app, .env = values_});
   if (!detection) return std::unexpected(detection.error());
   detection_ = std::move(*detection);
-  const auto* web = find_finding(*detection_, "web");
-  journal_.done(describe_web(detection_->framework, detection_->config.web), in_parentheses(web ? web->evidence : ""));
+  tell_detection();
   for (const auto& finding : detection_->findings) {
     if (finding.level != app::Finding::Level::found) {
       journal_.note(fmt::format("{}: {} {}", finding.what, finding.value, in_parentheses(finding.evidence)));
     }
   }
   return {};
+}
+
+void Maker::tell_detection() {
+  auto text = describe_web(detection_->framework, detection_->config.web);
+  const auto* web = find_finding(*detection_, "web");
+  auto evidence = web ? web->evidence : "";
+  if (const auto& candidates = detection_->candidates; detection_->config.web.app.empty() && !candidates.empty()) {
+    text += (text.empty() ? "" : " · ") + candidates[0].target;
+    if (candidates.size() > 1) text += fmt::format(" or {} other places", candidates.size() - 1);
+    evidence = candidates[0].evidence;
+  }
+  journal_.done(text, in_parentheses(evidence));
 }
 
 Result<void> Maker::choose_python() {
@@ -251,12 +262,37 @@ Result<void> Maker::prepare_code() {
   runnable_.code = partial / "code";
   if (!details.config.build_phases.empty()) {
     if (auto begun = journal_.begin("prepare"); !begun) return begun;
+    auto before = files_in_data_folders();
     auto ran = run_phases(details.config.build_phases, environment::View::build, app::Stage::build_phase);
+    if (ran) ran = remove_made_data(before);
     if (!ran) return ran;
   }
   fs::rename(partial, folder, error);
   if (error) return std::unexpected(base::Error::from_errno("put the release in place", error.value()));
   runnable_.code = folder / "code";
+  return {};
+}
+
+std::set<std::string> Maker::files_in_data_folders() {
+  std::set<std::string> files;
+  auto code = app::Folder::open(runnable_.code.string());
+  if (!code) return files;
+  for (const auto& folder : runnable_.details.config.data_folders) {
+    if (folder.empty()) continue;
+    for (const auto& entry : code->list(folder)) files.insert(folder + "/" + entry.name);
+  }
+  return files;
+}
+
+// What a build phase wrote into a data folder (a settings module that makes its key, for example) is no part of the
+// release: it would lie over the kept file of that name. Removed as the app's user, whose tree it is.
+Result<void> Maker::remove_made_data(const std::set<std::string>& before) {
+  std::vector<std::string> argv = {"rm", "-rf", "--"};
+  for (const auto& file : files_in_data_folders())
+    if (!before.contains(file)) argv.push_back(file);
+  if (argv.size() == 3) return {};
+  auto removed = run(run_spec(runnable_, services_.tools, environment::View::build, argv), app::Stage::build_phase, "clean the data folders");
+  if (!removed) return std::unexpected(removed.error());
   return {};
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 
 #include "app/detect.h"
@@ -26,12 +27,15 @@ class Maker {
  private:
   Result<void> find_values();
   Result<void> unpack_and_read();
+  void tell_detection();
   Result<void> choose_python();
   Result<void> build();
   Result<void> run_build(const app::BuildPlan& plan, const std::filesystem::path& folder);
   Result<void> ask_the_app();
   Result<void> fill_in_secrets();
   Result<void> prepare_code();
+  std::set<std::string> files_in_data_folders();
+  Result<void> remove_made_data(const std::set<std::string>& before);
   Result<void> add_release();
   Result<void> run_release_phase();
   Result<void> run_phases(const std::vector<app::Phase>& phases, environment::View view, app::Stage stage);
