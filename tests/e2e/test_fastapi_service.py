@@ -79,6 +79,7 @@ def test_server_sent_events_follow_what_happens(host: Host, client: Browser) -> 
     before = post(client, "live", 1)
     with client.open("GET", "/feed", headers={"Last-Event-ID": str(before)}) as feed:
         assert feed.headers["Content-Type"].startswith("text/event-stream")
+        assert feed.readline() + feed.readline() == b"retry: 1000\n\n"
         number = post(host.browser(NAME), "live", 2)
         event = [feed.readline().decode().rstrip("\n") for _ in range(3)]
     assert event[:2] == [f"id: {number}", "event: reading"]

@@ -97,6 +97,7 @@ async def feed(
 
     async def events() -> AsyncIterator[str]:
         seen = last_event_id
+        yield "retry: 1000\n\n"  # at once, since servers hold the headers back until the body begins
         while until is None or seen < until:
             for reading in store.readings(after=seen, limit=100):
                 seen = reading.id
