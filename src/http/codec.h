@@ -69,10 +69,11 @@ class ServerCodec {
   // For this message's body from now on; an owner that learns the limit from the head sets it before it asks on.
   virtual void set_body_limit(StreamId stream, std::uint64_t bytes) = 0;
 
-  // The answer, appended to `out`: start, any number of fields, finish_head, bytes, end. Every refusal (a name that is
-  // no token; CR, LF or NUL in a value; more or fewer bytes than declared) leaves `out` at a message border or, after
-  // finish_head, makes keep_alive() false. Connection, Keep-Alive, Transfer-Encoding, Upgrade and other hop-by-hop
-  // fields are the codec's: they are taken as wishes (`Connection: close`) or dropped.
+  // The answer, appended to `out`: start, any number of fields, finish_head, bytes, end. A refusal (a name that is no
+  // token; a control character in a value; more or fewer bytes than declared) leaves `out` as it was before the call;
+  // after finish_head it also makes keep_alive() false. Before that, the owner may cut `out` back and answer otherwise.
+  // Connection, Keep-Alive, Transfer-Encoding, Upgrade and other hop-by-hop fields are the codec's: they are taken as
+  // wishes (`Connection: close`) or dropped.
   virtual base::Result<void> start(StreamId stream, int status, std::string& out) = 0;
   virtual base::Result<void> field(StreamId stream, std::string_view name, std::string_view value,
                                    std::string& out) = 0;

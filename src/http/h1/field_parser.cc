@@ -74,8 +74,8 @@ void FieldParser::note_connection(std::string_view value) {
       summary_.keep_alive = true;
     } else if (matches(option, "upgrade")) {
       summary_.asks_upgrade = true;
-    } else {
-      summary_.nominates = true;
+    } else if (summary_.nominations < 255) {
+      ++summary_.nominations;
     }
   });
 }

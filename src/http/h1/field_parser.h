@@ -20,7 +20,7 @@ class FieldParser {
     std::string_view content_length, transfer_encoding, host, upgrade;
     std::uint8_t content_lengths = 0, transfer_encodings = 0, hosts = 0;
     bool close = false, keep_alive = false, asks_upgrade = false;  // Connection options
-    bool nominates = false;                                        // other Connection options
+    std::uint8_t nominations = 0;                                  // other Connection options; stops counting at 255
     bool expects_continue = false, expects_other = false;
   };
 
@@ -44,6 +44,9 @@ class FieldParser {
   Summary summary_;
   Problem problem_;
 };
+
+// Whoever passes a message on looks for each of its fields among the Connection options: a few are enough.
+inline constexpr std::uint8_t most_nominations = 32;
 
 // A length or port in decimal digits only: no sign, no white space. False when it does not fit or is no number.
 bool parse_decimal(std::string_view text, std::uint64_t& value);

@@ -49,7 +49,9 @@ Event RequestParser::begin_head(std::string_view input) {
   lines_.begin();
   fields_.begin();
   head_.headers.clear();
-  head_.method_name = head_.target = {};
+  // Nothing of the request before may be seen, should this one fail: its bytes are gone.
+  head_.method = Method::other;
+  head_.method_name = head_.target = head_.path = head_.query = head_.host = head_.upgrade = {};
   lines_.note_base(input.data());
   state_ = State::start_line;
   Event event = parse_head(input);
@@ -197,9 +199,10 @@ bool RequestParser::settle_framing(const FieldParser::Summary& seen) {
 }
 
 bool RequestParser::settle_connection(const FieldParser::Summary& seen) {
+  if (seen.nominations > most_nominations) return fail(400, "too many Connection options");
   bool is_1_1 = head_.minor_version == 1;
   head_.keep_alive = !seen.close && (is_1_1 || seen.keep_alive);  // RFC 9112 section 9.3
-  head_.nominates = seen.nominates;
+  head_.nominates = seen.nominations > 0;
   head_.upgrade = is_1_1 && seen.asks_upgrade ? seen.upgrade : std::string_view{};
   // RFC 9110 section 10.1.1: a 1.0 expectation is ignored; an unknown one may be refused, and is.
   if (is_1_1 && seen.expects_other) return fail(417, "an expectation other than 100-continue");

@@ -218,6 +218,8 @@ std::vector<Refused> refused_inputs() {
   using namespace std::string_literals;
   std::string many;
   for (int i = 0; i < 101; ++i) many += "A: b\r\n";
+  std::string options;
+  for (int i = 0; i < 33; ++i) options += "a,";
   return {
       // Two framings, or one said twice: the classic ways to smuggle.
       {"CL and TE", post("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"), 400},
@@ -276,6 +278,7 @@ std::vector<Refused> refused_inputs() {
       {"high byte in a name", get("\xc3\xa9: c\r\n"), 400},
       {"parenthesis in a name", get("A(b): c\r\n"), 400},
       {"101 headers", get(many), 431},
+      {"33 Connection options", get("Connection: " + options + "\r\n"), 400},
       // The request line.
       {"no version", line("GET /"), 400},
       {"HTTP/0.9", "GET /\r\n\r\n", 400},
@@ -395,6 +398,18 @@ TEST(RequestParser, StaysFailedOnceItHasFailed) {
   ASSERT_EQ(parser.next("GET / HTTP/1.1\n").kind, Kind::failed);
   EXPECT_EQ(parser.next(get("")).kind, Kind::failed);
   EXPECT_EQ(parser.problem().status, 400);
+}
+
+TEST(RequestParser, AFailedHeadShowsNothingOfTheRequestBefore) {
+  RequestParser parser;
+  std::string first = line("GET /secret?token HTTP/1.1", "Cookie: c\r\n");
+  ASSERT_EQ(parser.next(first).kind, Kind::head);
+  ASSERT_EQ(parser.next("").kind, Kind::end);
+  first.assign(first.size(), 'X');
+  ASSERT_EQ(parser.next("GET\n").kind, Kind::failed);
+  const RequestHead& head = parser.head();
+  EXPECT_TRUE(head.method_name.empty() && head.target.empty() && head.path.empty() && head.query.empty());
+  EXPECT_TRUE(head.host.empty() && head.headers.empty());
 }
 
 TEST(RequestParser, AcceptsWhatIsUnusualAndUnambiguous) {

@@ -110,7 +110,7 @@ bool ResponseParser::parse_start_line(std::string_view line) {
   if (!is_shaped) return fail("the answer does not begin with an HTTP/1 status line");
   head_.minor_version = static_cast<std::uint8_t>(line[7] - '0');
   head_.status = (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0');
-  if (head_.status < 100 || head_.status > 599) return fail("the status is not between 100 and 599");
+  if (head_.status < 100) return fail("the status is below 100");
   head_.reason = line.substr(std::min(line.size(), shortest_status_line + 1));
   return true;
 }
@@ -119,8 +119,9 @@ bool ResponseParser::settle_head() {
   const FieldParser::Summary& seen = fields_.summary();
   if (head_.status == 101) return fail("the answer switches protocols, which was not asked for");
   if (head_.status < 200 && ++interim_answers_ > most_interim_answers) return fail("too many interim answers");
+  if (seen.nominations > most_nominations) return fail("too many Connection options");
   head_.keep_alive = !seen.close && (head_.minor_version == 1 || seen.keep_alive);
-  head_.nominates = seen.nominates;
+  head_.nominates = seen.nominations > 0;
   return settle_framing(seen);
 }
 
@@ -145,7 +146,9 @@ bool ResponseParser::settle_framing(const FieldParser::Summary& seen) {
   } else {
     head_.framing = seen.content_lengths ? Framing::length : Framing::until_close;
   }
-  if (head_.framing == Framing::until_close) head_.keep_alive = false;
+  // A 204 that announces a body (RFC 9110 section 8.6 forbids it) may well be followed by one.
+  bool is_doubtful = head_.status == 204 && (seen.transfer_encodings || head_.content_length > 0);
+  if (head_.framing == Framing::until_close || is_doubtful) head_.keep_alive = false;
   body_.begin(head_.framing, head_.content_length);
   return true;
 }

@@ -77,6 +77,13 @@ TEST(ResponseParser, KnowsWhichAnswersHaveNoBody) {
             "head 304  1.1 keep length=5 [Content-Length: 5]\nend\nclosed\n");
 }
 
+TEST(ResponseParser, AnAnswerWithoutContentThatAnnouncesSomeEndsTheConnection) {
+  EXPECT_TRUE(
+      read("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n").text.starts_with("head 204 No Content 1.1 close"));
+  EXPECT_TRUE(
+      read("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n").text.starts_with("head 204 No Content 1.1 keep"));
+}
+
 TEST(ResponseParser, PassesInterimAnswersOn) {
   EXPECT_EQ(
       read("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 204\r\n\r\n").text,
@@ -142,8 +149,8 @@ TEST(ResponseParser, RefusesStatusLinesThatAreNone) {
     EXPECT_EQ(read(std::string(start) + "\r\n\r\n").problem, "the answer does not begin with an HTTP/1 status line")
         << start;
   }
-  EXPECT_EQ(read("HTTP/1.1 099 OK\r\n\r\n").problem, "the status is not between 100 and 599");
-  EXPECT_EQ(read("HTTP/1.1 600 OK\r\n\r\n").problem, "the status is not between 100 and 599");
+  EXPECT_EQ(read("HTTP/1.1 099 OK\r\n\r\n").problem, "the status is below 100");
+  EXPECT_TRUE(read("HTTP/1.1 999 Odd\r\n\r\n").text.starts_with("head 999 Odd"));
 }
 
 TEST(ResponseParser, BoundsHeadsAndBodies) {
