@@ -47,7 +47,8 @@ def report(target: Target) -> bool:
     absent = [source for source in target.covers if source not in counted]
     covered, count = (sum(pair[i] for pair in counted.values()) for i in (0, 1))
     good = not absent and percent(covered, count) >= WANTED
-    print(f"{target.name:24} {percent(covered, count):6.1f} %  {covered} of {count} branches  {'' if good else 'TOO LOW'}")
+    verdict = "" if good else "TOO LOW"
+    print(f"{target.name:24} {percent(covered, count):6.1f} %  {covered} of {count} branches  {verdict}", flush=True)
     for source, pair in sorted(counted.items()):
         print(f"    {percent(*pair):6.1f} %  {source}")
     for source in absent:

@@ -52,6 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     http::Limits limits = limits_for(record);
     if (record.starts_with("_") || record.starts_with("!")) record.remove_prefix(1);
     std::string whole = read(record, SIZE_MAX / 2, limits);
+    if (record.size() > 1024) return;  // byte by byte it takes time that other inputs use better
     fuzz::require(whole == read(record, 1, limits), "a request in single bytes reads the same");
     fuzz::require(whole == read(record, 7, limits), "a request in pieces reads the same");
     RequestParser parser(limits);

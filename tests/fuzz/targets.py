@@ -25,9 +25,10 @@ def read_targets(build: Path, wanted: list[str]) -> list[Target]:
     for line in listed.read_text().splitlines():
         name, *covers = line.split()
         targets.append(Target(name, build / "fuzz" / f"{name}_fuzz", CORPUS / name, covers))
-    unknown = set(wanted) - {target.name for target in targets}
+    names = [target.name for target in targets]
+    unknown = sorted(set(wanted) - set(names))
     if unknown:
-        raise SystemExit(f"fuzz: no target {', '.join(sorted(unknown))}; there are {', '.join(t.name for t in targets)}")
+        raise SystemExit(f"fuzz: no target {', '.join(unknown)}; there are {', '.join(names)}")
     return [target for target in targets if not wanted or target.name in wanted]
 
 
