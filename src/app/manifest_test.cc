@@ -81,6 +81,10 @@ TEST(Manifest, RefusesWhatBelongsToLaterVersions) {
 
 TEST(Manifest, PointsAtTheLineOfBrokenToml) { EXPECT_EQ(problem("a = \nb = 2\n").substr(0, 31), "serai.toml:1: not valid TOML: E"); }
 
+TEST(Manifest, RefusesHeadersThatTheTomlParserAssertsAbout) {
+  for (auto text : {"[[[a]]]", "[%", "[[", "[", "[a.[b]]"}) EXPECT_NE(problem(text).find("not valid TOML"), std::string::npos) << text;
+}
+
 TEST(Manifest, RefusesPathsThatLeaveTheApp) {
   EXPECT_NE(problem("[web]\nstatic = { \"/s\" = \"../etc\" }\n").find("must be a folder inside the app"), std::string::npos);
   EXPECT_NE(problem("[environment]\nvolumes = { m = \"/app/../etc\" }\n").find("must be a folder below /app"), std::string::npos);
