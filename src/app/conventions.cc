@@ -147,6 +147,10 @@ void look_into(const Folder& folder, const std::string& path, std::vector<Ranked
     found.push_back({place + !usual_name, candidate_for(path, assignment.name, std::move(evidence))});
   }
   for (const auto& definition : source.definitions) {
+    bool is_plain = !definition.is_class && (definition.name == "app" || definition.name == "application") && file_rank(path) < file_order.size();
+    if (is_plain) {  // an application without a framework; its signature is asked later
+      found.push_back({5'000 + place, candidate_for(path, definition.name, fmt::format("{}:{} def {}(…)", path, definition.line, definition.name))});
+    }
     bool is_factory = !definition.is_class && std::ranges::find(factory_names, definition.name) != factory_names.end();
     if (!is_factory) continue;
     found.push_back({10'000 + place, candidate_for(path, definition.name + "()", fmt::format("{}:{} def {}()", path, definition.line, definition.name))});

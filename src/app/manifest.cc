@@ -115,7 +115,7 @@ std::vector<Effective> Manifest::effective() const {
 nlohmann::json to_json(const std::vector<Effective>& values) {
   auto list = nlohmann::json::array();
   for (const auto& value : values) {
-    list.push_back({{"key", value.path}, {"value", value.value}, {"origin", origin_name(value.origin)}, {"evidence", value.evidence}});
+    list.push_back({{"path", value.path}, {"value", value.value}, {"origin", origin_name(value.origin)}, {"evidence", value.evidence}});
   }
   return list;
 }

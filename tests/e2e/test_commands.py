@@ -184,7 +184,7 @@ def test_what_is_left_out_is_said(host: Host, write: Callable[..., Path]) -> Non
 
 def test_config_show_says_where_each_value_comes_from(host: Host) -> None:
     shown = host.do("config", "show", NAME).out
-    assert re.search(r"memory.*default", shown)
+    assert re.search(r"allocation\.memory .*default", shown), shown
 
 
 def test_doctor_tells_what_this_host_can_do(host: Host) -> None:
@@ -194,6 +194,6 @@ def test_doctor_tells_what_this_host_can_do(host: Host) -> None:
 
 def test_an_unknown_host_gets_a_friendly_404(host: Host) -> None:
     browser = host.browser("nobody")
-    answer = browser.get("/")
+    answer = browser.get("/", Accept="text/html")
     assert answer.status == 404
     assert "<html" in answer.text and str(host.root) not in answer.text
