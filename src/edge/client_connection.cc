@@ -1,7 +1,6 @@
 #include "edge/client_connection.h"
 
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include <cerrno>
 #include <cstring>
@@ -15,7 +14,6 @@ namespace {
 using http::Event;
 using std::chrono::milliseconds;
 
-constexpr std::uint32_t kReading = EPOLLIN | EPOLLRDHUP | EPOLLET;
 constexpr std::size_t kMostDiscarded = 256 << 10;  // of a body that nobody wants, before the connection is given up
 constexpr std::size_t kSpareCapacity = 2 << 10;    // what a waiting connection may keep for its next answer
 constexpr milliseconds kLingering{2000};           // until the client has read the last answer
@@ -29,6 +27,7 @@ ClientConnection::ClientConnection(Context& context, ClientSet& set, base::Fd so
       socket_(std::move(socket)),
       peer_(std::move(peer)),
       codec_(context.options.limits, "serai"),
+      output_(context.loop, socket_.get(), *this),
       since_(context.loop.now()) {}
 
 ClientConnection::~ClientConnection() {
@@ -38,7 +37,7 @@ ClientConnection::~ClientConnection() {
 base::Result<std::unique_ptr<ClientConnection>> ClientConnection::open(Context& context, ClientSet& set, base::Fd socket,
                                                                        Peer peer) {
   std::unique_ptr<ClientConnection> connection(new ClientConnection(context, set, std::move(socket), std::move(peer)));
-  auto added = context.loop.add(connection->socket_.get(), kReading, *connection);
+  auto added = context.loop.add(connection->socket_.get(), ClientOutput::kReading, *connection);
   if (!added) return std::unexpected(added.error());
   return connection;
 }
@@ -47,12 +46,12 @@ base::Result<std::unique_ptr<ClientConnection>> ClientConnection::open(Context& 
 
 void ClientConnection::on_ready(std::uint32_t epoll_events) {
   if (epoll_events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) half_closed_ = true;
-  if (epoll_events & (EPOLLHUP | EPOLLERR)) broken_ = true;
+  if (epoll_events & (EPOLLHUP | EPOLLERR)) output_.break_off();
   if (epoll_events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) readable_ = true;
   if (state_ == State::lingering) return discard();
   read();
   if (state_ == State::closed) return;
-  if (broken_ || (half_closed_ && state_ == State::exchange && client_left())) return give_up();
+  if (output_.is_broken() || (half_closed_ && state_ == State::exchange && client_left())) return give_up();
   if (epoll_events & EPOLLOUT) {
     flush();
     settle();
@@ -61,8 +60,8 @@ void ClientConnection::on_ready(std::uint32_t epoll_events) {
 
 // Whether to ask the codec for the next event.
 bool ClientConnection::wants_event() const {
-  if (last_answer_ || broken_) return false;
-  if (state_ == State::waiting || state_ == State::head) return !is_congested();
+  if (last_answer_ || output_.is_broken()) return false;
+  if (state_ == State::waiting || state_ == State::head) return !output_.is_congested();
   if (state_ != State::exchange || body_ended_) return false;
   return !has_body_ || !exchange_ || exchange_->wants_body();
 }
@@ -82,7 +81,7 @@ void ClientConnection::read() {
       readable_ = false;
     } else {
       readable_ = false;
-      if (count < 0) broken_ = true;
+      if (count < 0) output_.break_off();
       return on_client_end();
     }
   }
@@ -184,15 +183,16 @@ void ClientConnection::answer(Trouble trouble, int status, std::string_view reas
   const auto& head = codec_.head();
   bool long_body = head.framing == http::Framing::chunked || head.content_length > kMostDiscarded;
   if (has_body_ && !body_ended_ && (long_body || head.expect_continue)) codec_.announce_close();
-  if (!codec_.start(0, page.status, output_)) return abort();
+  auto& out = output_.bytes();
+  if (!codec_.start(0, page.status, out)) return abort();
   // Our own fields and lengths: these calls cannot be refused.
-  (void)codec_.field(0, "content-type", page.content_type, output_);
-  (void)codec_.field(0, "cache-control", "no-store", output_);
-  (void)codec_.field(0, "x-request-id", view(record_.id), output_);
-  if (page.retry_after_seconds) (void)codec_.field(0, "retry-after", std::to_string(page.retry_after_seconds), output_);
-  (void)codec_.finish_head(0, page.body.size(), output_);
-  (void)codec_.body(0, page.body, output_);
-  (void)codec_.end(0, output_);
+  (void)codec_.field(0, "content-type", page.content_type, out);
+  (void)codec_.field(0, "cache-control", "no-store", out);
+  (void)codec_.field(0, "x-request-id", view(record_.id), out);
+  if (page.retry_after_seconds) (void)codec_.field(0, "retry-after", std::to_string(page.retry_after_seconds), out);
+  (void)codec_.finish_head(0, page.body.size(), out);
+  (void)codec_.body(0, page.body, out);
+  (void)codec_.end(0, out);
   record_.status = page.status;
   record_.bytes_out = codec_.response().body_bytes();
   finish();
@@ -210,7 +210,7 @@ void ClientConnection::finish() {
   record_.finish(context_);
   context_.bury(std::move(exchange_));
   if (!codec_.keep_alive()) last_answer_ = true;
-  drain_wanted_ = false;
+  output_.forget_wanted_room();
   wrote();
   if (body_ended_) begin_waiting();
   if (!processing_) continue_reading();
@@ -232,7 +232,7 @@ void ClientConnection::abort() {
   end_exchange();
   record_.bytes_out = codec_.response().body_bytes();
   record_.finish(context_);
-  broken_ = true;
+  output_.break_off();
   wrote();  // closes at the end of the turn, when none of our functions runs
 }
 
@@ -254,66 +254,15 @@ void ClientConnection::keep_private_upstream(std::shared_ptr<UpstreamPool> pool,
 
 // ---- writing ----
 
-void ClientConnection::watch_writes(bool on) {
-  if (watching_writes_ == on) return;
-  watching_writes_ = on;
-  (void)context_.loop.modify(socket_.get(), on ? kReading | EPOLLOUT : kReading, *this);  // a known descriptor: cannot fail
-}
-
-void ClientConnection::want_drained() {
-  drain_wanted_ = true;
-  if (!watching_writes_) last_write_ = context_.loop.now();
-  watch_writes(true);
-}
-
-bool ClientConnection::flush(More more) {
-  if (broken_) return false;
-  if (sent_ == output_.size()) {
-    if (!drain_wanted_) watch_writes(false);
-    return true;
-  }
-  int flags = MSG_NOSIGNAL | (more == More::follows ? MSG_MORE : 0);
-  ssize_t count = ::send(socket_.get(), output_.data() + sent_, output_.size() - sent_, flags);
-  if (count < 0 && errno != EAGAIN && errno != EINTR) {
-    broken_ = true;
-    wrote();
-    return false;
-  }
-  if (count > 0 || !watching_writes_) last_write_ = context_.loop.now();
-  if (count > 0) sent_ += static_cast<std::size_t>(count);
-  if (sent_ == output_.size() || sent_ > kHighWater) {
-    output_.erase(0, sent_);
-    sent_ = 0;
-  }
-  watch_writes(!output_.empty());
-  return output_.empty();
+bool ClientConnection::flush(ClientOutput::More more) {
+  bool all = output_.flush(more);
+  if (output_.is_broken()) wrote();  // noticed at the end of the turn, when no exchange's function runs
+  return all;
 }
 
 void ClientConnection::write_through(std::string_view bytes) {
-  if (broken_) return;
-  std::size_t taken = 0, pending = output_.size() - sent_;
-  if (!watching_writes_) {
-    iovec parts[2] = {{output_.data() + sent_, pending}, {const_cast<char*>(bytes.data()), bytes.size()}};
-    msghdr message{};
-    message.msg_iov = parts;
-    message.msg_iovlen = 2;
-    ssize_t count = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
-    if (count < 0 && errno != EAGAIN && errno != EINTR) {
-      broken_ = true;
-      return wrote();
-    }
-    last_write_ = context_.loop.now();
-    taken = count > 0 ? static_cast<std::size_t>(count) : 0;
-  }
-  sent_ += std::min(taken, pending);
-  if (sent_ == output_.size()) {
-    output_.clear();
-    sent_ = 0;
-  }
-  if (taken < pending + bytes.size()) {
-    output_ += bytes.substr(taken > pending ? taken - pending : 0);
-    watch_writes(true);
-  }
+  output_.write_through(bytes);
+  if (output_.is_broken()) wrote();
 }
 
 void ClientConnection::at_end_of_turn() {
@@ -324,15 +273,11 @@ void ClientConnection::at_end_of_turn() {
 
 // What follows from how far the output has come.
 void ClientConnection::settle() {
-  if (broken_) return give_up();
-  if (drain_wanted_ && !is_congested()) {
-    drain_wanted_ = false;
-    if (exchange_) exchange_->on_drained();
-    if (broken_) return give_up();
-  }
-  if (!output_.empty()) return;
+  if (output_.take_wanted_room() && exchange_) exchange_->on_drained();
+  if (output_.is_broken()) return give_up();
+  if (!output_.is_empty()) return;
   if (last_answer_ && !exchange_) return begin_lingering();
-  if (state_ == State::waiting && output_.capacity() > kSpareCapacity) output_ = {};
+  if (state_ == State::waiting) output_.shrink(kSpareCapacity);
   if (state_ == State::waiting || state_ == State::head) continue_reading();
 }
 
@@ -348,7 +293,7 @@ bool ClientConnection::client_left() const {
 
 // The client sends no more. What has been answered goes out first; what it began is nothing without its end.
 void ClientConnection::on_client_end() {
-  if (broken_ || exchange_) return give_up();
+  if (output_.is_broken() || exchange_) return give_up();
   last_answer_ = true;
   settle();
 }
@@ -420,7 +365,7 @@ void ClientConnection::on_sweep(net::Clock::time_point now) {
 
 void ClientConnection::sweep_exchange(net::Clock::time_point now) {
   const auto& timeouts = context_.options.timeouts;
-  if (watching_writes_ && now - last_write_ > timeouts.write) return give_up();
+  if (output_.is_blocked() && now - output_.last_progress() > timeouts.write) return give_up();
   if (!body_ended_ && has_body_ && wants_event()) {
     body_wanted_for_ += timeouts.sweep;
     auto due = timeouts.body_bytes_per_second * static_cast<std::uint64_t>(body_wanted_for_.count()) / 1000;

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "edge/client_output.h"
 #include "edge/error_page.h"
 #include "edge/exchange.h"
 #include "edge/request_record.h"
@@ -24,7 +25,6 @@ class ClientSet;
 
 class ClientConnection final : net::Pollable, net::Deferred, public Mortal {
  public:
-  enum class More { no, follows };  // whether the kernel shall wait for more before it sends a part of a packet
   static base::Result<std::unique_ptr<ClientConnection>> open(Context& context, ClientSet& set, base::Fd socket, Peer peer);
   ~ClientConnection() override;
 
@@ -35,18 +35,12 @@ class ClientConnection final : net::Pollable, net::Deferred, public Mortal {
   RequestRecord& record() { return record_; }
   int socket() const { return socket_.get(); }
   bool body_ended() const { return body_ended_; }
-  // The answer's bytes are appended here and announced with `wrote`.
-  std::string& output() { return output_; }
+  // The answer's bytes are appended to the output's and announced with `wrote`.
+  ClientOutput& output() { return output_; }
   void wrote() { context_.loop.defer(*this); }
-  // Sends what is in the output and then `bytes`, now, without copying what the socket takes.
+  // ClientOutput's, with a broken client noticed.
   void write_through(std::string_view bytes);
-  // Sends what is in the output now; false while some is left or when the client is gone.
-  bool flush(More more = More::no);
-  bool is_congested() const { return output_.size() - sent_ > kHighWater; }
-  // Exchange::on_drained follows once the socket takes more.
-  void want_drained();
-  // Bytes went out past the output (a file).
-  void note_progress() { last_write_ = context_.loop.now(); }
+  bool flush(ClientOutput::More more = ClientOutput::More::no);
   void continue_reading();
   // A whole answer of our own. Only before the exchange began one.
   void answer(Trouble trouble, int status = 400, std::string_view reason = {});
@@ -65,7 +59,6 @@ class ClientConnection final : net::Pollable, net::Deferred, public Mortal {
 
  private:
   enum class State { waiting, head, exchange, lingering, closed };
-  static constexpr std::size_t kHighWater = 256 << 10;
 
   ClientConnection(Context& context, ClientSet& set, base::Fd socket, Peer peer);
   void on_ready(std::uint32_t epoll_events) override;
@@ -87,7 +80,6 @@ class ClientConnection final : net::Pollable, net::Deferred, public Mortal {
   void settle();
   void begin_lingering();
   void discard();
-  void watch_writes(bool on);
   void sweep_exchange(net::Clock::time_point now);
 
   Context& context_;
@@ -97,21 +89,19 @@ class ClientConnection final : net::Pollable, net::Deferred, public Mortal {
   State state_ = State::waiting;
   http::h1::ServerCodec codec_;
   http::InputBuffer input_;  // what nobody wanted yet
-  std::string output_;
-  std::size_t sent_ = 0;     // of output_
+  ClientOutput output_;
   RequestRecord record_;
   std::unique_ptr<Exchange> exchange_;  // null while state_ is exchange: the rest of a body is read and dropped
   std::unique_ptr<UpstreamConnection> private_upstream_;
   std::shared_ptr<UpstreamPool> private_pool_;
   net::Clock::time_point since_;        // the state began
-  net::Clock::time_point last_read_, last_write_;
+  net::Clock::time_point last_read_;
   std::chrono::milliseconds body_wanted_for_{0};  // how long we waited for the body in all
   std::size_t discarded_ = 0;
   bool first_request_ = true;
   bool has_body_ = false, body_ended_ = true;  // the current request
-  bool readable_ = false, half_closed_ = false, watching_writes_ = false, drain_wanted_ = false;
+  bool readable_ = false, half_closed_ = false;
   bool processing_ = false;
-  bool broken_ = false;       // nothing can be written any more
   bool last_answer_ = false;  // close once it is flushed
 };
 

@@ -6,6 +6,7 @@
 namespace edge::test {
 namespace {
 
+using namespace std::string_view_literals;
 using std::chrono::milliseconds;
 using testing::AllOf;
 using testing::HasSubstr;
@@ -53,7 +54,7 @@ TEST_F(ClientTest, AmbiguousRequestsAreRefusedAndReachNoApp) {
       {"a folded line", "GET / HTTP/1.1\r\nHost: h\r\nX: a\r\n b\r\n\r\n"},
       {"a bare line feed", "GET / HTTP/1.1\nHost: h\n\n"},
       {"a bare carriage return", "GET / HTTP/1.1\r\nHost: h\r\nX: a\rContent-Length: 5\r\n\r\n"},
-      {"a NUL", std::string_view("GET / HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n", 38)},
+      {"a NUL", "GET / HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n"sv},
       {"no host", "GET / HTTP/1.1\r\n\r\n"},
       {"two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"},
       {"a host that is none", "GET / HTTP/1.1\r\nHost: a/b@c\r\n\r\n"},

@@ -254,6 +254,15 @@ TEST_F(ProxyTest, AnOldClientGetsTheEndByTheEndOfItsConnection) {
   EXPECT_THAT(client->take(), AllOf(testing::EndsWith("\r\n\r\nhi"), Not(HasSubstr("chunked"))));
 }
 
+TEST_F(ProxyTest, AnAppsAnswerHasLargerLimitsThanAClientsRequest) {
+  auto client = connect();
+  client->send(kGet);
+  auto upstream = accept(app);
+  expect(*upstream, "\r\n\r\n");
+  upstream->send("HTTP/1.1 200 OK\r\nX_Under: kept\r\nX-Big: " + std::string(40000, 'b') + "\r\nContent-Length: 5000000000\r\n\r\nbegun");
+  EXPECT_THAT(expect(*client, "begun"), AllOf(HasSubstr("X_Under: kept"), HasSubstr("content-length: 5000000000")));
+}
+
 TEST_F(ProxyTest, InterimAnswersAreNotTakenForTheAnswer) {
   auto client = connect();
   client->send(kGet);

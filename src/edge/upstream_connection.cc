@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <limits>
 
 #include "edge/upstream_pool.h"
 #include "net/address.h"
@@ -21,8 +22,15 @@ bool is_idempotent(std::string_view method) {
   return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" || method == "DELETE" || method == "TRACE";
 }
 
+// An app is not a stranger: its heads may be larger and its answers as long as it likes.
+constexpr http::Limits kAnswerLimits{.head_bytes = 64 << 10,
+                                     .headers = 256,
+                                     .body_bytes = std::numeric_limits<std::uint64_t>::max(),
+                                     .underscores = http::Underscores::keep};
+
 }  // namespace
 
+UpstreamConnection::UpstreamConnection(Context& context) : context_(context), codec_(kAnswerLimits) {}
 UpstreamConnection::~UpstreamConnection() { close_socket(); }
 
 void UpstreamConnection::close_socket() {

@@ -41,7 +41,7 @@ class UpstreamConnection final : net::Pollable, net::Deferred, public Mortal {
     ~Receiver() = default;
   };
 
-  explicit UpstreamConnection(Context& context) : context_(context) {}
+  explicit UpstreamConnection(Context& context);
   ~UpstreamConnection() override;
 
   // Begins a request; nothing is sent before there is a socket. Fails when the request cannot be written.

@@ -50,7 +50,7 @@ void UpstreamExchange::on_upstream_open() {
   runtime().holds.note_reached();
   waiting_since_ = loop().now();
   if (std::exchange(expect_continue_, false) && !client_.body_ended()) {
-    client_.codec().write_continue(0, client_.output());
+    client_.codec().write_continue(0, client_.output().bytes());
     client_.wrote();
   }
   client_.continue_reading();
@@ -100,7 +100,7 @@ void UpstreamExchange::on_hold_expired(Why why) {
 void UpstreamExchange::on_response_head(const http::ResponseHead& head) {
   answering_ = true;
   auto& codec = client_.codec();
-  auto& out = client_.output();
+  auto& out = client_.output().bytes();
   client_.record().status = head.status;
   bool whole = codec.start(0, head.status, out).has_value();
   for (const auto& field : head.headers) {
@@ -115,7 +115,7 @@ void UpstreamExchange::on_response_head(const http::ResponseHead& head) {
 
 void UpstreamExchange::on_response_body(std::string_view bytes) {
   auto& codec = client_.codec();
-  auto& out = client_.output();
+  auto& out = client_.output().bytes();
   auto begun = codec.begin_bytes(0, bytes.size(), out);
   if (!begun) return fail(Trouble::app_failed, begun.error().describe());
   if (*begun) {
@@ -124,9 +124,9 @@ void UpstreamExchange::on_response_body(std::string_view bytes) {
     codec.end_bytes(0, out);
   }
   client_.wrote();
-  if (!client_.is_congested()) return;
+  if (!client_.output().is_congested()) return;
   upstream_->pause();
-  client_.want_drained();
+  client_.output().want_room();
 }
 
 void UpstreamExchange::on_drained() {
@@ -135,7 +135,7 @@ void UpstreamExchange::on_drained() {
 
 void UpstreamExchange::on_response_end() {
   auto& codec = client_.codec();
-  if (auto ended = codec.end(0, client_.output()); !ended) return fail(Trouble::app_failed, ended.error().describe());
+  if (auto ended = codec.end(0, client_.output().bytes()); !ended) return fail(Trouble::app_failed, ended.error().describe());
   client_.record().bytes_out = codec.response().body_bytes();
   if (pool_->pooling() == Pooling::shared) pool_->give_back(std::move(upstream_));
   else client_.keep_private_upstream(pool_, std::move(upstream_));
