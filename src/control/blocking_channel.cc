@@ -38,7 +38,8 @@ base::Result<BlockingChannel> BlockingChannel::open(base::Fd socket, const Hello
   return channel;
 }
 
-base::Result<BlockingChannel> BlockingChannel::connect(const std::string& path, const Hello& ours, milliseconds timeout) {
+base::Result<BlockingChannel> BlockingChannel::connect(const std::string& path, const Hello& ours,
+                                                       milliseconds timeout) {
   auto socket = net::connect(net::UnixAddress{path});
   if (!socket) return std::unexpected(socket.error());
   return open(std::move(*socket), ours, timeout);
@@ -70,7 +71,8 @@ base::Result<Message> BlockingChannel::receive(milliseconds timeout) {
     if (auto ready = wait_for(socket_.get(), POLLIN, until); !ready) return std::unexpected(ready.error());
     auto received = receive_some(socket_.get(), decoder_);
     if (!received) return std::unexpected(received.error());
-    if (*received == Received::end) return base::fail(base::Kind::disconnected, "the control peer closed the connection");
+    if (*received == Received::end)
+      return base::fail(base::Kind::disconnected, "the control peer closed the connection");
   }
 }
 

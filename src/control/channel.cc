@@ -37,7 +37,8 @@ base::Result<std::unique_ptr<Channel>> Channel::connect(net::Loop& loop, const s
 }
 
 base::Result<void> Channel::send(Message message) {
-  if (!is_open() || finishing_) return base::fail(base::Kind::disconnected, "send {}: the channel is closed", message.type());
+  if (!is_open() || finishing_)
+    return base::fail(base::Kind::disconnected, "send {}: the channel is closed", message.type());
   auto frame = message.encode();
   if (!frame) return std::unexpected(frame.error());
   queued_bytes_ += frame->size();
@@ -86,8 +87,10 @@ void Channel::on_ready(std::uint32_t epoll_events) {
   if (!(epoll_events & ~std::uint32_t{EPOLLOUT})) return;
   auto read = read_messages();
   if (!*alive || !is_open()) return;
-  if (!read) close(read.error());
-  else if (!*read) close(std::nullopt);
+  if (!read)
+    close(read.error());
+  else if (!*read)
+    close(std::nullopt);
 }
 
 base::Result<bool> Channel::read_messages() {

@@ -23,7 +23,7 @@ namespace control {
 class Channel final : net::Pollable {
  public:
   struct Events {
-    std::function<void(const Hello&)> on_hello;                 // may be empty
+    std::function<void(const Hello&)> on_hello;  // may be empty
     std::function<void(Message)> on_message;
     std::function<void(std::optional<base::Error>)> on_closed;  // once; empty optional: the peer ended it properly
   };
@@ -31,7 +31,8 @@ class Channel final : net::Pollable {
   // Owns the socket, a connected Unix stream socket of either blocking mode.
   static base::Result<std::unique_ptr<Channel>> open(net::Loop& loop, base::Fd socket, Hello ours, Events events);
   // Connects to a listening Unix socket.
-  static base::Result<std::unique_ptr<Channel>> connect(net::Loop& loop, const std::string& path, Hello ours, Events events);
+  static base::Result<std::unique_ptr<Channel>> connect(net::Loop& loop, const std::string& path, Hello ours,
+                                                        Events events);
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
   ~Channel();

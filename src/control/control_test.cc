@@ -70,7 +70,8 @@ TEST(DecoderTest, BrokenFramesAreRefused) {
   EXPECT_THAT(take_error(frame("{}")), HasSubstr("no object with a \"type\""));
   EXPECT_THAT(take_error(frame(R"({"type":1})")), HasSubstr("no object with a \"type\""));
   EXPECT_THAT(take_error(frame("{\"type\":\"\xff\"}")), HasSubstr("no JSON"));
-  EXPECT_THAT(take_error(frame(R"({"type":"a","x":)" + std::string(100, '[') + std::string(100, ']') + "}")), HasSubstr("deep"));
+  EXPECT_THAT(take_error(frame(R"({"type":"a","x":)" + std::string(100, '[') + std::string(100, ']') + "}")),
+              HasSubstr("deep"));
 }
 
 TEST(DecoderTest, BracketsAndQuotesInStringsAreNoNesting) {
@@ -138,8 +139,9 @@ struct ChannelTest : testing::Test {
 TEST_F(ChannelTest, TwoChannelsExchangeHellosMessagesAndDescriptors) {
   open();
   std::vector<Message> theirs;
-  auto other = Channel::open(*loop, std::move(sockets.theirs), {.role = "peer"},
-                             {.on_hello = {}, .on_message = [&](Message m) { theirs.push_back(std::move(m)); }, .on_closed = {}});
+  auto other = Channel::open(
+      *loop, std::move(sockets.theirs), {.role = "peer"},
+      {.on_hello = {}, .on_message = [&](Message m) { theirs.push_back(std::move(m)); }, .on_closed = {}});
   auto pipe = std::move(*base::pipe());
   Message with("listen");
   with.descriptors.push_back(std::move(pipe.write));
@@ -235,8 +237,8 @@ TEST_F(ListenerTest, APeerWithThisUidIsAcceptedAndToldApart) {
   std::string heard;
   auto listener = Listener::listen(*loop, path, {}, [&](base::Fd socket, uid_t uid) {
     EXPECT_EQ(uid, ::geteuid());
-    channels.push_back(std::move(*Channel::open(*loop, std::move(socket), {.role = "edge"},
-                                                {{}, [&](Message m) { heard = m.type(); }, {}})));
+    channels.push_back(std::move(
+        *Channel::open(*loop, std::move(socket), {.role = "edge"}, {{}, [&](Message m) { heard = m.type(); }, {}})));
   });
   ASSERT_TRUE(listener);
   struct stat info;

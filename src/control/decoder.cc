@@ -15,9 +15,7 @@ std::size_t read_length(std::string_view bytes) {
 
 }  // namespace
 
-std::size_t Decoder::Frame::size() const {
-  return bytes.size() < kLengthBytes ? 0 : kLengthBytes + read_length(bytes);
-}
+std::size_t Decoder::Frame::size() const { return bytes.size() < kLengthBytes ? 0 : kLengthBytes + read_length(bytes); }
 
 // Appends what belongs to the frame; says how much that was.
 base::Result<std::size_t> Decoder::fill(Frame& frame, std::string_view bytes) {

@@ -25,7 +25,8 @@ base::Result<std::unique_ptr<Listener>> Listener::listen(net::Loop& loop, const 
 base::Result<std::unique_ptr<Listener>> Listener::open(net::Loop& loop, base::Fd listening,
                                                        std::vector<uid_t> also_allowed, OnPeer on_peer) {
   if (auto set = base::set_nonblocking(listening.get(), true); !set) return std::unexpected(set.error());
-  std::unique_ptr<Listener> listener(new Listener(loop, std::move(listening), std::move(also_allowed), std::move(on_peer)));
+  std::unique_ptr<Listener> listener(
+      new Listener(loop, std::move(listening), std::move(also_allowed), std::move(on_peer)));
   if (auto added = loop.add(listener->socket_.get(), EPOLLIN, *listener); !added) return std::unexpected(added.error());
   return listener;
 }

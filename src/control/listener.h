@@ -17,12 +17,13 @@ class Listener final : net::Pollable {
   using OnPeer = std::function<void(base::Fd socket, uid_t uid)>;
 
   // uid 0 and this process's own uid are always allowed; others are closed at once and logged. The file's mode is 0600,
-  // or 0666 where others are allowed too: the credentials decide, not the mode. A stale socket file is replaced; a live one is a conflict.
+  // or 0666 where others are allowed too: the credentials decide, not the mode. A stale socket file is replaced; a live
+  // one is a conflict.
   static base::Result<std::unique_ptr<Listener>> listen(net::Loop& loop, const std::string& path,
                                                         std::vector<uid_t> also_allowed, OnPeer on_peer);
   // The same on a socket that listens already.
-  static base::Result<std::unique_ptr<Listener>> open(net::Loop& loop, base::Fd listening, std::vector<uid_t> also_allowed,
-                                                      OnPeer on_peer);
+  static base::Result<std::unique_ptr<Listener>> open(net::Loop& loop, base::Fd listening,
+                                                      std::vector<uid_t> also_allowed, OnPeer on_peer);
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   ~Listener();

@@ -15,8 +15,10 @@ int depth_of(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); i++) {
     char c = text[i];
     if (in_string) {
-      if (c == '\\') i++;
-      else if (c == '"') in_string = false;
+      if (c == '\\')
+        i++;
+      else if (c == '"')
+        in_string = false;
     } else if (c == '"') {
       in_string = true;
     } else if (c == '{' || c == '[') {
@@ -80,7 +82,8 @@ Message Hello::to_message() const { return Message(json{{"type", "hello"}, {"ver
 base::Result<Hello> Hello::from_message(const Message& message) {
   if (message.type() != "hello") return base::invalid("a peer began with {} instead of hello", message.type());
   auto version = message.body().find("version"), role = message.body().find("role");
-  if (version == message.body().end() || !version->is_number_integer()) return base::invalid("a hello without a version");
+  if (version == message.body().end() || !version->is_number_integer())
+    return base::invalid("a hello without a version");
   if (role == message.body().end() || !role->is_string()) return base::invalid("a hello without a role");
   if (*version != kVersion) {
     return base::fail(base::Kind::unsupported, "the peer {} speaks version {} of the control messages, this one {}",

@@ -60,7 +60,8 @@ base::Result<Received> receive_some(int socket, Decoder& decoder) {
                       kMaxDescriptors);
   }
   if (count == 0) {
-    if (!decoder.is_at_boundary()) return base::fail(base::Kind::disconnected, "the peer left inside a control message");
+    if (!decoder.is_at_boundary())
+      return base::fail(base::Kind::disconnected, "the peer left inside a control message");
     return Received::end;
   }
   auto taken = decoder.take({buffer.data(), static_cast<std::size_t>(count)}, std::move(descriptors));

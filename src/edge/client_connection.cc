@@ -34,8 +34,8 @@ ClientConnection::~ClientConnection() {
   if (socket_.is_open()) context_.loop.remove(socket_.get(), *this);
 }
 
-base::Result<std::unique_ptr<ClientConnection>> ClientConnection::open(Context& context, ClientSet& set, base::Fd socket,
-                                                                       Peer peer) {
+base::Result<std::unique_ptr<ClientConnection>> ClientConnection::open(Context& context, ClientSet& set,
+                                                                       base::Fd socket, Peer peer) {
   std::unique_ptr<ClientConnection> connection(new ClientConnection(context, set, std::move(socket), std::move(peer)));
   auto added = context.loop.add(connection->socket_.get(), ClientOutput::kReading, *connection);
   if (!added) return std::unexpected(added.error());
@@ -117,17 +117,26 @@ void ClientConnection::save_input(std::string_view rest) {
 // Whether to ask for more.
 bool ClientConnection::handle(const Event& event) {
   switch (event.kind) {
-    case Event::Kind::head: on_head(); return true;
+    case Event::Kind::head:
+      on_head();
+      return true;
     case Event::Kind::body:
       record_.bytes_in += event.body.size();
-      if (exchange_) exchange_->on_body(event.body);
-      else discard_body(event.body.size());
+      if (exchange_)
+        exchange_->on_body(event.body);
+      else
+        discard_body(event.body.size());
       return true;
-    case Event::Kind::end: on_body_end(); return true;
-    case Event::Kind::failed: on_problem(codec_.problem()); return false;
+    case Event::Kind::end:
+      on_body_end();
+      return true;
+    case Event::Kind::failed:
+      on_problem(codec_.problem());
+      return false;
     case Event::Kind::need_input:
     case Event::Kind::interim:
-    case Event::Kind::closed: return false;
+    case Event::Kind::closed:
+      return false;
   }
   return false;
 }
@@ -155,8 +164,10 @@ void ClientConnection::on_head() {
 
 void ClientConnection::on_body_end() {
   body_ended_ = true;
-  if (exchange_) exchange_->on_body_end();
-  else if (state_ == State::exchange) begin_waiting();
+  if (exchange_)
+    exchange_->on_body_end();
+  else if (state_ == State::exchange)
+    begin_waiting();
 }
 
 void ClientConnection::on_problem(const http::Problem& problem) {
@@ -355,11 +366,13 @@ void ClientConnection::on_sweep(net::Clock::time_point now) {
     case State::head:
       if (passed > timeouts.head) on_problem({408, "The request did not arrive in time."});
       return;
-    case State::exchange: return sweep_exchange(now);
+    case State::exchange:
+      return sweep_exchange(now);
     case State::lingering:
       if (passed > kLingering) close();
       return;
-    case State::closed: return;
+    case State::closed:
+      return;
   }
 }
 
@@ -370,7 +383,8 @@ void ClientConnection::sweep_exchange(net::Clock::time_point now) {
     body_wanted_for_ += timeouts.sweep;
     auto due = timeouts.body_bytes_per_second * static_cast<std::uint64_t>(body_wanted_for_.count()) / 1000;
     bool too_slow = body_wanted_for_ > timeouts.body_gap && record_.bytes_in < due;
-    if (now - last_read_ > timeouts.body_gap || too_slow) return on_problem({408, "The request's body came too slowly."});
+    if (now - last_read_ > timeouts.body_gap || too_slow)
+      return on_problem({408, "The request's body came too slowly."});
   }
   if (exchange_) exchange_->on_sweep(now);
 }

@@ -25,7 +25,8 @@ class ClientSet;
 
 class ClientConnection final : net::Pollable, net::Deferred, public Mortal {
  public:
-  static base::Result<std::unique_ptr<ClientConnection>> open(Context& context, ClientSet& set, base::Fd socket, Peer peer);
+  static base::Result<std::unique_ptr<ClientConnection>> open(Context& context, ClientSet& set, base::Fd socket,
+                                                              Peer peer);
   ~ClientConnection() override;
 
   // For the exchange.
@@ -94,7 +95,7 @@ class ClientConnection final : net::Pollable, net::Deferred, public Mortal {
   std::unique_ptr<Exchange> exchange_;  // null while state_ is exchange: the rest of a body is read and dropped
   std::unique_ptr<UpstreamConnection> private_upstream_;
   std::shared_ptr<UpstreamPool> private_pool_;
-  net::Clock::time_point since_;        // the state began
+  net::Clock::time_point since_;  // the state began
   net::Clock::time_point last_read_;
   std::chrono::milliseconds body_wanted_for_{0};  // how long we waited for the body in all
   std::size_t discarded_ = 0;

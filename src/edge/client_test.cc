@@ -38,7 +38,8 @@ TEST_F(ClientTest, AmbiguousRequestsAreRefusedAndReachNoApp) {
     std::string_view name, request;
   };
   const Case cases[] = {
-      {"both framings", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+      {"both framings",
+       "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
       {"two lengths", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"},
       {"the same length twice", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello"},
       {"a list of lengths", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5, 5\r\n\r\nhello"},
@@ -48,7 +49,8 @@ TEST_F(ClientTest, AmbiguousRequestsAreRefusedAndReachNoApp) {
       {"a huge length", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\n"},
       {"an unknown coding", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"},
       {"chunked twice", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n"},
-      {"two codings in two fields", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n"},
+      {"two codings in two fields",
+       "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n"},
       {"chunked on 1.0", "POST / HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
       {"space before a colon", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length : 5\r\n\r\nhello"},
       {"a folded line", "GET / HTTP/1.1\r\nHost: h\r\nX: a\r\n b\r\n\r\n"},
@@ -69,8 +71,9 @@ TEST_F(ClientTest, AmbiguousRequestsAreRefusedAndReachNoApp) {
     auto client = connect();
     client->send(one.request);
     auto answer = expect(*client, "\r\n");
-    EXPECT_THAT(answer, testing::AnyOf(StartsWith("HTTP/1.1 400 "), StartsWith("HTTP/1.1 413 "), StartsWith("HTTP/1.1 501 "),
-                                       StartsWith("HTTP/1.1 505 "))) << one.name;
+    EXPECT_THAT(answer, testing::AnyOf(StartsWith("HTTP/1.1 400 "), StartsWith("HTTP/1.1 413 "),
+                                       StartsWith("HTTP/1.1 501 "), StartsWith("HTTP/1.1 505 ")))
+        << one.name;
     client->half_close();
     expect_end(*client);
     EXPECT_EQ(app.try_accept(), nullptr) << one.name;
@@ -78,7 +81,8 @@ TEST_F(ClientTest, AmbiguousRequestsAreRefusedAndReachNoApp) {
 }
 
 TEST_F(ClientTest, ABrokenChunkEndsTheRequestWithTheAppToo) {
-  for (std::string_view chunk : {"0x5\r\nhello\r\n", "-1\r\n", "5\nhello\r\n", "5\r\nhelloXX", "fffffffffffffffff\r\n", "5 \r\nhello\r\n"}) {
+  for (std::string_view chunk :
+       {"0x5\r\nhello\r\n", "-1\r\n", "5\nhello\r\n", "5\r\nhelloXX", "fffffffffffffffff\r\n", "5 \r\nhello\r\n"}) {
     auto client = connect();
     client->send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
     auto upstream = accept(app);
@@ -92,12 +96,15 @@ TEST_F(ClientTest, ABrokenChunkEndsTheRequestWithTheAppToo) {
 
 TEST_F(ClientTest, WhatIsPassedOnIsFramedAnew) {
   auto client = connect();
-  client->send("POST http://real.example/p?q HTTP/1.1\r\nHost: other\r\nTransfer-Encoding: chunked\r\n\r\n"
-               "3;ext=1\r\nabc\r\n0\r\nContent-Length: 5\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n");
+  client->send(
+      "POST http://real.example/p?q HTTP/1.1\r\nHost: other\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "3;ext=1\r\nabc\r\n0\r\nContent-Length: 5\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n");
   auto upstream = accept(app);
   auto request = expect(*upstream, "0\r\n\r\n");
-  EXPECT_THAT(request, AllOf(StartsWith("POST /p?q HTTP/1.1\r\nhost: real.example\r\n"), HasSubstr("\r\n\r\n3\r\nabc\r\n0\r\n\r\n")));
-  EXPECT_THAT(request, AllOf(Not(HasSubstr("ext")), Not(HasSubstr("other")), Not(HasSubstr("Content-Length")), Not(HasSubstr("smuggled"))));
+  EXPECT_THAT(request, AllOf(StartsWith("POST /p?q HTTP/1.1\r\nhost: real.example\r\n"),
+                             HasSubstr("\r\n\r\n3\r\nabc\r\n0\r\n\r\n")));
+  EXPECT_THAT(request, AllOf(Not(HasSubstr("ext")), Not(HasSubstr("other")), Not(HasSubstr("Content-Length")),
+                             Not(HasSubstr("smuggled"))));
   upstream->send(kOk);
   EXPECT_THAT(expect(*upstream, "\r\n\r\n"), StartsWith("GET /smuggled "));  // a request of its own, on its own terms
 }
@@ -185,7 +192,8 @@ TEST_F(ClientTest, AHostWithoutARouteGetsAFriendlyPage) {
   set_routes({route(app.path, {{"hosts", {"shop.example"}}})});
   auto client = connect();
   client->send("GET / HTTP/1.1\r\nHost: h\r\nAccept: text/html,*/*;q=0.8\r\n\r\n");
-  EXPECT_THAT(expect(*client, "</p>\n"), AllOf(StartsWith("HTTP/1.1 404 "), HasSubstr("text/html"), HasSubstr("There is nothing here")));
+  EXPECT_THAT(expect(*client, "</p>\n"),
+              AllOf(StartsWith("HTTP/1.1 404 "), HasSubstr("text/html"), HasSubstr("There is nothing here")));
   client->send("GET / HTTP/1.1\r\nHost: h\r\nAccept: application/json\r\n\r\n");
   auto answer = expect(*client, "}\n");
   auto page = nlohmann::json::parse(answer.substr(answer.find("\r\n\r\n")));
@@ -200,8 +208,9 @@ TEST_F(ClientTest, ATrustedProxysWordIsContinued) {
   options.trusted_proxies = {"127.0.0.0/8"};
   restart();
   auto client = connect();
-  client->send("GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: real\r\n"
-               "X-Real-IP: 1.2.3.4\r\nX-Request-ID: 0123456789abcdef0123456789abcdef\r\n\r\n");
+  client->send(
+      "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: real\r\n"
+      "X-Real-IP: 1.2.3.4\r\nX-Request-ID: 0123456789abcdef0123456789abcdef\r\n\r\n");
   auto upstream = accept(app);
   EXPECT_THAT(expect(*upstream, "\r\n\r\n"),
               AllOf(HasSubstr("x-forwarded-for: 1.2.3.4, 127.0.0.1\r\n"), HasSubstr("x-forwarded-proto: https\r\n"),
@@ -220,7 +229,8 @@ TEST_F(ClientTest, EveryRequestIsInTheAccessLog) {
   expect(*client, "400");
   server->reopen_logs();
   auto log = *base::read_file(folder.path / "access.log");
-  EXPECT_THAT(log, AllOf(HasSubstr("127.0.0.1 "), HasSubstr("\"GET /a?b HTTP/1.1\" 200 2 "), HasSubstr(" app "), HasSubstr(" 400 ")));
+  EXPECT_THAT(log, AllOf(HasSubstr("127.0.0.1 "), HasSubstr("\"GET /a?b HTTP/1.1\" 200 2 "), HasSubstr(" app "),
+                         HasSubstr(" 400 ")));
   EXPECT_EQ(std::ranges::count(log, '\n'), 2);
 }
 

@@ -17,10 +17,12 @@ ControlServer::ControlServer(net::Loop& loop, std::filesystem::path path, Contro
 ControlServer::~ControlServer() { stop_listening(); }
 
 base::Result<std::unique_ptr<ControlServer>> ControlServer::listen(net::Loop& loop, const std::filesystem::path& path,
-                                                                   std::vector<uid_t> controllers, Controllable& server) {
+                                                                   std::vector<uid_t> controllers,
+                                                                   Controllable& server) {
   std::unique_ptr<ControlServer> control(new ControlServer(loop, path, server));
-  auto listener = control::Listener::listen(loop, path.string(), std::move(controllers),
-                                            [self = control.get()](base::Fd socket, uid_t uid) { self->on_peer(std::move(socket), uid); });
+  auto listener = control::Listener::listen(
+      loop, path.string(), std::move(controllers),
+      [self = control.get()](base::Fd socket, uid_t uid) { self->on_peer(std::move(socket), uid); });
   if (!listener) return std::unexpected(listener.error());
   control->listener_ = std::move(*listener);
   return control;
@@ -34,14 +36,18 @@ void ControlServer::stop_listening() {
 
 void ControlServer::on_peer(base::Fd socket, uid_t uid) {
   auto place = std::make_shared<control::Channel*>(nullptr);  // known once open() has returned
-  auto channel = control::Channel::open(loop_, std::move(socket), {.role = "edge"},
-      {.on_hello = {},
-       .on_message = [this, place](Message message) { answer(**place, std::move(message)); },
-       .on_closed = [this, place](std::optional<base::Error> why) {
-         if (why) base::log(base::Level::warning, "edge.control_broken", {}, why->describe());
-         std::erase_if(channels_, [&](const auto& open) { return open.get() == *place; });
-       }});
-  if (!channel) return base::log(base::Level::warning, "edge.control_failed", {{"uid", uid}}, channel.error().describe());
+  auto channel =
+      control::Channel::open(loop_, std::move(socket), {.role = "edge"},
+                             {.on_hello = {},
+                              .on_message = [this, place](Message message) { answer(**place, std::move(message)); },
+                              .on_closed =
+                                  [this, place](std::optional<base::Error> why) {
+                                    if (why)
+                                      base::log(base::Level::warning, "edge.control_broken", {}, why->describe());
+                                    std::erase_if(channels_, [&](const auto& open) { return open.get() == *place; });
+                                  }});
+  if (!channel)
+    return base::log(base::Level::warning, "edge.control_failed", {{"uid", uid}}, channel.error().describe());
   *place = channel->get();
   channels_.push_back(std::move(*channel));
 }
@@ -49,7 +55,8 @@ void ControlServer::on_peer(base::Fd socket, uid_t uid) {
 void ControlServer::answer(control::Channel& channel, Message message) {
   auto id = message.body().find("id") == message.body().end() ? json() : message.body()["id"];
   auto done = carry_out(message);
-  if (!done) base::log(base::Level::warning, "edge.control_refused", {{"message", message.type()}}, done.error().describe());
+  if (!done)
+    base::log(base::Level::warning, "edge.control_refused", {{"message", message.type()}}, done.error().describe());
   auto reply = done ? std::move(*done) : control::error_message(done.error());
   if (!id.is_null()) reply.body()["id"] = std::move(id);
   if (auto sent = channel.send(std::move(reply)); !sent) {

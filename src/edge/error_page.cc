@@ -20,20 +20,24 @@ struct Text {
 Text text_of(Trouble trouble, int status, std::string_view reason) {
   switch (trouble) {
     case Trouble::no_app:
-      return {404, "no_app", "There is nothing here", "No site answers at this address. Check the address for a typo.", 0};
+      return {404, "no_app", "There is nothing here", "No site answers at this address. Check the address for a typo.",
+              0};
     case Trouble::app_stopped:
       return {503, "app_stopped", "This site is switched off", "Its owner has stopped it for now.", 60};
     case Trouble::app_starting:
       return {503, "app_starting", "This site is starting", "Please try again in a moment.", 5};
     case Trouble::too_many_wait:
-      return {503, "overloaded", "This site is very busy", "Too many visitors are waiting. Please try again in a moment.", 5};
+      return {503, "overloaded", "This site is very busy",
+              "Too many visitors are waiting. Please try again in a moment.", 5};
     case Trouble::app_unreachable:
-      return {502, "app_unreachable", "This site does not answer", "It may be restarting. Please try again in a moment.", 5};
+      return {502, "app_unreachable", "This site does not answer",
+              "It may be restarting. Please try again in a moment.", 5};
     case Trouble::app_failed:
       return {502, "app_failed", "This site could not answer", "It broke off while working on your request.", 0};
     case Trouble::app_timeout:
       return {504, "app_timeout", "This site takes too long", "It did not answer in time. Please try again later.", 0};
-    case Trouble::bad_request: break;
+    case Trouble::bad_request:
+      break;
   }
   return {status, "bad_request", http::reason_phrase(status), reason, 0};
 }
@@ -76,8 +80,9 @@ ErrorPage make_error_page(Trouble trouble, std::string_view accept, std::string_
     page.body = fmt::format(fmt::runtime(kPage), text.title, text.advice, text.status, request_id);
   } else if (accepts(accept, "application/json")) {
     page.content_type = "application/json";
-    page.body = fmt::format(R"({{"kind":"{}","status":{},"message":"{}","advice":"{}","request":"{}"}})" "\n", text.kind,
-                            text.status, text.title, text.advice, request_id);
+    page.body = fmt::format(R"({{"kind":"{}","status":{},"message":"{}","advice":"{}","request":"{}"}})"
+                            "\n",
+                            text.kind, text.status, text.title, text.advice, request_id);
   } else {
     page.content_type = "text/plain; charset=utf-8";
     page.body = fmt::format("{}\n{}\n{} · request {}\n", text.title, text.advice, text.status, request_id);

@@ -8,14 +8,14 @@ namespace edge {
 
 // Why the edge answers itself. The texts are for visitors, not for the app's owner: causes are in the logs.
 enum class Trouble {
-  no_app,          // 404: no route for this host and path
-  bad_request,     // the status of the codec's problem
-  app_stopped,     // 503
-  app_starting,    // 503: waited in vain for an app on hold
-  too_many_wait,   // 503: the hold queue is full
-  app_unreachable, // 502
-  app_failed,      // 502: broken or nonsensical answer
-  app_timeout,     // 504
+  no_app,           // 404: no route for this host and path
+  bad_request,      // the status of the codec's problem
+  app_stopped,      // 503
+  app_starting,     // 503: waited in vain for an app on hold
+  too_many_wait,    // 503: the hold queue is full
+  app_unreachable,  // 502
+  app_failed,       // 502: broken or nonsensical answer
+  app_timeout,      // 504
 };
 
 struct ErrorPage {

@@ -23,9 +23,10 @@ http::HeaderSet our_fields() {
 bool is_strange(const Header& field) {
   if (field.id != HeaderId::other) return false;
   constexpr std::string_view family = "x-forwarded-";
-  if (field.name.size() > family.size() && http::equal_ignoring_case(field.name.substr(0, family.size()), family)) return true;
-  for (std::string_view name : {"proxy", "x-scheme", "x-url-scheme", "front-end-https", "x-original-url", "x-rewrite-url",
-                                "x-client-ip", "true-client-ip"}) {
+  if (field.name.size() > family.size() && http::equal_ignoring_case(field.name.substr(0, family.size()), family))
+    return true;
+  for (std::string_view name : {"proxy", "x-scheme", "x-url-scheme", "front-end-https", "x-original-url",
+                                "x-rewrite-url", "x-client-ip", "true-client-ip"}) {
     if (http::equal_ignoring_case(field.name, name)) return true;
   }
   return false;
@@ -44,14 +45,15 @@ std::string joined(const http::RequestHead& head, HeaderId id) {
 
 // A node of Forwarded (RFC 7239 section 6): IPv6 in brackets and quotes.
 void append_node(std::string& to, std::string_view host) {
-  if (host.find(':') == host.npos) to.append("for=").append(host);
-  else to.append("for=\"[").append(host).append("]\"");
+  if (host.find(':') == host.npos)
+    to.append("for=").append(host);
+  else
+    to.append("for=\"[").append(host).append("]\"");
 }
 
 bool is_id(std::string_view text) {
-  return text.size() == RequestId{}.size() && std::ranges::all_of(text, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-  });
+  return text.size() == RequestId{}.size() &&
+         std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 std::string_view value_of(const http::RequestHead& head, HeaderId id) {
@@ -85,7 +87,8 @@ void ForwardHeaders::apply(const http::RequestHead& head, const Peer& peer, Requ
     if (auto incoming = value_of(head, HeaderId::x_forwarded_proto); incoming == "https") proto = incoming;
     if (auto incoming = value_of(head, HeaderId::x_forwarded_host); !incoming.empty()) forwarded_host = incoming;
     if (auto incoming = value_of(head, HeaderId::x_real_ip); !incoming.empty()) real_ip = incoming;
-    if (auto incoming = value_of(head, HeaderId::x_request_id); is_id(incoming)) std::ranges::copy(incoming, id.begin());
+    if (auto incoming = value_of(head, HeaderId::x_request_id); is_id(incoming))
+      std::ranges::copy(incoming, id.begin());
   } else {
     drop_strange_fields(out);
   }

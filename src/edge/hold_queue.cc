@@ -14,7 +14,8 @@ HoldQueue::~HoldQueue() {
   for (auto* held : waiting_) held->queue_ = nullptr;
 }
 
-bool HoldQueue::add(Held& held, std::size_t bytes, const HoldLimits& limits, net::Clock::time_point until, Held::Why why) {
+bool HoldQueue::add(Held& held, std::size_t bytes, const HoldLimits& limits, net::Clock::time_point until,
+                    Held::Why why) {
   if (waiting_.size() >= limits.max_requests || bytes_ + bytes > limits.max_bytes) return false;
   held.queue_ = this;
   held.place_ = waiting_.insert(waiting_.end(), &held);

@@ -215,8 +215,9 @@ TEST_F(RetryTest, AnAnswerThatBreaksOffIsCutForTheClient) {
 }
 
 TEST_F(RetryTest, NonsenseFromTheAppIsABadGateway) {
-  for (std::string_view nonsense : {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", "hello\r\n\r\n",
-                                    "HTTP/1.1 200 OK\r\nBad Name: 1\r\n\r\n", "HTTP/1.1 200 OK\r\nA: b\x01c\r\n\r\n"}) {
+  for (std::string_view nonsense :
+       {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", "hello\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nBad Name: 1\r\n\r\n", "HTTP/1.1 200 OK\r\nA: b\x01c\r\n\r\n"}) {
     client->send(kGet);
     upstream = accept(app);
     expect(*upstream, "GET");

@@ -11,8 +11,8 @@ constexpr int kAcceptsPerTurn = 64;  // those connected already get their turn t
 constexpr std::chrono::milliseconds kRetry{100};
 }  // namespace
 
-Listener::Listener(net::Loop& loop, base::Fd socket, std::string address, ClientSet& clients, const TrustedPeers& trusted,
-                   const AcceptLimits& limits)
+Listener::Listener(net::Loop& loop, base::Fd socket, std::string address, ClientSet& clients,
+                   const TrustedPeers& trusted, const AcceptLimits& limits)
     : loop_(loop),
       socket_(std::move(socket)),
       address_(std::move(address)),

@@ -75,7 +75,9 @@ TEST_F(ProxyTest, AConnectionTowardsAnotherServerCarriesOneClientOnly) {
 
 TEST_F(ProxyTest, PipelinedRequestsAreAnsweredInOrder) {
   auto client = connect();
-  client->send("GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\nGET /3 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  client->send(
+      "GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\nGET /3 HTTP/1.1\r\nHost: h\r\nConnection: "
+      "close\r\n\r\n");
   auto upstream = accept(app);
   for (auto path : {"/1", "/2", "/3"}) {
     EXPECT_THAT(expect(*upstream, "\r\n\r\n"), StartsWith(fmt::format("GET {} ", path)));
@@ -88,15 +90,18 @@ TEST_F(ProxyTest, PipelinedRequestsAreAnsweredInOrder) {
 
 TEST_F(ProxyTest, ForwardedHeadersAreOursAndStrangersAreDropped) {
   auto client = connect();
-  client->send("GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nForwarded: for=x\r\n"
-               "X-Real-IP: 9.9.9.9\r\nX-Forwarded-Prefix: /x\r\nProxy: http://evil\r\nX-Request-ID: mine\r\nUser_Name: u\r\n"
-               "X-Custom: kept\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nUpgrade: h2c\r\nTE: trailers\r\n\r\n");
+  client->send(
+      "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nForwarded: for=x\r\n"
+      "X-Real-IP: 9.9.9.9\r\nX-Forwarded-Prefix: /x\r\nProxy: http://evil\r\nX-Request-ID: mine\r\nUser_Name: u\r\n"
+      "X-Custom: kept\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nUpgrade: h2c\r\nTE: trailers\r\n\r\n");
   auto upstream = accept(app);
   auto request = expect(*upstream, "\r\n\r\n");
-  EXPECT_THAT(request, AllOf(HasSubstr("x-forwarded-for: 127.0.0.1\r\n"), HasSubstr("x-forwarded-proto: http\r\n"),
-                             HasSubstr("x-forwarded-host: h\r\n"), HasSubstr("x-real-ip: 127.0.0.1\r\n"),
-                             HasSubstr("forwarded: for=127.0.0.1;host=\"h\";proto=http\r\n"), HasSubstr("X-Custom: kept\r\n")));
-  for (auto gone : {"1.2.3.4", "https", "9.9.9.9", "Prefix", "evil", "mine", "User_Name", "X-Hop", "Upgrade", "TE:", "Connection"}) {
+  EXPECT_THAT(request,
+              AllOf(HasSubstr("x-forwarded-for: 127.0.0.1\r\n"), HasSubstr("x-forwarded-proto: http\r\n"),
+                    HasSubstr("x-forwarded-host: h\r\n"), HasSubstr("x-real-ip: 127.0.0.1\r\n"),
+                    HasSubstr("forwarded: for=127.0.0.1;host=\"h\";proto=http\r\n"), HasSubstr("X-Custom: kept\r\n")));
+  for (auto gone : {"1.2.3.4", "https", "9.9.9.9", "Prefix", "evil", "mine", "User_Name", "X-Hop", "Upgrade",
+                    "TE:", "Connection"}) {
     EXPECT_THAT(request, Not(HasSubstr(gone)));
   }
 }
@@ -213,7 +218,8 @@ TEST_F(ProxyTest, AnEarlyAnswerEndsTheUpload) {
   upstream->close();
   EXPECT_THAT(expect(*client, "\r\n\r\nno"), StartsWith("HTTP/1.1 403 "));
   const std::string piece(1000, 'x');
-  EXPECT_TRUE(until([&] { return !client->try_send(piece) || client->is_ended(); })) << "the rest is not taken for ever";
+  EXPECT_TRUE(until([&] { return !client->try_send(piece) || client->is_ended(); }))
+      << "the rest is not taken for ever";
 }
 
 TEST_F(ProxyTest, AnswersWithoutBodiesKeepTheConnection) {
@@ -223,7 +229,8 @@ TEST_F(ProxyTest, AnswersWithoutBodiesKeepTheConnection) {
   expect(*upstream, "\r\n\r\n");
   upstream->send("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n");
   EXPECT_THAT(expect(*client, "\r\n\r\n"), HasSubstr("content-length: 5000"));
-  for (std::string_view head : {"HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n"}) {
+  for (std::string_view head :
+       {"HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n"}) {
     client->send(kGet);
     expect(*upstream, "\r\n\r\n");
     upstream->send(head);
@@ -239,7 +246,8 @@ TEST_F(ProxyTest, AnAnswerThatEndsWithItsConnectionIsChunkedForTheClient) {
   expect(*upstream, "\r\n\r\n");
   upstream->send("HTTP/1.0 200 OK\r\n\r\nold style");
   upstream->close();
-  EXPECT_THAT(expect(*client, "0\r\n\r\n"), AllOf(HasSubstr("transfer-encoding: chunked"), HasSubstr("9\r\nold style\r\n")));
+  EXPECT_THAT(expect(*client, "0\r\n\r\n"),
+              AllOf(HasSubstr("transfer-encoding: chunked"), HasSubstr("9\r\nold style\r\n")));
   client->send(kGet);
   accept(app);
 }
@@ -259,7 +267,8 @@ TEST_F(ProxyTest, AnAppsAnswerHasLargerLimitsThanAClientsRequest) {
   client->send(kGet);
   auto upstream = accept(app);
   expect(*upstream, "\r\n\r\n");
-  upstream->send("HTTP/1.1 200 OK\r\nX_Under: kept\r\nX-Big: " + std::string(40000, 'b') + "\r\nContent-Length: 5000000000\r\n\r\nbegun");
+  upstream->send("HTTP/1.1 200 OK\r\nX_Under: kept\r\nX-Big: " + std::string(40000, 'b') +
+                 "\r\nContent-Length: 5000000000\r\n\r\nbegun");
   EXPECT_THAT(expect(*client, "begun"), AllOf(HasSubstr("X_Under: kept"), HasSubstr("content-length: 5000000000")));
 }
 

@@ -90,12 +90,14 @@ class Reader {
 };
 
 bool is_host_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == ':' || c == '[' || c == ']';
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == ':' || c == '[' ||
+         c == ']';
 }
 
 // Lower case, no port; a leading "*." or a lone "*" are patterns.
 std::optional<std::string> parse_host(std::string text) {
-  std::ranges::transform(text, text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  std::ranges::transform(text, text.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
   if (text == "*") return text;
   std::string_view name = text;
   if (name.starts_with("*.")) name.remove_prefix(2);
@@ -173,13 +175,17 @@ void parse_hold(Reader& from, App& app) {
 void parse_places(Reader& from, App& app) {
   from.each("hosts", [&](const json& value, const std::string& place) {
     auto host = value.is_string() ? parse_host(value.get<std::string>()) : std::nullopt;
-    if (host) app.hosts.push_back(std::move(*host));
-    else from.fail_at(place, "expected a host name without a port, \"*.name\" or \"*\"");
+    if (host)
+      app.hosts.push_back(std::move(*host));
+    else
+      from.fail_at(place, "expected a host name without a port, \"*.name\" or \"*\"");
   });
   from.each("paths", [&](const json& value, const std::string& place) {
     auto path = value.is_string() ? parse_prefix(value.get<std::string>()) : std::nullopt;
-    if (path) app.paths.push_back(std::move(*path));
-    else from.fail_at(place, "expected a path such as /blog");
+    if (path)
+      app.paths.push_back(std::move(*path));
+    else
+      from.fail_at(place, "expected a path such as /blog");
   });
   if (app.paths.empty()) app.paths.emplace_back();
 }
@@ -199,7 +205,8 @@ Pooling parse_pooling(Reader& from) {
   return Pooling::shared;
 }
 
-App parse_app(const json& value, std::string place, std::uint64_t default_max_body, std::optional<base::Error>& mistake) {
+App parse_app(const json& value, std::string place, std::uint64_t default_max_body,
+              std::optional<base::Error>& mistake) {
   Reader from(value, std::move(place), mistake);
   App app;
   app.max_body = default_max_body;

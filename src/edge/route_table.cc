@@ -10,11 +10,14 @@ constexpr std::size_t kLongestHost = 255;
 
 // The name of a Host value in lower case: without a port and without a final dot. Empty when it is too long.
 std::string_view normal_host(std::string_view host, std::array<char, kLongestHost>& space) {
-  if (host.starts_with('[')) host = host.substr(0, host.find(']') + 1);
-  else host = host.substr(0, host.find(':'));
+  if (host.starts_with('['))
+    host = host.substr(0, host.find(']') + 1);
+  else
+    host = host.substr(0, host.find(':'));
   if (host.ends_with('.')) host.remove_suffix(1);
   if (host.size() > space.size()) return {};
-  std::ranges::transform(host, space.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  std::ranges::transform(host, space.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
   return {space.data(), host.size()};
 }
 
@@ -41,8 +44,9 @@ base::Result<RouteTable> RouteTable::build(std::uint64_t generation, std::vector
     });
     auto twice = std::ranges::adjacent_find(routes, {}, &Route::prefix);
     if (twice == routes.end()) continue;
-    return base::fail(base::Kind::conflict, "{}{} is claimed by {} and by {}", host, twice->prefix.empty() ? "/" : twice->prefix,
-                      table.apps_[twice->app].name, table.apps_[std::next(twice)->app].name);
+    return base::fail(base::Kind::conflict, "{}{} is claimed by {} and by {}", host,
+                      twice->prefix.empty() ? "/" : twice->prefix, table.apps_[twice->app].name,
+                      table.apps_[std::next(twice)->app].name);
   }
   return table;
 }

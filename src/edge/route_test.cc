@@ -37,7 +37,8 @@ TEST(RouteTableTest, AHostIsFoundInAnyCaseWithPortAndFinalDot) {
 }
 
 TEST(RouteTableTest, TheMostExactHostWinsAndLessExactOnesAreTriedWhenNoPathFits) {
-  auto routes = table({app("exact", {"a.b.c"}, {"/only"}), app("near", {"*.b.c"}), app("far", {"*.c"}), app("any", {"*"})});
+  auto routes =
+      table({app("exact", {"a.b.c"}, {"/only"}), app("near", {"*.b.c"}), app("far", {"*.c"}), app("any", {"*"})});
   EXPECT_EQ(found(routes, "a.b.c", "/only/x"), "exact");
   EXPECT_EQ(found(routes, "a.b.c", "/other"), "near");
   EXPECT_EQ(found(routes, "x.y.b.c"), "near");
@@ -67,7 +68,8 @@ TEST(RouteParserTest, AFullAppIsReadWhole) {
       "app": "shop", "instance": "i-1", "hosts": ["shop.example", "*.shop.example"], "paths": ["/", "/x/"], "state": "up",
       "upstream": {"tcp": "127.0.0.1:9000"}, "pooling": "per_client",
       "static": [{"prefix": "/s", "folder": "/a"}, {"prefix": "/s/long", "folder": "/b", "immutable": true}],
-      "limits": {"max_body": 10, "request_timeout": 5}, "hold": {"max_requests": 1, "max_bytes": 2, "timeout": 3}}]})"), 7);
+      "limits": {"max_body": 10, "request_timeout": 5}, "hold": {"max_requests": 1, "max_bytes": 2, "timeout": 3}}]})"),
+                             7);
   ASSERT_TRUE(parsed) << parsed.error().describe();
   const auto& shop = parsed->apps.at(0);
   EXPECT_EQ(parsed->generation, 12u);
@@ -82,7 +84,8 @@ TEST(RouteParserTest, AFullAppIsReadWhole) {
 
 TEST(RouteParserTest, EveryMistakeNamesItsPlace) {
   auto mistake = [](std::string change) {
-    auto message = json::parse(R"({"generation": 1, "apps": [{"app": "a", "hosts": ["h"], "state": "up", "upstream": {"unix": "/s"}}]})");
+    auto message = json::parse(
+        R"({"generation": 1, "apps": [{"app": "a", "hosts": ["h"], "state": "up", "upstream": {"unix": "/s"}}]})");
     message.merge_patch(json::parse(change));
     auto parsed = parse_routes(message, 0);
     return parsed ? "" : parsed.error().describe();
@@ -99,25 +102,35 @@ TEST(RouteParserTest, EveryMistakeNamesItsPlace) {
   EXPECT_EQ(mistake(R"({"extra": 1})"), "extra: is no known key");
   EXPECT_EQ(mistake(R"({"apps": [1]})"), "apps[0]: expected an object");
   EXPECT_EQ(mistake(R"({"apps": [{"state": "stopped"}]})"), "apps[0].app: is missing");
-  EXPECT_EQ(mistake(R"({"apps": [{"app": "a", "state": "stopped"}, {"app": "a", "state": "stopped"}]})"), "apps[1].app: occurs twice");
-  EXPECT_EQ(mistake(R"({"apps": [{"app": "a", "state": "up"}]})"), "apps[0].upstream: is missing for an app that is up");
+  EXPECT_EQ(mistake(R"({"apps": [{"app": "a", "state": "stopped"}, {"app": "a", "state": "stopped"}]})"),
+            "apps[1].app: occurs twice");
+  EXPECT_EQ(mistake(R"({"apps": [{"app": "a", "state": "up"}]})"),
+            "apps[0].upstream: is missing for an app that is up");
   EXPECT_EQ(app_mistake(R"("hosts": "h")"), "apps[0].hosts: expected a list");
   for (auto host : {"", "h:80", "a..b", ".a", "a/b", "*a.b", "*.", "é"}) {
-    EXPECT_THAT(app_mistake(fmt::format(R"("hosts": ["ok", "{}"])", host)), HasSubstr("apps[0].hosts[1]: expected a host")) << host;
+    EXPECT_THAT(app_mistake(fmt::format(R"("hosts": ["ok", "{}"])", host)),
+                HasSubstr("apps[0].hosts[1]: expected a host"))
+        << host;
   }
   for (auto path : {"", "x", "/a b", "/a?b", "/a/../b", "//a", "/a/.", "/a#b"}) {
-    EXPECT_THAT(app_mistake(fmt::format(R"("paths": ["{}"])", path)), HasSubstr("apps[0].paths[0]: expected a path")) << path;
+    EXPECT_THAT(app_mistake(fmt::format(R"("paths": ["{}"])", path)), HasSubstr("apps[0].paths[0]: expected a path"))
+        << path;
   }
   EXPECT_EQ(app_mistake(R"("state": "asleep")"), "apps[0].state: expected up, hold or stopped");
   EXPECT_EQ(app_mistake(R"("pooling": "none")"), "apps[0].pooling: expected shared or per_client");
   EXPECT_EQ(app_mistake(R"("upstream": {})"), "apps[0].upstream: expected either \"unix\" or \"tcp\"");
   EXPECT_THAT(app_mistake(R"("upstream": {"tcp": "example.org:80"})"), HasSubstr("no literal IPv4"));
   EXPECT_THAT(app_mistake(R"("upstream": {"tcp": "80"})"), HasSubstr("apps[0].upstream.tcp: 80 is no address"));
-  EXPECT_THAT(app_mistake(fmt::format(R"("upstream": {{"unix": "/{}"}})", std::string(200, 'x'))), HasSubstr("longer than"));
-  EXPECT_EQ(app_mistake(R"("static": [{"prefix": "/s", "folder": "rel"}])"), "apps[0].static[0].folder: expected an absolute path");
-  EXPECT_EQ(app_mistake(R"("static": [{"prefix": "s", "folder": "/f"}])"), "apps[0].static[0].prefix: expected a path such as /static");
-  EXPECT_EQ(app_mistake(R"("static": [{"prefix": "/s", "folder": "/f", "immutable": 1}])"), "apps[0].static[0].immutable: expected true or false");
-  EXPECT_EQ(app_mistake(R"("limits": {"max_body": "1"})"), "apps[0].limits.max_body: expected a whole number of 0 or more");
+  EXPECT_THAT(app_mistake(fmt::format(R"("upstream": {{"unix": "/{}"}})", std::string(200, 'x'))),
+              HasSubstr("longer than"));
+  EXPECT_EQ(app_mistake(R"("static": [{"prefix": "/s", "folder": "rel"}])"),
+            "apps[0].static[0].folder: expected an absolute path");
+  EXPECT_EQ(app_mistake(R"("static": [{"prefix": "s", "folder": "/f"}])"),
+            "apps[0].static[0].prefix: expected a path such as /static");
+  EXPECT_EQ(app_mistake(R"("static": [{"prefix": "/s", "folder": "/f", "immutable": 1}])"),
+            "apps[0].static[0].immutable: expected true or false");
+  EXPECT_EQ(app_mistake(R"("limits": {"max_body": "1"})"),
+            "apps[0].limits.max_body: expected a whole number of 0 or more");
   EXPECT_EQ(app_mistake(R"("limits": {"bodies": 1})"), "apps[0].limits.bodies: is no known key");
   EXPECT_EQ(app_mistake(R"("hold": {"timeout": 100000})"), "apps[0].hold.timeout: expected at most 86400 seconds");
   EXPECT_EQ(app_mistake(R"("instance": 7)"), "apps[0].instance: expected a text");

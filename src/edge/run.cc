@@ -56,8 +56,10 @@ base::Result<void> run(const Options& options) {
   int stops = 0;
   Signals signals(**loop, [&](int number) {
     if (number == SIGHUP || number == SIGUSR1) return server->reopen_logs();
-    if (stops++ == 0) server->drain(options.timeouts.drain);
-    else (*loop)->stop();  // asked twice: at once
+    if (stops++ == 0)
+      server->drain(options.timeouts.drain);
+    else
+      (*loop)->stop();  // asked twice: at once
   });
   if (auto opened = signals.open(); !opened) return opened;  // before any thread is started: they inherit the mask
   auto created = Server::create(**loop, options);

@@ -33,8 +33,10 @@ std::size_t connections_that_fit() {
 void open_folders(App& app) {
   for (auto& mount : app.statics) {
     auto folder = http::StaticFolder::open(mount.folder, {.immutable = mount.immutable});
-    if (folder) mount.served = std::make_shared<http::StaticFolder>(std::move(*folder));
-    else base::log(base::Level::warning, "edge.static_folder", {{"app", app.name}}, folder.error().describe());
+    if (folder)
+      mount.served = std::make_shared<http::StaticFolder>(std::move(*folder));
+    else
+      base::log(base::Level::warning, "edge.static_folder", {{"app", app.name}}, folder.error().describe());
   }
 }
 
@@ -100,7 +102,8 @@ base::Result<void> Server::Parts::start() {
   access_log.emplace(std::move(*log));
   context.access_log = &*access_log;
   if (auto loaded = load_routes(); !loaded) {
-    base::log(base::Level::error, "edge.routes_unreadable", {}, loaded.error().describe());  // the daemon will send them
+    base::log(base::Level::error, "edge.routes_unreadable", {},
+              loaded.error().describe());  // the daemon will send them
   }
   for (const auto& text : options.listen) {
     auto address = net::parse_address(text);

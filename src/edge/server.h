@@ -8,7 +8,8 @@
 //   counters               → counters {…}                  see counters.h
 //   give_sockets           → sockets {addresses} + copies of the listening sockets, in the same order
 //   reopen_logs            → done
-//   drain {timeout}        → draining                      leaves control.sock to a successor; exits when all is answered
+//   drain {timeout}        → draining                      leaves control.sock to a successor; exits when all is
+//   answered
 #pragma once
 
 #include <functional>

@@ -28,8 +28,10 @@ struct ServerTest : EdgeTest {
     bool done = false;
     std::thread daemon([&] {
       auto channel = BlockingChannel::connect(folder.path / "control.sock", {.role = "daemon"}, 10s);
-      if (channel) talk(*channel);
-      else ADD_FAILURE() << channel.error().describe();
+      if (channel)
+        talk(*channel);
+      else
+        ADD_FAILURE() << channel.error().describe();
       loop->post([&] { done = true; });
     });
     EXPECT_TRUE(until([&] { return done; }));
@@ -74,8 +76,9 @@ TEST_F(ServerTest, SixIsNamedInForwardedHeadersAsRfc7239Says) {
   auto client = dial(server->addresses()[0]);
   client->send("GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n");
   auto upstream = accept(app);
-  EXPECT_THAT(expect(*upstream, "\r\n\r\n"), testing::AllOf(HasSubstr("x-forwarded-for: ::1\r\n"),
-      HasSubstr("forwarded: for=\"[::1]\";host=\"[::1]:80\";proto=http\r\n")));
+  EXPECT_THAT(expect(*upstream, "\r\n\r\n"),
+              testing::AllOf(HasSubstr("x-forwarded-for: ::1\r\n"),
+                             HasSubstr("forwarded: for=\"[::1]\";host=\"[::1]:80\";proto=http\r\n")));
 }
 
 TEST_F(ServerTest, TheDaemonGivesSocketsAndRoutesAndGetsThemBack) {

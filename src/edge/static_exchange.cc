@@ -13,7 +13,8 @@ constexpr std::uint64_t kPerTurn = 1 << 20;  // then others get their turn
 
 }  // namespace
 
-std::unique_ptr<StaticExchange> StaticExchange::find(ClientConnection& client, const App& app, const http::RequestHead& head) {
+std::unique_ptr<StaticExchange> StaticExchange::find(ClientConnection& client, const App& app,
+                                                     const http::RequestHead& head) {
   for (const auto& mount : app.statics) {
     if (!mount.served || !covers(mount.prefix, head.path)) continue;
     auto answer = mount.served->find(head, head.path.substr(mount.prefix.size()));

@@ -35,7 +35,8 @@ struct StaticTest : EdgeTest {
 TEST_F(StaticTest, AFileIsServedWithoutTheApp) {
   auto client = connect();
   client->send("GET /static/site.css HTTP/1.1\r\nHost: h\r\n\r\n");
-  EXPECT_THAT(expect(*client, "body{}"), AllOf(StartsWith("HTTP/1.1 200 OK"), HasSubstr("text/css"), HasSubstr("content-length: 6"), HasSubstr("etag: ")));
+  EXPECT_THAT(expect(*client, "body{}"), AllOf(StartsWith("HTTP/1.1 200 OK"), HasSubstr("text/css"),
+                                               HasSubstr("content-length: 6"), HasSubstr("etag: ")));
   client->send("HEAD /static/site.css HTTP/1.1\r\nHost: h\r\n\r\n");
   EXPECT_THAT(expect(*client, "\r\n\r\n"), AllOf(HasSubstr("content-length: 6"), testing::EndsWith("\r\n\r\n")));
   client->send("GET /static/site.css HTTP/1.1\r\nHost: h\r\nRange: bytes=1-2\r\n\r\n");
@@ -70,7 +71,8 @@ TEST_F(StaticTest, AFileThatShrinksCutsTheAnswer) {
 TEST_F(StaticTest, WhatIsNoFileIsTheAppsRequest) {
   auto client = connect();
   std::unique_ptr<Wire> upstream;
-  for (std::string_view target : {"/static/none", "/static/", "/static/../secret", "/static/%2e%2e/secret", "/static/..%2fsecret", "/staticsite.css"}) {
+  for (std::string_view target : {"/static/none", "/static/", "/static/../secret", "/static/%2e%2e/secret",
+                                  "/static/..%2fsecret", "/staticsite.css"}) {
     client->send(fmt::format("GET {} HTTP/1.1\r\nHost: h\r\n\r\n", target));
     if (!upstream) upstream = accept(app);
     expect(*upstream, "GET");

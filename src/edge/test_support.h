@@ -31,8 +31,8 @@ class Wire {
   bool try_send(std::string_view bytes);
   // Takes what is there now.
   const std::string& pump();
-  std::string take();        // what came, and forgets it
-  bool is_ended();           // the peer closed, or reset, the connection
+  std::string take();  // what came, and forgets it
+  bool is_ended();     // the peer closed, or reset, the connection
   void half_close();
   void close() { socket_.close(); }
   void stop_reading() { reading_ = false; }
@@ -59,12 +59,12 @@ class App {
 class EdgeTest : public testing::Test {
  protected:
   EdgeTest();
-  void start();                                     // with `options`
+  void start();  // with `options`
   void set_routes(std::vector<nlohmann::json> apps);
   // An app reached over `socket` at any host, below "/", with further members.
   static nlohmann::json route(const std::string& socket, nlohmann::json more = nlohmann::json::object());
-  std::unique_ptr<Wire> connect();                  // a client
-  std::unique_ptr<Wire> accept(App& app);           // waits for the edge's connection
+  std::unique_ptr<Wire> connect();         // a client
+  std::unique_ptr<Wire> accept(App& app);  // waits for the edge's connection
   template <typename Condition>
   [[nodiscard]] bool until(Condition condition) {
     for (auto end = net::Clock::now() + std::chrono::seconds(20); net::Clock::now() < end;) {
@@ -75,7 +75,9 @@ class EdgeTest : public testing::Test {
   }
   // Waits until what came holds `text`; returns all of it.
   std::string expect(Wire& wire, std::string_view text);
-  void expect_end(Wire& wire) { EXPECT_TRUE(until([&] { return wire.is_ended(); })); }
+  void expect_end(Wire& wire) {
+    EXPECT_TRUE(until([&] { return wire.is_ended(); }));
+  }
   // Turns in which nothing is expected to come.
   void settle();
   nlohmann::json counters(std::string_view app = "app") { return server->counters()["apps"][std::string(app)]; }

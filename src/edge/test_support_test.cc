@@ -36,9 +36,12 @@ const std::string& Wire::pump() {
   char buffer[65536];
   while (reading_ && !ended_ && socket_.is_open()) {
     ssize_t count = ::recv(socket_.get(), buffer, sizeof buffer, 0);
-    if (count > 0) received_.append(buffer, static_cast<std::size_t>(count));
-    else if (count < 0 && errno == EAGAIN) break;
-    else ended_ = true;
+    if (count > 0)
+      received_.append(buffer, static_cast<std::size_t>(count));
+    else if (count < 0 && errno == EAGAIN)
+      break;
+    else
+      ended_ = true;
   }
   return received_;
 }

@@ -19,7 +19,8 @@ constexpr std::size_t kSpareCapacity = 8 << 10;  // what an idle connection may 
 
 // RFC 9110 section 9.2.2.
 bool is_idempotent(std::string_view method) {
-  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" || method == "DELETE" || method == "TRACE";
+  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" || method == "DELETE" ||
+         method == "TRACE";
 }
 
 // An app is not a stranger: its heads may be larger and its answers as long as it likes.
@@ -105,8 +106,10 @@ void UpstreamConnection::on_ready(std::uint32_t epoll_events) {
   if (epoll_events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
     readable_ = true;
     if (epoll_events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) ended_by_peer_ = true;
-    if (receiver_) read();
-    else leave_pool();
+    if (receiver_)
+      read();
+    else
+      leave_pool();
   }
   if (epoll_events & EPOLLOUT) flush();
 }
@@ -130,7 +133,8 @@ void UpstreamConnection::finish_connecting() {
 void UpstreamConnection::watch_writes(bool on) {
   if (watching_writes_ == on || !socket_.is_open()) return;
   watching_writes_ = on;
-  (void)context_.loop.modify(socket_.get(), on ? kReading | EPOLLOUT : kReading, *this);  // a known descriptor: cannot fail
+  (void)context_.loop.modify(socket_.get(), on ? kReading | EPOLLOUT : kReading,
+                             *this);  // a known descriptor: cannot fail
 }
 
 void UpstreamConnection::flush() {
@@ -208,7 +212,8 @@ void UpstreamConnection::read_failed(int error) {
   // is, when the connection was an old one (RFC 9110 section 9.2.2).
   bool unread = is_unix_ && error == ECONNRESET && !has_body_;
   bool stale = !is_unix_ && reused_ && !has_body_ && idempotent_;
-  fail(error ? fmt::format("read: {}", std::strerror(error)) : "the app closed the connection without an answer", unread || stale);
+  fail(error ? fmt::format("read: {}", std::strerror(error)) : "the app closed the connection without an answer",
+       unread || stale);
 }
 
 void UpstreamConnection::process(std::string_view bytes) {
@@ -236,17 +241,26 @@ void UpstreamConnection::process(std::string_view bytes) {
 // Whether to ask the codec for more. `is_last`: no bytes are left behind this event.
 bool UpstreamConnection::handle(const Event& event, bool is_last) {
   switch (event.kind) {
-    case Event::Kind::need_input: return false;
-    case Event::Kind::interim: return true;  // 100 was answered by us; others are hints only
-    case Event::Kind::head: receiver_->on_response_head(codec_.head()); return true;
-    case Event::Kind::body: receiver_->on_response_body(event.body); return true;
+    case Event::Kind::need_input:
+      return false;
+    case Event::Kind::interim:
+      return true;  // 100 was answered by us; others are hints only
+    case Event::Kind::head:
+      receiver_->on_response_head(codec_.head());
+      return true;
+    case Event::Kind::body:
+      receiver_->on_response_body(event.body);
+      return true;
     case Event::Kind::end: {
       reusable_ = is_last && !ended_by_peer_ && !write_broken_ && sent_ == output_.size() && codec_.reusable();
       std::exchange(receiver_, nullptr)->on_response_end();
       return false;
     }
-    case Event::Kind::closed: return false;
-    case Event::Kind::failed: fail(std::string(codec_.problem().reason), false); return false;
+    case Event::Kind::closed:
+      return false;
+    case Event::Kind::failed:
+      fail(std::string(codec_.problem().reason), false);
+      return false;
   }
   return false;
 }

@@ -33,7 +33,7 @@ class UpstreamConnection final : net::Pollable, net::Deferred, public Mortal {
     virtual void on_upstream_open() = 0;  // connected: bodies may be sent
     virtual void on_response_head(const http::ResponseHead& head) = 0;
     virtual void on_response_body(std::string_view bytes) = 0;
-    virtual void on_response_end() = 0;      // is_reusable() is settled
+    virtual void on_response_end() = 0;  // is_reusable() is settled
     virtual void on_upstream_failed(Failure failure) = 0;
     virtual void on_upstream_writable() = 0;  // congestion is over
 
@@ -92,13 +92,13 @@ class UpstreamConnection final : net::Pollable, net::Deferred, public Mortal {
   base::Fd socket_;
   http::h1::ClientCodec codec_;
   std::string output_;
-  std::size_t sent_ = 0;          // of output_; what was sent is kept while the request may have to go out again
-  http::InputBuffer input_;       // what came while paused
+  std::size_t sent_ = 0;     // of output_; what was sent is kept while the request may have to go out again
+  http::InputBuffer input_;  // what came while paused
   bool is_unix_ = false, reused_ = false, has_body_ = false, idempotent_ = false;
   bool connecting_ = false, watching_writes_ = false, readable_ = false, ended_by_peer_ = false, paused_ = false;
-  bool touched_ = false;        // a byte of the request was accepted by the socket
-  bool answered_ = false;       // a byte of the answer came
-  bool write_broken_ = false;   // the app reads no more of the body; its answer may still come
+  bool touched_ = false;       // a byte of the request was accepted by the socket
+  bool answered_ = false;      // a byte of the answer came
+  bool write_broken_ = false;  // the app reads no more of the body; its answer may still come
   bool reusable_ = false, in_read_ = false;
   net::Clock::time_point idle_since_;
 };

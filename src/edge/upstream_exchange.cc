@@ -24,9 +24,12 @@ void UpstreamExchange::begin(const App& app, const http::RequestHead& head) {
     return client_.answer(Trouble::bad_request, 400, "The request cannot be passed on.");
   }
   waiting_since_ = loop().now();
-  if (idle) on_upstream_open();
-  else if (app.state == AppState::up) try_app(app);
-  else hold(app, Why::app_on_hold);
+  if (idle)
+    on_upstream_open();
+  else if (app.state == AppState::up)
+    try_app(app);
+  else
+    hold(app, Why::app_on_hold);
 }
 
 bool UpstreamExchange::take_idle(const App& app) {
@@ -119,8 +122,10 @@ void UpstreamExchange::on_response_body(std::string_view bytes) {
   auto begun = codec.begin_bytes(0, bytes.size(), out);
   if (!begun) return fail(Trouble::app_failed, begun.error().describe());
   if (*begun) {
-    if (bytes.size() < kCopyBelow) out += bytes;
-    else client_.write_through(bytes);
+    if (bytes.size() < kCopyBelow)
+      out += bytes;
+    else
+      client_.write_through(bytes);
     codec.end_bytes(0, out);
   }
   client_.wrote();
@@ -135,10 +140,13 @@ void UpstreamExchange::on_drained() {
 
 void UpstreamExchange::on_response_end() {
   auto& codec = client_.codec();
-  if (auto ended = codec.end(0, client_.output().bytes()); !ended) return fail(Trouble::app_failed, ended.error().describe());
+  if (auto ended = codec.end(0, client_.output().bytes()); !ended)
+    return fail(Trouble::app_failed, ended.error().describe());
   client_.record().bytes_out = codec.response().body_bytes();
-  if (pool_->pooling() == Pooling::shared) pool_->give_back(std::move(upstream_));
-  else client_.keep_private_upstream(pool_, std::move(upstream_));
+  if (pool_->pooling() == Pooling::shared)
+    pool_->give_back(std::move(upstream_));
+  else
+    client_.keep_private_upstream(pool_, std::move(upstream_));
   client_.finish();
 }
 
@@ -159,14 +167,17 @@ void UpstreamExchange::on_upstream_failed(UpstreamConnection::Failure failure) {
 void UpstreamExchange::note_failure(std::string_view reason) {
   runtime().counters.upstream_errors++;
   if (!runtime().may_log(loop().now())) return;
-  base::log(base::Level::warning, "edge.upstream_failed", {{"app", app_}, {"request", view(client_.record().id)}}, reason);
+  base::log(base::Level::warning, "edge.upstream_failed", {{"app", app_}, {"request", view(client_.record().id)}},
+            reason);
 }
 
 // The answer is ours while nothing of the app's has been written; afterwards only the cut tells the client.
 void UpstreamExchange::fail(Trouble trouble, std::string_view reason) {
   if (!reason.empty()) note_failure(reason);
-  if (client_.codec().response().head_is_finished()) client_.abort();
-  else client_.answer(trouble);
+  if (client_.codec().response().head_is_finished())
+    client_.abort();
+  else
+    client_.answer(trouble);
 }
 
 void UpstreamExchange::on_cut() {

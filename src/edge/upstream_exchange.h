@@ -54,7 +54,7 @@ class UpstreamExchange final : public Exchange, UpstreamConnection::Receiver, He
   std::shared_ptr<UpstreamPool> pool_;  // of the upstream in use
   std::unique_ptr<UpstreamConnection> upstream_;
   std::chrono::seconds request_timeout_{0};
-  net::Clock::time_point hold_until_;    // set when it is held first
+  net::Clock::time_point hold_until_;  // set when it is held first
   net::Clock::time_point connecting_since_, waiting_since_;
   int quick_retries_ = 0;
   bool was_held_ = false, expect_continue_ = false, answering_ = false;

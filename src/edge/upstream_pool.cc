@@ -35,7 +35,8 @@ void UpstreamPool::retire() {
 }
 
 void UpstreamPool::close_idle_since_before(net::Clock::time_point when) {
-  auto first_kept = std::ranges::find_if(idle_, [&](const auto& connection) { return connection->idle_since() >= when; });
+  auto first_kept =
+      std::ranges::find_if(idle_, [&](const auto& connection) { return connection->idle_since() >= when; });
   for (auto place = idle_.begin(); place != first_kept; ++place) {
     (*place)->wake();
     context_.bury(std::move(*place));

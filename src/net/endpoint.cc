@@ -14,7 +14,8 @@ namespace {
 base::Result<socklen_t> fill(sockaddr_storage& storage, const UnixAddress& address) {
   auto* un = reinterpret_cast<sockaddr_un*>(&storage);
   if (address.path.empty() || address.path.size() >= sizeof un->sun_path) {
-    return base::invalid("the socket path \"{}\" is empty or longer than {} bytes", address.path, sizeof un->sun_path - 1);
+    return base::invalid("the socket path \"{}\" is empty or longer than {} bytes", address.path,
+                         sizeof un->sun_path - 1);
   }
   un->sun_family = AF_UNIX;
   std::memcpy(un->sun_path, address.path.data(), address.path.size());
@@ -59,7 +60,8 @@ base::Result<base::Fd> Endpoint::connect() const {
     int one = 1;
     (void)::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   }
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&storage_), length_) == 0 || errno == EINPROGRESS) return fd;
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&storage_), length_) == 0 || errno == EINPROGRESS)
+    return fd;
   if (errno == EAGAIN) return base::fail(base::Kind::overloaded, "connect to {}: its backlog is full", text_);
   return base::errno_error(fmt::format("connect to {}", text_));
 }

@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 
 import pytest
-
 from support.wait import until
 
 from .door import Control, Edge
