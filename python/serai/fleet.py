@@ -84,6 +84,8 @@ class Fleet:
             return
         if self._candidate:
             self._take_back("another reload was asked for")
+        self._cancel_pause()
+        self._worker_backoff = Backoff()  # what failed was the old code
         log.info("serve.reloading", "importing the new code; the old workers serve meanwhile")
         self._candidate = self._new_generation(self._first_import(), [])
 
@@ -426,7 +428,7 @@ class Fleet:
             self._fail(failure)
         elif not served and worker.generation is self._candidate:
             self._reject_candidate(failure)
-        else:
+        elif worker.generation is (self._candidate or self._current):  # else its successor is on the way
             if worker.failure:
                 self._tell.worker_failed(failure)
             delay = self._worker_backoff.next_delay(time.monotonic() - worker.started if served else 0.0)

@@ -140,8 +140,26 @@ def test_a_second_reload_replaces_one_that_hangs(folder: Folder, serve: Callable
     change(folder, WSGI.replace('"one"', '"two"'))
     server.signal(signal.SIGHUP)
     server.wait_for("serve.reloaded")
+    server.wait_for("worker.exited")
     assert server.get()[1].endswith("two")
     until(lambda: len(server.zygotes()) == 1, "the hanging zygote ends")
+
+
+def test_good_code_need_not_wait_for_the_pause_of_code_that_keeps_crashing(
+    folder: Folder, serve: Callable[..., Server]
+) -> None:
+    crashing = """
+        import os, threading
+        def app(environ, start_response): ...
+        def hook(): threading.Timer(0.05, os._exit, [1]).start()
+    """
+    change(folder, crashing)
+    server = serve("changing:app", "--post-fork", "changing:hook").ready()
+    server.wait_for("serve.back_off", 5)
+    change(folder, WSGI + "\n    def hook(): pass\n")
+    server.signal(signal.SIGHUP)
+    server.wait_for("serve.reloaded", seconds=3)
+    assert server.get()[0] == 200
 
 
 def test_the_environment_file_is_read_again(folder: Folder, serve: Callable[..., Server]) -> None:
@@ -154,4 +172,5 @@ def test_the_environment_file_is_read_again(folder: Folder, serve: Callable[...,
     folder.write("env", "NAME=second\n")
     server.signal(signal.SIGHUP)
     server.wait_for("serve.reloaded")
+    server.wait_for("worker.exited")  # until then the old one may have a connection that waited
     assert server.get()[1] == "second"
