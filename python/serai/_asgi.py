@@ -9,6 +9,7 @@ import asyncio
 import contextvars
 import logging
 import selectors
+import signal
 import traceback
 from collections.abc import Callable, MutableMapping
 from typing import Any
@@ -31,6 +32,8 @@ def run(server: Any, on_ready: Callable[[], object]) -> tuple[int, str | None]:
     selector.select = server._select  # type: ignore[method-assign]
     loop = asyncio.SelectorEventLoop(selector)
     asyncio.set_event_loop(loop)
+    # As loop.add_signal_handler does: a signal that comes just before the loop waits is not slept through.
+    before = signal.set_wakeup_fd(loop._csock.fileno(), warn_on_full_buffer=False)  # type: ignore[attr-defined]
     finished: asyncio.Future[int] = loop.create_future()
     server._attach(loop, selector.fileno(), poll, finished)
     try:
@@ -40,6 +43,7 @@ def run(server: Any, on_ready: Callable[[], object]) -> tuple[int, str | None]:
         try:
             _end(loop)
         finally:
+            signal.set_wakeup_fd(before)
             server._detach()
             asyncio.set_event_loop(None)
             loop.close()

@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 import logging
 import os
+import select
+import signal
 import stat
 import threading
 from collections.abc import Callable, Iterator
@@ -19,21 +21,28 @@ logger = logging.getLogger("serai.error")
 def run(server: Any, on_ready: Callable[[], object]) -> int:
     """Serves until the server is finished; gives the outcome."""
     server._open(FileWrapper, file_place, open_input, _log_error)
+    read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    before = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     try:
         on_ready()
         if server._threads == 1:
+            server._watch_signals(read_end)
             server._work()
         else:
-            _work_in_threads(server)
+            _work_in_threads(server, read_end, write_end)
     finally:
+        signal.set_wakeup_fd(before)
         outcome: int = server._close()
+        os.close(read_end)
+        os.close(write_end)
     return outcome
 
 
-def _work_in_threads(server: Any) -> None:
+def _work_in_threads(server: Any, read_end: int, write_end: int) -> None:
     """Real threading.Thread objects, so that thread locals, names and debuggers work as applications expect.
 
-    The main thread only waits: it stays free to run signal handlers.
+    The main thread only waits: it stays free to run signal handlers. `write_end` gets a byte for each signal and for
+    each thread that ends; a signal's byte is its number, a thread's is 0.
     """
     ends: list[BaseException] = []
 
@@ -43,16 +52,22 @@ def _work_in_threads(server: Any) -> None:
         except BaseException as error:  # KeyboardInterrupt or SystemExit raised by the application
             ends.append(error)
             server.stop()
+        finally:
+            os.write(write_end, b"\0")
 
     threads = [threading.Thread(target=work, name=f"serai-{i + 1}") for i in range(server._threads)]
     for thread in threads:
         thread.start()
-    try:
-        for thread in threads:
-            thread.join()
-    except BaseException:  # raised by a signal handler
-        server.stop()
-        raise
+    left = len(threads)
+    while left:
+        try:
+            select.select([read_end], [], [])
+            left -= os.read(read_end, 64).count(0)
+        except BaseException as error:  # raised by a signal handler; the threads must leave the server first
+            ends.append(error)
+            server.stop()
+    for thread in threads:
+        thread.join()
     if ends:
         raise ends[0]
 

@@ -177,6 +177,7 @@ void Connection::begin_exchange() {
     record_ = std::make_unique<AccessRecord>(codec_.head(), forwarded.empty() ? client_.host : forwarded);
   }
   exchange_ = server_.handler().begin(*this);
+  if (server_.handler().buffers_bodies()) want_body();
 }
 
 void Connection::end_request() {

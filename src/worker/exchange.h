@@ -35,6 +35,8 @@ class Handler {
   virtual ~Handler() = default;
   // The connection's head is complete; it stays readable until `Connection::head_used`. The handler owns the exchange.
   virtual Exchange* begin(Connection& connection) = 0;
+  // Whether request bodies are read before anybody asks for them.
+  virtual bool buffers_bodies() const = 0;
 };
 
 }  // namespace worker

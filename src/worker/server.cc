@@ -49,7 +49,7 @@ Server::Server(const Options& options, Counters& counters, Handler& handler, std
 
 Server::~Server() {
   listeners_.clear();
-  for (auto& connection : connections_) connection->close();
+  while (!connections_.empty()) connections_.back()->close();
 }
 
 base::Result<void> Server::listen(const std::vector<int>& sockets) {

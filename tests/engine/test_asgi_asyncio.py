@@ -37,7 +37,13 @@ def test_awaitables_may_be_stored_wrapped_and_awaited_twice(server: Server) -> N
     assert server.get("/awaitables").body == b"future gather task shield"
 
 
-def test_threads_of_anyio_outlive_requests(server: Server) -> None:
+def skip_without_anyio(python: str) -> None:
+    if "3.10" in python:
+        pytest.skip("anyio needs exceptiongroup on 3.10, which the test environment (of a later CPython) has not")
+
+
+def test_threads_of_anyio_outlive_requests(server: Server, python: str) -> None:
+    skip_without_anyio(python)
     client = server.client()
     assert len({client.request("/anyio-thread").body for _ in range(5)}) == 1
 
@@ -46,7 +52,8 @@ def test_to_thread_works(server: Server) -> None:
     assert server.get("/to-thread").body.startswith(b"asyncio")
 
 
-def test_anyio_task_groups_and_cancel_scopes_work(server: Server) -> None:
+def test_anyio_task_groups_and_cancel_scopes_work(server: Server, python: str) -> None:
+    skip_without_anyio(python)
     assert server.get("/anyio-group").json == {"found": [0, 1, 2], "cancelled": True}
 
 

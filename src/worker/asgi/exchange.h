@@ -49,6 +49,8 @@ class Exchange final : public worker::Exchange, public std::enable_shared_from_t
   // Counts one await that completed at once; true when this task has had enough of this turn.
   bool spend_budget();
   void on_task_done(PyObject* task);
+  // No more comes from the application: a 500 where nothing was sent yet, otherwise the connection breaks off.
+  void fail_unfinished();
 
   bool is_queued = false;  // in the handler's queue
 
@@ -64,7 +66,6 @@ class Exchange final : public worker::Exchange, public std::enable_shared_from_t
   void write_body(std::string_view bytes);
   void complete_response();
   void refuse(const base::Error& error);
-  void fail_unfinished();
   python::Ref request_message();
   python::Ref add_waiter(std::vector<python::Ref>& waiters);
   void check_thread() const;

@@ -121,8 +121,20 @@ void Handler::run_queue() {
     if (i > 0 && enough && asyncio_has_work()) break;
     auto exchange = std::move(queue_.front());
     queue_.pop_front();
-    exchange->run();
+    run(*exchange);
     server_->send_if_due();
+  }
+}
+
+// What goes wrong around one request ends that request, not the server; KeyboardInterrupt and SystemExit do leave.
+void Handler::run(Exchange& exchange) {
+  try {
+    exchange.run();
+  } catch (const python::Raised&) {
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) throw;
+    python::Ref exception = python::take_exception();
+    log_error("Exception in ASGI application", exception.get());
+    exchange.fail_unfinished();
   }
 }
 

@@ -29,6 +29,7 @@ class Handler final : public worker::Handler,
   ~Handler();
 
   worker::Exchange* begin(Connection& connection) override;
+  bool buffers_bodies() const override { return false; }
 
   // Called on the loop's thread before the first turn. `inner_fd` is the epoll descriptor of asyncio's own selector,
   // `poll_inner` that selector's `select`.
@@ -64,6 +65,7 @@ class Handler final : public worker::Handler,
   void on_ready(std::uint32_t) override { inner_ready_ = true; }
   void turn_once(net::nanoseconds most);
   void run_queue();
+  void run(Exchange& exchange);
   bool asyncio_has_work() const;
   net::nanoseconds until_next_timer() const;
   void report_finished();

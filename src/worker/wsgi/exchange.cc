@@ -55,19 +55,23 @@ Exchange::Exchange(Handler& handler, Connection& connection)
 
 Appetite Exchange::on_body(std::string_view bytes) {
   if (body_.append(bytes)) return Appetite::more;
-  connection_.respond(500, "Internal Server Error");  // the disk is full: nothing of the request can be kept
+  // The disk is full. The connection forgets this exchange with the answer, so the handler must, too.
+  auto self = handler_.take(*this);
+  connection_.respond(500, "Internal Server Error");
   return Appetite::full;
 }
 
 void Exchange::on_request_end() { handler_.queue(*this); }
 
-void Exchange::on_connection_lost() { handler_.forget(*this); }
+void Exchange::on_connection_lost() { auto self = handler_.take(*this); }
 
 // --- the application ------------------------------------------------------------------------------------------------
 
 Ending Exchange::run() {
   connection_.output().spool_beyond(response_memory);
   try {
+    // The answer to the request before this one, when both came together, must not wait for this one.
+    if (!connection_.output().is_empty()) transmit();
     call_application();
     return Ending::complete;
   } catch (const python::Raised&) {

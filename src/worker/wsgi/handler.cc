@@ -36,8 +36,11 @@ void Handler::open(Helpers helpers, const std::vector<int>& sockets) {
   if (auto done = server_->listen(sockets); !done) python::raise(PyExc_OSError, done.error().describe());
 }
 
+void Handler::watch_signals(int read_end) { signals_ = std::make_unique<SignalPipe>(server_->loop(), read_end); }
+
 void Handler::close() {
   queue_.clear();
+  signals_.reset();
   server_.reset();
   reading_.clear();
   helpers_ = {};
@@ -50,15 +53,18 @@ worker::Exchange* Handler::begin(Connection& connection) {
   auto exchange = std::make_unique<Exchange>(*this, connection);
   Exchange* plain = exchange.get();
   reading_.emplace(plain, std::move(exchange));
-  connection.want_body();
   return plain;
 }
 
 void Handler::queue(Exchange& exchange) {
-  auto found = reading_.extract(&exchange);
   exchange.connection().lend();
   server_->hold();
-  queue_.push_back(std::move(found.mapped()));
+  queue_.push_back(take(exchange));
+}
+
+std::unique_ptr<Exchange> Handler::take(Exchange& exchange) {
+  auto found = reading_.extract(&exchange);
+  return found ? std::move(found.mapped()) : nullptr;
 }
 
 void Handler::turn() {

@@ -13,6 +13,7 @@
 #include <unordered_map>
 
 #include "worker/server.h"
+#include "worker/signal_pipe.h"
 #include "worker/state.h"
 #include "worker/wsgi/environ.h"
 #include "worker/wsgi/exchange.h"
@@ -35,15 +36,19 @@ class Handler final : public worker::Handler {
   ~Handler();
 
   worker::Exchange* begin(Connection& connection) override;
+  bool buffers_bodies() const override { return true; }
 
   void open(Helpers helpers, const std::vector<int>& sockets);
+  // Signals are announced on this descriptor (signal.set_wakeup_fd).
+  void watch_signals(int read_end);
   // Serves on this thread until the server is finished, alone or with others that do the same. With the GIL.
   void work();
   void close();
 
   // --- for exchanges --------------------------------------------------------------------------------------------------
   void queue(Exchange& exchange);
-  void forget(Exchange& exchange) { reading_.erase(&exchange); }
+  // No longer kept here: the connection is lost, or the exchange over before its body was whole.
+  std::unique_ptr<Exchange> take(Exchange& exchange);
   State& state() { return state_; }
   Server& server() { return *server_; }
   const Options& options() const { return options_; }
@@ -84,6 +89,7 @@ class Handler final : public worker::Handler {
   std::unordered_map<Exchange*, std::unique_ptr<Exchange>> reading_;  // their bodies are not whole yet
   std::deque<std::unique_ptr<Exchange>> queue_;
   Team team_;
+  std::unique_ptr<SignalPipe> signals_;
 };
 
 }  // namespace worker::wsgi

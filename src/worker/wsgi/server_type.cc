@@ -131,6 +131,15 @@ PyObject* open(PyObject* self, PyObject* arguments) {
   });
 }
 
+PyObject* watch_signals(PyObject* self, PyObject* descriptor) {
+  return python::guard([&]() -> PyObject* {
+    int fd = PyObject_AsFileDescriptor(descriptor);
+    python::checked(fd);
+    handler_of(self).watch_signals(fd);
+    return Py_NewRef(Py_None);
+  });
+}
+
 PyObject* work(PyObject* self, PyObject*) {
   return python::guard([&]() -> PyObject* {
     handler_of(self).work();
@@ -161,6 +170,7 @@ PyMethodDef methods[] = {
     {"reopen_log", reopen_log, METH_O, nullptr},
     {"stats", get_stats, METH_NOARGS, nullptr},
     {"_open", open, METH_VARARGS, nullptr},
+    {"_watch_signals", watch_signals, METH_O, nullptr},
     {"_work", work, METH_NOARGS, nullptr},
     {"_close", close, METH_NOARGS, nullptr},
     {},
