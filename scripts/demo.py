@@ -83,7 +83,7 @@ class Demo:
             time.sleep(0.05)
 
     def _answers(self) -> bool:
-        return subprocess.run(self._command("version"), capture_output=True, check=False).returncode == 0
+        return subprocess.run(self._command("apps"), capture_output=True, check=False).returncode == 0
 
     def _stop(self) -> None:
         if self._daemon is None:

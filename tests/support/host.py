@@ -52,7 +52,7 @@ class Host:
         assert self.daemon is not None
         if self.daemon.poll() not in (None, -signal.SIGKILL):
             raise AssertionError(f"the daemon ended with {self.daemon.returncode}\n{self.tail()}")
-        return (self.root / "api.sock").exists() and self.attempt("version", "--json").code == 0
+        return (self.root / "api.sock").exists() and self.attempt("apps", "--json").code == 0
 
     def kill_daemon(self) -> None:
         """kill -9: the data plane must not notice."""
