@@ -90,6 +90,7 @@ void Journal::fail(const base::Error& error, const std::string& still_serving) {
     event["cause_code"] = diagnosis.code;
     if (!diagnosis.advice.empty()) event["advice"] = without_secrets(diagnosis.advice);
   }
+  if (event["advice"] == "") event["advice"] = "correct what the output tells, and run it again";
   finish(DeployState::failed, std::move(event));
 }
 

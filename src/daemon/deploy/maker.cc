@@ -45,6 +45,11 @@ std::string upper_case(std::string_view interface) {
   return text;
 }
 
+base::Error out_of_memory(const std::string& what, const allocation::Limits& limits) {
+  return base::Error(base::Kind::overloaded, fmt::format("{} ran out of memory ({} MiB)", what, limits.memory >> 20),
+                     "allow more: [allocation] memory in serai.toml");
+}
+
 }  // namespace
 
 std::string describe_web(const std::string& framework, const app::WebProcess& web) {
@@ -138,9 +143,9 @@ void Maker::tell_detection() {
 Result<void> Maker::choose_python() {
   if (auto begun = journal_.begin("python"); !begun) return begun;
   auto chosen = app::choose_interpreter(services_.tools.interpreters(), detection_->python, services_.tools.engine_tags());
-  if (!chosen) return std::unexpected(chosen.error());
-  runnable_.details.interpreter = std::move(*chosen);
   const auto* finding = find_finding(*detection_, "python");
+  if (!chosen) return finding ? base::wrap(chosen.error(), finding->evidence) : std::unexpected(chosen.error());
+  runnable_.details.interpreter = std::move(*chosen);
   journal_.done(runnable_.details.interpreter.version.text(), in_parentheses(finding ? finding->evidence : ""));
   return {};
 }
@@ -217,7 +222,7 @@ Result<void> Maker::ask_the_app() {
   auto result = services_.environment.run_once(spec);
   if (!result) return std::unexpected(result.error());
   journal_.keep_output(app::Stage::detect, result->err + result->out);
-  if (result->out_of_memory) return base::fail(base::Kind::overloaded, "import the app: it ran out of memory");
+  if (result->out_of_memory) return std::unexpected(out_of_memory("importing the app", spec.limits));
   if (auto applied = app::apply_probe(*detection_, result->out); !applied) return applied;
   runnable_.details.config = detection_->config;
   journal_.done(describe_web(detection_->framework, detection_->config.web), duration_text(journal_.since_begin()));
@@ -351,10 +356,7 @@ Result<environment::RunResult> Maker::run(environment::RunSpec spec, app::Stage 
   if (!result) return base::wrap(result.error(), what);
   journal_.keep_output(stage, result->out + result->err);
   if (result->timed_out) return base::fail(base::Kind::unavailable, "{} did not end within {} s", what, spec.timeout.count() / 1000);
-  if (result->out_of_memory) {
-    return std::unexpected(base::Error(base::Kind::overloaded, fmt::format("{} ran out of memory ({} MiB)", what, spec.limits.memory >> 20),
-                                       "allow more: [allocation] memory in serai.toml"));
-  }
+  if (result->out_of_memory) return std::unexpected(out_of_memory(what, spec.limits));
   if (!base::succeeded(result->status)) return base::fail(base::Kind::conflict, "{} ended with {}", what, base::describe(result->status));
   return result;
 }
