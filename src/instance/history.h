@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 
 #include "base/fd.h"
 
@@ -12,7 +13,8 @@ namespace instance {
 
 class History {
  public:
-  static constexpr std::size_t kKept = 2000;
+  // An app can make its server say as much as it likes: the oldest goes.
+  static constexpr std::size_t kKept = 2000, kKeptBytes = 4 << 20;
 
   explicit History(base::Fd file);
   ~History();
@@ -23,7 +25,9 @@ class History {
 
  private:
   struct Events;
+  void write(const std::string& line);
   base::Fd file_;
+  std::size_t file_bytes_ = 0;
   std::unique_ptr<Events> events_;
   long next_ = 1;
 };

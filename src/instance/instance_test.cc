@@ -76,6 +76,14 @@ TEST_F(FolderTest, HistoryNumbersEventsAndKeepsThemInAFile) {
   EXPECT_EQ(nlohmann::json::parse(text.substr(0, text.find('\n')))["event"], "one");
 }
 
+TEST_F(FolderTest, HistoryIsBoundedHoweverMuchIsSaid) {
+  History history(base::open_at(fd_.get(), "events", O_WRONLY | O_CREAT | O_APPEND, 0644).value());
+  for (int i = 0; i < 20; i++) history.add({{"event", "server"}, {"message", std::string(1 << 20, 'x')}});
+  EXPECT_LE(history.events().size(), 4u);
+  EXPECT_EQ(history.events().back()["number"], 20);
+  EXPECT_LE(fs::file_size(fs::path(folder_) / "events"), History::kKeptBytes);
+}
+
 class OutputTest : public testing::Test {
  protected:
   OutputTest() {

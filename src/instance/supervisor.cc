@@ -18,6 +18,15 @@ void ignore_signals() {
   for (int number : {SIGHUP, SIGINT, SIGTERM, SIGPIPE}) ::signal(number, SIG_IGN);
 }
 
+// A message whose fields have the wrong types is dropped, whoever sent it.
+template <typename Work>
+void guarded(Work&& work) {
+  try {
+    work();
+  } catch (const json::exception&) {
+  }
+}
+
 }  // namespace
 
 base::Result<void> Supervisor::set_up(Report& report) {
@@ -44,10 +53,11 @@ base::Result<void> Supervisor::set_up(Report& report) {
 
 base::Result<void> Supervisor::run(Report report) {
   report_ = std::make_unique<Report>(std::move(report));
-  auto channel = control::Channel::open(*loop_, std::move(init_.socket), {.role = "supervisor"},
-                                        {.on_hello = {},
-                                         .on_message = [this](const control::Message& message) { on_init(message); },
-                                         .on_closed = [](std::optional<base::Error>) {}});
+  auto channel = control::Channel::open(
+      *loop_, std::move(init_.socket), {.role = "supervisor"},
+      {.on_hello = {},
+       .on_message = [this](const control::Message& message) { guarded([&] { on_init(message); }); },
+       .on_closed = [](std::optional<base::Error>) {}});
   if (!channel) return std::unexpected(channel.error());
   init_channel_ = std::move(*channel);
   if (auto added = loop_->add(init_.pidfd.get(), EPOLLIN, *this); !added) return added;
@@ -105,7 +115,8 @@ void Supervisor::on_peer(base::Fd socket) {
   auto channel = control::Channel::open(
       *loop_, std::move(socket), {.role = "supervisor"},
       {.on_hello = {},
-       .on_message = [this, raw](const control::Message& message) { on_request(*raw, message.body()); },
+       .on_message = [this,
+                      raw](const control::Message& message) { guarded([&] { on_request(*raw, message.body()); }); },
        .on_closed =
            [this, raw](std::optional<base::Error>) {
              loop_->post([this, raw] { std::erase_if(clients_, [raw](auto& one) { return one.get() == raw; }); });

@@ -1,10 +1,11 @@
-#include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "allocation/group.h"
 #include "base/file.h"
 #include "environment/shared/shared_fixture_test.h"
 
@@ -19,27 +20,28 @@ std::string make_root() {
   return ::mkdtemp(pattern.data());
 }
 
-// Mounts, control groups and processes that mention the root's host-wide name or its path.
-std::string leftovers(const Layout& layout) {
+// The uid of a process that has not ended.
+std::optional<uid_t> uid_of(const fs::path& process) {
+  auto status = base::read_file(process / "status");
+  if (!status || status->find("State:\tZ") != std::string::npos) return std::nullopt;
+  auto line = status->find("\nUid:\t");
+  if (line == std::string::npos) return std::nullopt;
+  return static_cast<uid_t>(std::stoul(status->substr(line + 6)));
+}
+
+// What of this root the host still has: mounts, processes of its users, control groups, instance folders.
+std::string leftovers(const Layout& layout, const Identities& identities) {
   std::string found;
-  auto mounts = base::read_file("/proc/self/mountinfo").value();
-  if (mounts.find(layout.root.string()) != std::string::npos) found += "a mount below the root; ";
+  if (base::read_file("/proc/self/mountinfo")->find(layout.root.string()) != std::string::npos) found += "a mount; ";
   for (const auto& entry : fs::directory_iterator("/proc")) {
-    auto uid = base::read_file(entry.path() / "loginuid");
-    std::error_code error;
-    auto command = base::read_file(entry.path() / "cmdline").value_or("");
-    if (command.find("serai-instance") == std::string::npos) continue;
-    auto parent = base::read_file(entry.path() / "environ");
-    if (command.find("serai-instance") != std::string::npos && fs::exists(entry.path() / "fd")) {
-      for (const auto& fd : fs::directory_iterator(entry.path() / "fd", error)) {
-        if (fs::read_symlink(fd.path(), error).string().starts_with(layout.root.string())) {
-          found += "a serai-instance process; ";
-          break;
-        }
-      }
-    }
+    auto uid = uid_of(entry.path());
+    if (uid && *uid >= identities.edge().uid && *uid < identities.edge().uid + 4096)
+      found += "process " + entry.path().filename().string() + "; ";
   }
-  if (fs::exists(layout.instances()) && !fs::is_empty(layout.instances())) found += "an instance folder; ";
+  auto groups = allocation::Group::at(allocation::Hierarchy::detect().value(), identities.host_name());
+  for (const auto& file : groups.entrances())
+    if (fs::exists(file.parent_path())) found += file.parent_path().string() + "; ";
+  if (!fs::is_empty(layout.instances())) found += "an instance folder; ";
   return found;
 }
 
@@ -51,10 +53,11 @@ SharedTest::~SharedTest() { (void)base::remove_tree(layout_.root); }
 void SharedTest::SetUp() {
   if (::geteuid() != 0) GTEST_SKIP() << "starts real instances: needs root";
   ::chmod(layout_.root.c_str(), 0711);
-  auto made = make_shared_environment(
-      {.layout = layout_, .instance_program = SERAI_INSTANCE_PROGRAM, .uid_registry = layout_.root / "uid-ranges"});
+  auto made = make_shared_environment({.layout = layout_, .instance_program = SERAI_INSTANCE_PROGRAM});
   ASSERT_TRUE(made) << made.error().describe();
   environment_ = std::move(*made);
+  // Not empty when an earlier root of the same range was deleted without being stopped.
+  before_ = leftovers(layout_, Identities::open(layout_).value());
 }
 
 void SharedTest::TearDown() {
@@ -64,7 +67,10 @@ void SharedTest::TearDown() {
     auto destroyed = environment_->destroy(id);
     EXPECT_TRUE(destroyed) << destroyed.error().describe();
   }
-  EXPECT_EQ(leftovers(layout_), "");
+  // The host's own registry: the roots of others, which run beside the tests, have other users.
+  auto identities = Identities::open(layout_).value();
+  EXPECT_EQ(leftovers(layout_, identities), before_);
+  EXPECT_TRUE(identities.give_up_range());
 }
 
 fs::path SharedTest::make_release(const std::string& name, const std::map<std::string, std::string>& files) {

@@ -111,7 +111,7 @@ TEST_F(NeighbourTest, ThePortOfAProgramWithItsOwnServerIsClosedToOtherUsers) {
       "  if not ATTEMPTS: print(last); break\n",
       instance.port);
   auto patient = "ATTEMPTS = True\n" + request, once = "ATTEMPTS = False\n" + request;
-  auto identities = Identities::open(layout_, layout_.root / "uid-ranges").value();
+  auto identities = Identities::open(layout_).value();
   EXPECT_EQ(on_host_as({0, 0}, {"/usr/bin/python3", "-c", patient}), "200\n");
   EXPECT_EQ(on_host_as(identities.edge(), {"/usr/bin/python3", "-c", once}), "200\n");
   EXPECT_EQ(on_host_as(environment_->prepare("shop").value(), {"/usr/bin/python3", "-c", once}), "200\n");
@@ -126,7 +126,7 @@ TEST_F(NeighbourTest, ThePortOfAProgramWithItsOwnServerIsClosedToOtherUsers) {
 
 TEST_F(NeighbourTest, APortTakenByAnotherAppIsNotAnsweredFrom) {
   if (auto works = Firewall::probe(); !works) GTEST_SKIP() << works.error().describe();
-  auto identities = Identities::open(layout_, layout_.root / "uid-ranges").value();
+  auto identities = Identities::open(layout_).value();
   Firewall firewall(identities.host_name(), identities.edge().uid);
   auto port = free_port().value();
   ASSERT_TRUE(firewall.guard(port, environment_->prepare("shop")->uid));
@@ -170,8 +170,7 @@ TEST_F(NeighbourTest, ACommandWhoseDaemonIsKilledEndsAndIsSweptAway) {
   EXPECT_EQ(::read(pipe.read.get(), begun, sizeof begun),
             0);  // the command has ended: nobody holds its output any more
   ASSERT_FALSE(fs::is_empty(layout_.instances()));
-  auto next = make_shared_environment(
-      {.layout = layout_, .instance_program = SERAI_INSTANCE_PROGRAM, .uid_registry = layout_.root / "uid-ranges"});
+  auto next = make_shared_environment({.layout = layout_, .instance_program = SERAI_INSTANCE_PROGRAM});
   ASSERT_TRUE(next);
   EXPECT_TRUE(fs::is_empty(layout_.instances()));
   EXPECT_EQ(base::read_file(layout_.data("shop") / "written").value_or("(missing)"), "kept\n");

@@ -34,6 +34,9 @@ class SharedTest : public testing::Test {
 
   Layout layout_;
   std::unique_ptr<Environment> environment_;
+
+ private:
+  std::string before_;  // what the host had of this root's names already
 };
 
 }  // namespace environment::testing_support

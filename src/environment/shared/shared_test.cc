@@ -240,8 +240,7 @@ while True:
 
 TEST_F(SharedTest, ASecondEnvironmentFindsWhatTheFirstStarted) {
   start(script("shop", "shop-1", "echo up; sleep 1000"));
-  auto later = make_shared_environment(
-      {.layout = layout_, .instance_program = SERAI_INSTANCE_PROGRAM, .uid_registry = layout_.root / "uid-ranges"});
+  auto later = make_shared_environment({.layout = layout_, .instance_program = SERAI_INSTANCE_PROGRAM});
   ASSERT_TRUE(later);
   EXPECT_THAT((*later)->instances().value(), testing::ElementsAre("shop-1"));
   EXPECT_EQ((*later)->inspect("shop-1")->state, InstanceState::running);
