@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -50,9 +51,25 @@ base::Result<void> write_identities(const Layout& layout, const json& identities
   return base::write_file_atomically(identities_file(layout), identities.dump(1) + "\n", 0600);
 }
 
+// Ranges whose users still run something: a root that was deleted without being stopped leaves its processes behind,
+// and nobody else may get their uids.
+std::set<uid_t> ranges_with_processes() {
+  std::set<uid_t> ranges;
+  std::error_code error;
+  for (fs::directory_iterator at("/proc", error), end; !error && at != end; at.increment(error)) {
+    auto status = base::read_file(at->path() / "status");
+    auto line = status ? status->find("\nUid:\t") : std::string::npos;
+    if (line == std::string::npos) continue;
+    auto uid = static_cast<uid_t>(std::strtoul(status->c_str() + line + 6, nullptr, 10));
+    if (uid >= kFirst && uid <= kLast) ranges.insert(uid - (uid - kFirst) % kRange);
+  }
+  return ranges;
+}
+
 base::Result<uid_t> free_range(const Registry& registry) {
+  auto busy = ranges_with_processes();
   for (uid_t candidate = kFirst; candidate + kRange - 1 <= kLast; candidate += kRange)
-    if (!registry.contains(candidate)) return candidate;
+    if (!registry.contains(candidate) && !busy.contains(candidate)) return candidate;
   return base::fail(base::Kind::overloaded, "reserve a range of user ids: all {} are taken", (kLast - kFirst) / kRange);
 }
 
