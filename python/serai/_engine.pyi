@@ -39,8 +39,7 @@ class Options(TypedDict, total=False):
 
     root_path: str  # ASGI root_path, WSGI SCRIPT_NAME; "" by default
     server_header: str  # "serai" by default; "" sends none
-    date_header: bool  # True by default
-    forwarded_allow: list[str]  # peers whose X-Forwarded-For and -Proto count: addresses, CIDR blocks, "unix", "*"; default []
+    forwarded_allow: list[str]  # whose X-Forwarded-For and -Proto count: addresses, CIDR blocks, "unix", "*"; default []
     max_body: int  # bytes, 413 beyond; 0: no limit; default 32 MiB
     max_header_bytes: int  # whole head, 431 beyond; default 32768
     max_headers: int  # 431 beyond; default 100
@@ -57,6 +56,9 @@ class Options(TypedDict, total=False):
     access_log: int  # descriptor to write to, -1 (default): none
     access_log_format: Literal["text", "json"]
     page: Any  # writable buffer of PAGE_SIZE bytes that others may read while the server runs, for example an mmap
+
+class ClientDisconnected(OSError):
+    """What an ASGI application's `send` raises once the client is gone."""
 
 @final
 class AsgiServer:

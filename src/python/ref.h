@@ -1,7 +1,7 @@
 // python::Ref: owns one reference to a Python object. Move-only, empty by default.
 //
-// Made by `steal` (the caller had a new reference) or `borrow` (somebody else owns it, count one more). Counting happens
-// under the GIL only, which debug builds assert. A function that takes `PyObject*` borrows for the call.
+// Made by `steal` (the caller had a new reference) or `borrow` (somebody else owns it, count one more). Counting
+// happens under the GIL only, which debug builds assert. A function that takes `PyObject*` borrows for the call.
 #pragma once
 
 #define PY_SSIZE_T_CLEAN

@@ -10,7 +10,7 @@
 namespace worker {
 namespace {
 
-constexpr std::size_t small_read = 4 * 1024;    // a head
+constexpr std::size_t small_read = 4 * 1024;  // a head
 constexpr std::size_t body_read = 64 * 1024;
 // What is read and dropped of a request that was answered before its end, before the connection is given up.
 constexpr std::uint64_t most_discarded = 1 << 20;
@@ -67,12 +67,17 @@ void Connection::advance() {
 bool Connection::wants_input() const {
   if (close_after_send_) return false;
   switch (reading_) {
-    case Reading::head: return exchange_ == nullptr;
-    case Reading::body: return !body_full_;
-    case Reading::complete: return hung_up_ && !input_ended_ && input_.empty();  // to see the end of the stream
+    case Reading::head:
+      return exchange_ == nullptr;
+    case Reading::body:
+      return !body_full_;
+    case Reading::complete:
+      return hung_up_ && !input_ended_ && input_.empty();  // to see the end of the stream
     case Reading::discarding:
-    case Reading::lingering: return true;
-    case Reading::closed: return false;
+    case Reading::lingering:
+      return true;
+    case Reading::closed:
+      return false;
   }
   return false;
 }
@@ -131,17 +136,22 @@ void Connection::parse() {
 bool Connection::may_parse() const {
   if (close_after_send_) return false;
   switch (reading_) {
-    case Reading::head: return exchange_ == nullptr && !input_.empty();
-    case Reading::body: return !body_full_;
-    case Reading::discarding: return true;
-    default: return false;
+    case Reading::head:
+      return exchange_ == nullptr && !input_.empty();
+    case Reading::body:
+      return !body_full_;
+    case Reading::discarding:
+      return true;
+    default:
+      return false;
   }
 }
 
 void Connection::handle(const http::Event& event) {
   using Kind = http::Event::Kind;
   switch (event.kind) {
-    case Kind::head: return begin_exchange();
+    case Kind::head:
+      return begin_exchange();
     case Kind::body:
       if (reading_ == Reading::discarding) {
         discarded_ += event.body.size();
@@ -155,11 +165,14 @@ void Connection::handle(const http::Event& event) {
         read_deadline_ = never;
       }
       return;
-    case Kind::end: return end_request();
-    case Kind::failed: return fail(codec_.problem().status, codec_.problem().reason);
+    case Kind::end:
+      return end_request();
+    case Kind::failed:
+      return fail(codec_.problem().status, codec_.problem().reason);
     case Kind::closed:
     case Kind::interim:
-    case Kind::need_input: return begin_closing();
+    case Kind::need_input:
+      return begin_closing();
   }
 }
 
@@ -205,13 +218,17 @@ void Connection::on_end_of_input() {
   input_ended_ = true;
   switch (reading_) {
     case Reading::head:
-    case Reading::discarding: return begin_closing();
-    case Reading::body: return peer_gone();  // the request will never be whole
+    case Reading::discarding:
+      return begin_closing();
+    case Reading::body:
+      return peer_gone();  // the request will never be whole
     case Reading::complete:
       if (exchange_) exchange_->on_client_finished();
       return;
-    case Reading::lingering: return close();
-    case Reading::closed: return;
+    case Reading::lingering:
+      return close();
+    case Reading::closed:
+      return;
   }
 }
 
@@ -226,11 +243,15 @@ void Connection::on_time(net::Clock::time_point now) {
     case Reading::head:
       if (head_begun_) return fail(408, "the request head took too long");
       return close();
-    case Reading::body: return fail(408, "the request body took too long");
-    case Reading::discarding: return begin_closing();
-    case Reading::lingering: return close();
+    case Reading::body:
+      return fail(408, "the request body took too long");
+    case Reading::discarding:
+      return begin_closing();
+    case Reading::lingering:
+      return close();
     case Reading::complete:
-    case Reading::closed: return;
+    case Reading::closed:
+      return;
   }
 }
 
@@ -304,8 +325,8 @@ void Connection::flush() {
 
 void Connection::send_now(std::string_view bytes) {
   std::uint64_t sent_bytes = 0;
-  Sent sent = bytes.empty() ? output_.flush(socket_.get(), sent_bytes)
-                            : output_.flush_with(socket_.get(), bytes, sent_bytes);
+  Sent sent =
+      bytes.empty() ? output_.flush(socket_.get(), sent_bytes) : output_.flush_with(socket_.get(), bytes, sent_bytes);
   server_.counters().add(Counter::bytes_out, sent_bytes);
   if (sent_bytes > 0) write_deadline_ = never;
   after_flush(sent);
@@ -377,8 +398,10 @@ void Connection::respond(int status, std::string_view text) {
   (void)codec_.end(0, head);
   output_.append(head);
   if (exchange_) return finish_response();
-  if (record_) log_response(false);
-  else log_refusal(status, body.size());
+  if (record_)
+    log_response(false);
+  else
+    log_refusal(status, body.size());
   if (status >= 500) server_.counters().add(Counter::responses_5xx);
   send_later();
   begin_closing();
@@ -450,8 +473,8 @@ void Connection::set_read_deadline(net::nanoseconds delay) {
 
 bool Connection::send_borrowed(std::string_view bytes) {
   std::uint64_t sent_bytes = 0;
-  Sent sent = bytes.empty() ? output_.flush(socket_.get(), sent_bytes)
-                            : output_.flush_with(socket_.get(), bytes, sent_bytes);
+  Sent sent =
+      bytes.empty() ? output_.flush(socket_.get(), sent_bytes) : output_.flush_with(socket_.get(), bytes, sent_bytes);
   server_.counters().add(Counter::bytes_out, sent_bytes);
   return sent != Sent::peer_gone;
 }

@@ -1,5 +1,5 @@
-// worker::Connection: one client. Reads requests one after the other, hands each to an exchange, and sends what exchanges
-// write. Owned by worker::Server.
+// worker::Connection: one client. Reads requests one after the other, hands each to an exchange, and sends what
+// exchanges write. Owned by worker::Server.
 //
 //   reading side   head ──► body ──► complete ──(answered)──► head …
 //                            └─(answered early)─► discarding ─► head …
@@ -32,7 +32,8 @@ class Connection final : public net::Pollable, public net::Deferred {
   Connection(Server& server, net::Accepted accepted, std::shared_ptr<const Peer> local);
   ~Connection();
 
-  // --- for the exchange -----------------------------------------------------------------------------------------------
+  // --- for the exchange
+  // -----------------------------------------------------------------------------------------------
   const http::RequestHead& head() const { return codec_.head(); }
   // The head was taken over; its memory may be reused.
   void head_used();
@@ -63,14 +64,16 @@ class Connection final : public net::Pollable, public net::Deferred {
   // A whole small response of our own, such as a 500.
   void respond(int status, std::string_view text);
 
-  // --- for a thread that runs the request -----------------------------------------------------------------------------
+  // --- for a thread that runs the request
+  // -----------------------------------------------------------------------------
   void lend() { lent_ = true; }
   // Back on the loop's thread; gives the events missed meanwhile, for on_ready once the response is settled.
   std::uint32_t take_back();
   // Sends what the socket takes, from any thread that has borrowed the connection; false when the client is gone.
   bool send_borrowed(std::string_view bytes = {});
 
-  // --- for the server -------------------------------------------------------------------------------------------------
+  // --- for the server
+  // -------------------------------------------------------------------------------------------------
   void start();
   void on_ready(std::uint32_t epoll_events) override;
   void at_end_of_turn() override;
@@ -126,16 +129,16 @@ class Connection final : public net::Pollable, public net::Deferred {
   Reading reading_ = Reading::head;
   bool trusted_ = false;
   bool lent_ = false;
-  bool readable_ = false;        // there may be bytes in the socket
-  bool hung_up_ = false;         // the client's FIN was seen: read to the end
+  bool readable_ = false;  // there may be bytes in the socket
+  bool hung_up_ = false;   // the client's FIN was seen: read to the end
   bool input_ended_ = false;
   bool head_in_use_ = false;
-  bool body_full_ = false;       // the exchange does not take body now
+  bool body_full_ = false;  // the exchange does not take body now
   bool awaits_continue_ = false;
   bool was_congested_ = false;
   bool close_after_send_ = false;
   bool parsing_ = false;
-  bool head_begun_ = false;      // some bytes of a head are there
+  bool head_begun_ = false;  // some bytes of a head are there
 };
 
 }  // namespace worker

@@ -25,7 +25,7 @@ enum class Counter : std::size_t {
 };
 inline constexpr std::size_t page_bytes = 128;
 inline constexpr std::array<std::string_view, 10> counter_names = {
-    "busy_since", "requests", "in_flight", "connections", "accepted",
+    "busy_since",    "requests", "in_flight", "connections",  "accepted",
     "responses_5xx", "bytes_in", "bytes_out", "threads_busy", "limits_hit"};
 
 class Counters {

@@ -1,8 +1,8 @@
-// worker::Exchange: one request and its response, as the connection sees it. asgi::Exchange and wsgi::Exchange implement
-// it; worker::Handler makes them.
+// worker::Exchange: one request and its response, as the connection sees it. asgi::Exchange and wsgi::Exchange
+// implement it; worker::Handler makes them.
 //
-// All calls come on the loop's thread without the GIL, so an exchange notes what happened and queues itself for the part
-// that needs Python.
+// All calls come on the loop's thread without the GIL, so an exchange notes what happened and queues itself for the
+// part that needs Python.
 #pragma once
 
 #include <memory>

@@ -62,9 +62,7 @@ PyModuleDef definition = {
 
 State& State::of_module(PyObject* module) { return **slot_of(module); }
 
-State& State::of_type(PyTypeObject* type) {
-  return **static_cast<State**>(PyType_GetModuleState(type));
-}
+State& State::of_type(PyTypeObject* type) { return **static_cast<State**>(PyType_GetModuleState(type)); }
 
 }  // namespace worker
 

@@ -22,11 +22,11 @@ std::string read_text(std::string_view key, PyObject* value) {
   return std::string(text, static_cast<std::size_t>(size));
 }
 
-Reader text(std::string Options::*field) {
+Reader text(std::string Options::* field) {
   return [field](Options& options, std::string_view key, PyObject* value) { options.*field = read_text(key, value); };
 }
 
-Reader flag(bool Options::*field) {
+Reader flag(bool Options::* field) {
   return [field](Options& options, std::string_view, PyObject* value) {
     int truth = PyObject_IsTrue(value);
     python::checked(truth);
@@ -34,7 +34,7 @@ Reader flag(bool Options::*field) {
   };
 }
 
-Reader size(std::size_t Options::*field) {
+Reader size(std::size_t Options::* field) {
   return [field](Options& options, std::string_view key, PyObject* value) {
     if (!PyLong_Check(value)) python::raise(PyExc_TypeError, fmt::format("option {} must be an int", key));
     std::size_t number = PyLong_AsSize_t(value);
@@ -43,7 +43,7 @@ Reader size(std::size_t Options::*field) {
   };
 }
 
-Reader seconds(nanoseconds Options::*field) {
+Reader seconds(nanoseconds Options::* field) {
   return [field](Options& options, std::string_view key, PyObject* value) {
     double number = PyFloat_AsDouble(value);
     if (PyErr_Occurred()) python::rethrow();
@@ -79,7 +79,6 @@ const std::map<std::string, Reader, std::less<>>& readers() {
   static const std::map<std::string, Reader, std::less<>> table = {
       {"root_path", text(&Options::root_path)},
       {"server_header", text(&Options::server_header)},
-      {"date_header", flag(&Options::date_header)},
       {"forwarded_allow", read_forwarded_allow},
       {"max_body", size(&Options::max_body)},
       {"max_header_bytes", size(&Options::max_header_bytes)},

@@ -1,5 +1,5 @@
-// worker::Options: what a server may be told, with the defaults of `serai serve`. Read once from a Python dict; the keys
-// and their meaning are described in python/serai/_engine.pyi.
+// worker::Options: what a server may be told, with the defaults of `serai serve`. Read once from a Python dict; the
+// keys and their meaning are described in python/serai/_engine.pyi.
 #pragma once
 
 #include <chrono>
@@ -16,7 +16,6 @@ using std::chrono::nanoseconds;
 struct Options {
   std::string root_path;
   std::string server_header = "serai";
-  bool date_header = true;
   std::vector<std::string> forwarded_allow;
 
   std::size_t max_body = 32 << 20;  // 0: no limit

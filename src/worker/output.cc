@@ -58,8 +58,10 @@ bool Output::append_to_spool(std::string_view bytes) {
     written += static_cast<std::uint64_t>(count);
   }
   bool extends = !segments_.empty() && segments_.back().file == spool_;
-  if (extends) segments_.back().left += bytes.size();
-  else segments_.push_back({.bytes = {}, .file = spool_, .offset = spool_size_, .left = bytes.size()});
+  if (extends)
+    segments_.back().left += bytes.size();
+  else
+    segments_.push_back({.bytes = {}, .file = spool_, .offset = spool_size_, .left = bytes.size()});
   spool_size_ += bytes.size();
   return true;
 }
@@ -78,8 +80,10 @@ Sent Output::flush(int socket, std::uint64_t& bytes_sent) {
     if (sent != Sent::all) break;
     done++;
   }
-  if (sent == Sent::all) forget_sent();
-  else segments_.erase(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(done));
+  if (sent == Sent::all)
+    forget_sent();
+  else
+    segments_.erase(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(done));
   return sent;
 }
 

@@ -1,5 +1,5 @@
-// worker::Output: what one client is still owed: bytes in memory, ranges of files, and bytes spooled to disk when a client
-// is slower than its response. Sends as much as the socket takes.
+// worker::Output: what one client is still owed: bytes in memory, ranges of files, and bytes spooled to disk when a
+// client is slower than its response. Sends as much as the socket takes.
 #pragma once
 
 #include <cstdint>

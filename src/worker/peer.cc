@@ -50,8 +50,10 @@ std::string_view trim(std::string_view text) {
 base::Result<TrustedPeers> TrustedPeers::parse(const std::vector<std::string>& items) {
   TrustedPeers peers;
   for (const std::string& item : items) {
-    if (item == "*") peers.everybody_ = true;
-    else if (item == "unix") peers.unix_ = true;
+    if (item == "*")
+      peers.everybody_ = true;
+    else if (item == "unix")
+      peers.unix_ = true;
     else {
       std::string_view text = item;
       std::size_t slash = text.find('/');

@@ -54,7 +54,8 @@ class Server : private net::Deferred {
   bool keeps_access_log() const { return access_log_.has_value(); }
   void log_access(const http::AccessEntry& entry);
 
-  // --- for connections and listeners ----------------------------------------------------------------------------------
+  // --- for connections and listeners
+  // ----------------------------------------------------------------------------------
   bool may_accept() const;
   void adopt(net::Accepted accepted, const std::shared_ptr<const Peer>& local);
   // Frees the connection at the end of the turn.

@@ -20,7 +20,10 @@ def interpreters(config: pytest.Config) -> list[str]:
     candidates = [sys.executable, *sorted(map(str, Path.home().glob(".pyenv/versions/*/bin/python3")))]
     for python in candidates:
         probe = subprocess.run(
-            [python, "-c", "import sys; print(sys.implementation.cache_tag)"], capture_output=True, text=True, check=False
+            [python, "-c", "import sys; print(sys.implementation.cache_tag)"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         tag = probe.stdout.strip()
         if engine_folder(tag).is_dir():

@@ -202,7 +202,9 @@ def environment(python: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(python: str, folder: Path, app: str, interface: str, options: dict[str, Any], **more: Any) -> Iterator[Server]:
+def running(
+    python: str, folder: Path, app: str, interface: str, options: dict[str, Any], **more: Any
+) -> Iterator[Server]:
     errors = folder / f"stderr-{len(list(folder.iterdir()))}"
     config = json.dumps({"app": app, "interface": interface, "options": options, **more})
     with errors.open("w") as stderr:

@@ -36,7 +36,6 @@ def main() -> None:
     outcome = server.run(lambda: print(json.dumps({"address": address}), flush=True))
     stats = server.stats()
     error = getattr(server, "startup_error", None)
-    del server
     gc.collect()
     left = sorted(descriptors() - before)
     print(json.dumps({"outcome": outcome, "stats": stats, "left": left, "startup_error": error}))
@@ -54,7 +53,8 @@ def make_listener(path):
 
 
 def descriptors():
-    return {os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")}
+    links = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
+    return {os.readlink(link) for link in links if os.path.lexists(link)}
 
 
 main()

@@ -38,7 +38,7 @@ def test_a_request_body_arrives_whole(asgi: Start) -> None:
 def test_a_chunked_request_body_arrives_whole(asgi: Start) -> None:
     client = asgi().client()
     client.send(b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n")
-    client.send(b"4\r\nabcd\r\n" b"3;ext=1\r\nefg\r\n" b"0\r\nTrailer: ignored\r\n\r\n")
+    client.send(b"4\r\nabcd\r\n3;ext=1\r\nefg\r\n0\r\nTrailer: ignored\r\n\r\n")
     assert client.response().body == b"abcdefg"
     assert client.request("/").body == b"hello"
 

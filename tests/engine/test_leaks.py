@@ -1,11 +1,13 @@
 """Nothing grows with the number of requests: memory, objects, descriptors."""
 
+from pathlib import Path
+
 import pytest
 from engine.harness import Server, Start
 
 
 def resident_kib(server: Server) -> int:
-    for line in open(f"/proc/{server.process.pid}/status"):
+    for line in Path(f"/proc/{server.process.pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1])
     raise AssertionError("no VmRSS")

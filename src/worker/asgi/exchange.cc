@@ -105,8 +105,8 @@ void Exchange::wake() {
       python::call_method(future.get(), names.set_result.get(), Py_None);
     }
   };
-  bool something = !body_.empty() || lost_ || client_finished_ || response_complete_ ||
-                   (request_ended_ && !request_delivered_);
+  bool something =
+      !body_.empty() || lost_ || client_finished_ || response_complete_ || (request_ended_ && !request_delivered_);
   if (something && !receive_waiters_.empty()) wake_all(receive_waiters_);
   if (!is_congested() && !send_waiters_.empty()) wake_all(send_waiters_);
 }
@@ -191,7 +191,8 @@ Progress Exchange::send(PyObject* message) {
   }
   if (equals(type, names.http_response_pathsend)) return send_file(message);
   const char* text = PyUnicode_Check(type) ? PyUnicode_AsUTF8(type) : nullptr;
-  python::raise(PyExc_RuntimeError, std::string("send() got a message of unexpected type '") + (text ? text : "?") + "'");
+  python::raise(PyExc_RuntimeError,
+                std::string("send() got a message of unexpected type '") + (text ? text : "?") + "'");
 }
 
 void Exchange::begin_response(PyObject* message) {
@@ -201,7 +202,8 @@ void Exchange::begin_response(PyObject* message) {
   if (!status) python::raise(PyExc_ValueError, "http.response.start has no 'status'");
   long code = PyLong_AsLong(status);
   if (code == -1 && PyErr_Occurred()) python::rethrow();
-  if (code < 200 || code > 999) python::raise(PyExc_ValueError, "status " + std::to_string(code) + " is not 200 to 999");
+  if (code < 200 || code > 999)
+    python::raise(PyExc_ValueError, "status " + std::to_string(code) + " is not 200 to 999");
   connection_->prepare_response();
   head_.clear();
   if (auto done = connection_->codec().start(0, static_cast<int>(code), head_); !done) refuse(done.error());
@@ -296,7 +298,7 @@ Progress Exchange::send_file(PyObject* message) {
   if (!PyUnicode_FSConverter(path, &encoded)) python::rethrow();
   python::Ref name = python::Ref::steal(encoded);
   base::Fd file(::open(PyBytes_AS_STRING(name.get()), O_RDONLY | O_CLOEXEC));
-  struct stat status {};
+  struct stat status{};
   if (!file.is_open() || ::fstat(file.get(), &status) < 0) {
     PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
     python::rethrow();
@@ -324,7 +326,8 @@ void Exchange::on_task_done(PyObject* task) {
   if (python::call_method(task, names.cancelled.get()).get() == Py_True) return fail_unfinished();
   python::Ref exception = python::call_method(task, names.exception.get());
   if (exception.get() != Py_None) {
-    bool is_our_news = lost_ && PyErr_GivenExceptionMatches(exception.get(), handler_.state().client_disconnected.get());
+    bool is_our_news =
+        lost_ && PyErr_GivenExceptionMatches(exception.get(), handler_.state().client_disconnected.get());
     if (!is_our_news) handler_.log_error("Exception in ASGI application", exception.get());
   } else if (connection_) {
     handler_.log_error(response_begun_ ? "ASGI application returned without completing its response"

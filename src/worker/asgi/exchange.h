@@ -35,8 +35,9 @@ class Exchange final : public worker::Exchange, public std::enable_shared_from_t
   void on_drained() override;
   void on_connection_lost() override;
 
-  // --- with the GIL ---------------------------------------------------------------------------------------------------
-  // Starts the application, or wakes what waits for the events that have come.
+  // --- with the GIL
+  // --------------------------------------------------------------------------------------------------- Starts the
+  // application, or wakes what waits for the events that have come.
   void run();
   // The next message, or empty: wait.
   std::optional<python::Ref> try_receive();

@@ -23,9 +23,7 @@ nanoseconds from_seconds(double seconds) {
   return std::chrono::duration_cast<nanoseconds>(std::chrono::duration<double>(std::min(seconds, 1e9)));
 }
 
-std::uint64_t monotonic_ns() {
-  return static_cast<std::uint64_t>(net::Clock::now().time_since_epoch().count());
-}
+std::uint64_t monotonic_ns() { return static_cast<std::uint64_t>(net::Clock::now().time_since_epoch().count()); }
 
 }  // namespace
 
@@ -69,7 +67,8 @@ void Handler::detach() {
   queue_.clear();
   running_.clear();
   tasks_.reset();
-  for (python::Ref* ref : {&loop_, &poll_inner_, &asyncio_ready_, &context_, &lifespan_state_, &log_error_, &finished_}) {
+  for (python::Ref* ref :
+       {&loop_, &poll_inner_, &asyncio_ready_, &context_, &lifespan_state_, &log_error_, &finished_}) {
     ref->clear();
   }
 }

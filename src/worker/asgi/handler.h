@@ -1,8 +1,8 @@
 // asgi::Handler: runs an ASGI application under asyncio, whose selector it is.
 //
-// `select` is one turn of our loop: without the GIL it sends what is due, waits, reads and parses; with the GIL it starts
-// the applications of new requests and wakes those that wait. It returns to asyncio as soon as asyncio has something to
-// do, and keeps turning otherwise. Python's own descriptors sit in an epoll nested in ours (`inner`).
+// `select` is one turn of our loop: without the GIL it sends what is due, waits, reads and parses; with the GIL it
+// starts the applications of new requests and wakes those that wait. It returns to asyncio as soon as asyncio has
+// something to do, and keeps turning otherwise. Python's own descriptors sit in an epoll nested in ours (`inner`).
 #pragma once
 
 #include <deque>
@@ -20,9 +20,7 @@ namespace worker::asgi {
 
 enum class Version { two, three };
 
-class Handler final : public worker::Handler,
-                      private net::Pollable,
-                      public std::enable_shared_from_this<Handler> {
+class Handler final : public worker::Handler, private net::Pollable, public std::enable_shared_from_this<Handler> {
  public:
   // Throws python::Raised.
   Handler(State& state, PyObject* app, Version version, Options options);
@@ -43,7 +41,8 @@ class Handler final : public worker::Handler,
   // selectors.BaseSelector.select: seconds; negative: no limit. A list of (key, events).
   python::Ref select(double timeout);
 
-  // --- for exchanges --------------------------------------------------------------------------------------------------
+  // --- for exchanges
+  // --------------------------------------------------------------------------------------------------
   State& state() { return state_; }
   Server& server() { return *server_; }
   bool is_attached() const { return server_ != nullptr; }

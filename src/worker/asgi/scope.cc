@@ -8,7 +8,7 @@
 namespace worker::asgi {
 namespace {
 
-constexpr std::array<const char*, 9> method_names = {"GET",   "HEAD",  "POST",    "PUT",    "DELETE",
+constexpr std::array<const char*, 9> method_names = {"GET",     "HEAD",  "POST",  "PUT",    "DELETE",
                                                      "OPTIONS", "PATCH", "TRACE", "CONNECT"};
 
 python::Ref lower_case_bytes(std::string_view name) {
@@ -48,8 +48,8 @@ python::Ref ScopeBuilder::build(const Connection& connection, PyObject* lifespan
   if (head.minor_version == 0) python::set_item(dict, names.http_version.get(), names.http_version_10.get());
   python::set_item(dict, names.method.get(), method(head).get());
   python::set_item(dict, names.path.get(), path(head.path).get());
-  python::Ref raw_path = root_path_.empty() ? python::bytes(head.path)
-                                            : python::bytes(root_path_ + std::string(head.path));
+  python::Ref raw_path =
+      root_path_.empty() ? python::bytes(head.path) : python::bytes(root_path_ + std::string(head.path));
   python::set_item(dict, names.raw_path.get(), raw_path.get());
   python::set_item(dict, names.query_string.get(), python::bytes(head.query).get());
   python::set_item(dict, names.headers.get(), headers(head).get());
@@ -72,9 +72,8 @@ python::Ref ScopeBuilder::headers(const http::RequestHead& head) const {
   python::Ref list = python::checked(PyList_New(count));
   for (Py_ssize_t i = 0; i < count; i++) {
     const http::Header& header = head.headers[static_cast<std::size_t>(i)];
-    python::Ref name = header.id == http::HeaderId::other
-                           ? lower_case_bytes(header.name)
-                           : header_names_[static_cast<std::size_t>(header.id)].share();
+    python::Ref name = header.id == http::HeaderId::other ? lower_case_bytes(header.name)
+                                                          : header_names_[static_cast<std::size_t>(header.id)].share();
     python::Ref pair = python::checked(PyTuple_New(2));
     PyTuple_SET_ITEM(pair.get(), 1, python::bytes(header.value).release());
     PyTuple_SET_ITEM(pair.get(), 0, name.release());

@@ -11,8 +11,7 @@ namespace worker::asgi {
 namespace {
 
 struct AsgiServer {
-  PyObject_HEAD
-  std::shared_ptr<Handler> handler;
+  PyObject_HEAD std::shared_ptr<Handler> handler;
   std::vector<int> sockets;
   PyObject* app;
   PyObject* lifespan;

@@ -18,7 +18,8 @@ PyObject* capture_call_soon(PyObject* captured, PyObject* const* arguments, Py_s
   });
 }
 
-PyMethodDef capture_definition = {"call_soon", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(capture_call_soon)),
+PyMethodDef capture_definition = {"call_soon",
+                                  reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(capture_call_soon)),
                                   METH_FASTCALL | METH_KEYWORDS, nullptr};
 
 // Enters a contextvars.Context for a scope.
@@ -44,8 +45,7 @@ TaskStarter::TaskStarter(const Names& names, python::Ref loop) : names_(names), 
   task_type_ = python::attribute(asyncio.get(), "Task");
   current_task_ = python::attribute(asyncio.get(), "current_task");
   get_task_factory_ = python::attribute(loop_.get(), names_.get_task_factory.get());
-  eager_names_ = python::checked(
-      PyTuple_Pack(3, names_.loop.get(), names_.context.get(), names_.eager_start.get()));
+  eager_names_ = python::checked(PyTuple_Pack(3, names_.loop.get(), names_.context.get(), names_.eager_start.get()));
   plain_names_ = python::checked(PyTuple_Pack(2, names_.loop.get(), names_.context.get()));
   loop_dict_ = python::attribute(loop_.get(), "__dict__");
   captured_ = python::checked(PyList_New(0));
@@ -66,22 +66,22 @@ python::Ref TaskStarter::start(PyObject* coroutine, PyObject* context, Start whe
 
 python::Ref TaskStarter::start_eagerly(PyObject* coroutine, PyObject* context) {
   std::array<PyObject*, 5> arguments = {nullptr, coroutine, loop_.get(), context, Py_True};
-  return python::checked(PyObject_Vectorcall(task_type_.get(), arguments.data() + 1,
-                                             1 | PY_VECTORCALL_ARGUMENTS_OFFSET, eager_names_.get()));
+  return python::checked(PyObject_Vectorcall(task_type_.get(), arguments.data() + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                             eager_names_.get()));
 }
 
 python::Ref TaskStarter::make_task(PyObject* coroutine, PyObject* context) {
 #if PY_VERSION_HEX >= 0x030B0000
   std::array<PyObject*, 4> arguments = {nullptr, coroutine, loop_.get(), context};
-  return python::checked(PyObject_Vectorcall(task_type_.get(), arguments.data() + 1,
-                                             1 | PY_VECTORCALL_ARGUMENTS_OFFSET, plain_names_.get()));
+  return python::checked(PyObject_Vectorcall(task_type_.get(), arguments.data() + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                             plain_names_.get()));
 #else
   // 3.10's Task has no `context`: it copies the one it is constructed in.
   ContextScope scope(context);
   python::Ref only_loop = python::checked(PyTuple_Pack(1, names_.loop.get()));
   std::array<PyObject*, 3> arguments = {nullptr, coroutine, loop_.get()};
-  return python::checked(PyObject_Vectorcall(task_type_.get(), arguments.data() + 1,
-                                             1 | PY_VECTORCALL_ARGUMENTS_OFFSET, only_loop.get()));
+  return python::checked(
+      PyObject_Vectorcall(task_type_.get(), arguments.data() + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, only_loop.get()));
 #endif
 }
 
@@ -110,8 +110,8 @@ python::Ref TaskStarter::start_by_loop(PyObject* coroutine, PyObject* context) {
 #if PY_VERSION_HEX >= 0x030B0000
   std::array<PyObject*, 3> arguments = {nullptr, coroutine, context};
   python::Ref keywords = python::checked(PyTuple_Pack(1, names_.context.get()));
-  return python::checked(PyObject_Vectorcall(create_task.get(), arguments.data() + 1,
-                                             1 | PY_VECTORCALL_ARGUMENTS_OFFSET, keywords.get()));
+  return python::checked(
+      PyObject_Vectorcall(create_task.get(), arguments.data() + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, keywords.get()));
 #else
   ContextScope scope(context);
   return python::call(create_task.get(), coroutine);

@@ -19,8 +19,7 @@ enum class Kind : std::uint8_t { receive, send };
 enum class Stage : std::uint8_t { fresh, yielded, waiting, done };
 
 struct Operation {
-  PyObject_HEAD
-  std::shared_ptr<Exchange> exchange;
+  PyObject_HEAD std::shared_ptr<Exchange> exchange;
   python::Ref message;  // of send
   python::Ref future;   // waited for
   python::Ref result;
@@ -127,9 +126,12 @@ PyObject* operation_throw(PyObject* self, PyObject* const* arguments, Py_ssize_t
   }
   PyObject* first = arguments[0];
   PyObject* value = count > 1 && arguments[1] != Py_None ? arguments[1] : nullptr;
-  if (PyExceptionInstance_Check(first)) PyErr_SetObject(PyExceptionInstance_Class(first), first);
-  else if (value) PyErr_SetObject(first, value);
-  else PyErr_SetNone(first);
+  if (PyExceptionInstance_Check(first))
+    PyErr_SetObject(PyExceptionInstance_Class(first), first);
+  else if (value)
+    PyErr_SetObject(first, value);
+  else
+    PyErr_SetNone(first);
   return nullptr;
 }
 
@@ -185,11 +187,11 @@ PyObject* make_operation(State& state, const std::shared_ptr<Exchange>& exchange
   return reinterpret_cast<PyObject*>(operation);
 }
 
-// --- receive, send and the done callback: callables bound to an exchange ------------------------------------------------
+// --- receive, send and the done callback: callables bound to an exchange
+// ------------------------------------------------
 
 struct Bound {
-  PyObject_HEAD
-  vectorcallfunc call;
+  PyObject_HEAD vectorcallfunc call;
   std::shared_ptr<Exchange> exchange;
 };
 
@@ -239,8 +241,8 @@ PyType_Slot bound_slots[] = {
 };
 
 PyType_Spec bound_spec(const char* name) {
-  return {name, sizeof(Bound), 0,
-          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, bound_slots};
+  return {name, sizeof(Bound), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+          bound_slots};
 }
 
 python::Ref make_bound(const python::Ref& type, vectorcallfunc call, std::shared_ptr<Exchange> exchange) {

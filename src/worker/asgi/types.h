@@ -1,8 +1,8 @@
 // The Python objects of an ASGI request: `receive` and `send`, which the application calls, and Operation, what they
 // return: an awaitable that completes without a Future when it can.
 //
-// An Operation does its work when it is first awaited, as a coroutine would, and may be awaited again (it gives the same
-// result), stored, wrapped in wait_for, gather or shield, or given to create_task (it has send, throw and close).
+// An Operation does its work when it is first awaited, as a coroutine would, and may be awaited again (it gives the
+// same result), stored, wrapped in wait_for, gather or shield, or given to create_task (it has send, throw and close).
 #pragma once
 
 #include <memory>

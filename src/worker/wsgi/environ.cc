@@ -6,7 +6,7 @@
 namespace worker::wsgi {
 namespace {
 
-constexpr std::array<const char*, 9> method_names = {"GET",   "HEAD",  "POST",    "PUT",    "DELETE",
+constexpr std::array<const char*, 9> method_names = {"GET",     "HEAD",  "POST",  "PUT",    "DELETE",
                                                      "OPTIONS", "PATCH", "TRACE", "CONNECT"};
 
 // "accept-encoding" → "HTTP_ACCEPT_ENCODING"; Content-Type and Content-Length have no prefix (RFC 3875 section 4.1.18).

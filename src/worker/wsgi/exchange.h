@@ -1,5 +1,5 @@
-// wsgi::Exchange: one request under WSGI (PEP 3333): its buffered body, then the call of the application and the sending
-// of what it returns, all on one thread, to which the connection is lent meanwhile.
+// wsgi::Exchange: one request under WSGI (PEP 3333): its buffered body, then the call of the application and the
+// sending of what it returns, all on one thread, to which the connection is lent meanwhile.
 #pragma once
 
 #include <memory>
@@ -28,8 +28,9 @@ class Exchange final : public worker::Exchange {
   void on_drained() override {}
   void on_connection_lost() override;
 
-  // --- on the thread that runs the application, with the GIL ----------------------------------------------------------
-  // Calls the application and sends its answer. KeyboardInterrupt and SystemExit leave as python::Raised.
+  // --- on the thread that runs the application, with the GIL
+  // ---------------------------------------------------------- Calls the application and sends its answer.
+  // KeyboardInterrupt and SystemExit leave as python::Raised.
   Ending run();
   // What start_response and the `write` it returns do.
   void start_response(PyObject* status, PyObject* headers, PyObject* exc_info);
@@ -57,9 +58,9 @@ class Exchange final : public worker::Exchange {
   std::string head_;
   std::optional<std::uint64_t> declared_;  // Content-Length that the application gave
   std::uint64_t written_ = 0;
-  bool started_ = false;     // start_response was called
+  bool started_ = false;  // start_response was called
   bool head_sent_ = false;
-  bool too_long_ = false;    // more than declared; told once
+  bool too_long_ = false;  // more than declared; told once
 };
 
 }  // namespace worker::wsgi

@@ -9,17 +9,12 @@
 namespace worker::wsgi {
 namespace {
 
-std::uint64_t monotonic_ns() {
-  return static_cast<std::uint64_t>(net::Clock::now().time_since_epoch().count());
-}
+std::uint64_t monotonic_ns() { return static_cast<std::uint64_t>(net::Clock::now().time_since_epoch().count()); }
 
 }  // namespace
 
 Handler::Handler(State& state, PyObject* app, Options options)
-    : state_(state),
-      options_(std::move(options)),
-      counters_(options_.page.get()),
-      app_(python::Ref::borrow(app)) {
+    : state_(state), options_(std::move(options)), counters_(options_.page.get()), app_(python::Ref::borrow(app)) {
   auto server = Server::create(options_, counters_, *this);
   if (!server) python::raise(PyExc_ValueError, server.error().describe());
   server_ = std::move(*server);
@@ -77,8 +72,10 @@ void Handler::turn() {
 // --- one thread -----------------------------------------------------------------------------------------------------
 
 void Handler::work() {
-  if (options_.threads == 1) work_alone();
-  else work_in_team();
+  if (options_.threads == 1)
+    work_alone();
+  else
+    work_in_team();
 }
 
 void Handler::work_alone() {
@@ -125,8 +122,12 @@ void Handler::conclude(Exchange& exchange, Ending ending) {
   std::uint32_t missed = connection.take_back();
   server_->unhold();
   switch (ending) {
-    case Ending::complete: connection.finish_response(); break;
-    case Ending::aborted: connection.abort_response(); break;
+    case Ending::complete:
+      connection.finish_response();
+      break;
+    case Ending::aborted:
+      connection.abort_response();
+      break;
     case Ending::internal_error:
       connection.codec().restart_answer();
       connection.respond(500, "Internal Server Error");
@@ -174,9 +175,8 @@ bool Handler::run_next_in_team() {
 // Somebody else leads: the answer goes out from here, and the connection back to whoever turns the loop by then.
 void Handler::hand_back(std::unique_ptr<Exchange> exchange, Ending ending) {
   if (ending == Ending::complete) exchange->connection().send_borrowed();
-  server_->loop().post([this, shared = std::shared_ptr<Exchange>(std::move(exchange)), ending] {
-    conclude(*shared, ending);
-  });
+  server_->loop().post(
+      [this, shared = std::shared_ptr<Exchange>(std::move(exchange)), ending] { conclude(*shared, ending); });
 }
 
 void Handler::log_error(const char* message, PyObject* exception) {

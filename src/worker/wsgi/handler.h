@@ -45,7 +45,8 @@ class Handler final : public worker::Handler {
   void work();
   void close();
 
-  // --- for exchanges --------------------------------------------------------------------------------------------------
+  // --- for exchanges
+  // --------------------------------------------------------------------------------------------------
   void queue(Exchange& exchange);
   // No longer kept here: the connection is lost, or the exchange over before its body was whole.
   std::unique_ptr<Exchange> take(Exchange& exchange);

@@ -11,8 +11,7 @@ namespace worker::wsgi {
 namespace {
 
 struct WsgiServer {
-  PyObject_HEAD
-  std::unique_ptr<Handler> handler;
+  PyObject_HEAD std::unique_ptr<Handler> handler;
   std::vector<int> sockets;
   PyObject* app;
 };

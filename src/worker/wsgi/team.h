@@ -1,10 +1,11 @@
 // wsgi::Team: which of several threads leads. One thread waits for events and runs the requests it finds, one after the
 // other, itself: no hand-over, no wake-up. Only when it stays in an application does another take over.
 //
-//   resting ──► watching ──(the leader is stuck in the application)──► leading ──(replaced while in the application)──► resting
+//   resting ──► watching ──(the leader is stuck in the application)──► leading ──(replaced while in the application)──►
+//   resting
 //
-// The watcher looks at the leader every now and then, less often while calls are short. A leader that computes holds the
-// GIL, so replacing it would win nothing; one that is blocked is replaced after some 200 µs, any after 5 ms.
+// The watcher looks at the leader every now and then, less often while calls are short. A leader that computes holds
+// the GIL, so replacing it would win nothing; one that is blocked is replaced after some 200 µs, any after 5 ms.
 #pragma once
 
 #include <ctime>
@@ -22,8 +23,9 @@ class Team {
  public:
   enum class Role { leader, dismissed };
 
-  // --- for each thread, without the GIL -------------------------------------------------------------------------------
-  // Returns when this thread is to lead, or when the team was dismissed.
+  // --- for each thread, without the GIL
+  // ------------------------------------------------------------------------------- Returns when this thread is to
+  // lead, or when the team was dismissed.
   Role wait_for_role();
   // The leader enters the application. Thread-safe against `leave` of former leaders.
   void enter();
@@ -40,12 +42,12 @@ class Team {
 
   std::mutex mutex_;
   std::condition_variable resting_, watching_;
-  std::uint64_t leader_ = 0;        // number of the reign; 0: none
+  std::uint64_t leader_ = 0;  // number of the reign; 0: none
   std::uint64_t last_reign_ = 0;
-  std::uint64_t calls_ = 0;         // entries into the application
-  std::uint64_t seen_call_ = 0;     // when the watcher looked last
+  std::uint64_t calls_ = 0;      // entries into the application
+  std::uint64_t seen_call_ = 0;  // when the watcher looked last
   net::Clock::time_point seen_at_;
-  net::nanoseconds seen_cpu_{};     // CPU time of the leader then
+  net::nanoseconds seen_cpu_{};  // CPU time of the leader then
   clockid_t leader_clock_{};
   bool in_application_ = false, has_watcher_ = false, watcher_sleeps_ = false, dismissed_ = false;
   net::nanoseconds interval_{};

@@ -11,14 +11,12 @@ namespace worker::wsgi {
 namespace {
 
 struct StartResponse {
-  PyObject_HEAD
-  vectorcallfunc call;
+  PyObject_HEAD vectorcallfunc call;
   Exchange* exchange;  // null once the request is over
 };
 
 struct Write {
-  PyObject_HEAD
-  vectorcallfunc call;
+  PyObject_HEAD vectorcallfunc call;
   PyObject* start_response;
 };
 
@@ -115,8 +113,6 @@ python::Ref make_start_response(State& state, Exchange& exchange) {
   return python::Ref::steal(reinterpret_cast<PyObject*>(start));
 }
 
-void forget_exchange(PyObject* start_response) {
-  reinterpret_cast<StartResponse*>(start_response)->exchange = nullptr;
-}
+void forget_exchange(PyObject* start_response) { reinterpret_cast<StartResponse*>(start_response)->exchange = nullptr; }
 
 }  // namespace worker::wsgi
