@@ -39,7 +39,7 @@ class Options(TypedDict, total=False):
 
     root_path: str  # ASGI root_path, WSGI SCRIPT_NAME; "" by default
     server_header: str  # "serai" by default; "" sends none
-    forwarded_allow: list[str]  # whose X-Forwarded-For and -Proto count: addresses, CIDR blocks, "unix", "*"; default []
+    forwarded_allow: list[str]  # whose X-Forwarded-For and -Proto count: addresses, blocks, "unix", "*"; default []
     max_body: int  # bytes, 413 beyond; 0: no limit; default 32 MiB
     max_header_bytes: int  # whole head, 431 beyond; default 32768
     max_headers: int  # 431 beyond; default 100
