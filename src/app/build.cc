@@ -32,10 +32,12 @@ std::map<std::string, std::string> environment_of(const BuildOptions& options) {
 
 class Planner {
  public:
-  Planner(const Lock& lock, const BuildOptions& options) : lock_(lock), options_(options), python_(options.venv + "/bin/python") {}
+  Planner(const Lock& lock, const BuildOptions& options)
+      : lock_(lock), options_(options), python_(options.venv + "/bin/python") {}
 
   std::vector<BuildStep> steps() {
-    add("venv", {"venv", "--allow-existing", "--no-project", "--python", options_.interpreter.path, options_.venv}).timeout = seconds(120);
+    add("venv", {"venv", "--allow-existing", "--no-project", "--python", options_.interpreter.path, options_.venv})
+        .timeout = seconds(120);
     add_install();
     if (lock_.project == Lock::Project::editable) add("project", pip({"--no-deps", "--editable", "."}));
     return std::move(steps_);
@@ -55,16 +57,19 @@ class Planner {
 
   void add_install() {
     switch (lock_.kind) {
-      case LockKind::none: return;
+      case LockKind::none:
+        return;
       case LockKind::uv:
         add("install", {"sync", "--frozen", "--no-dev", "--compile-bytecode", "--python", python_});
         return;
       case LockKind::poetry:
       case LockKind::pipfile:
-        add("install", pip({"--no-deps", "--require-hashes", "--requirements", "-"})).input = lock_.requirements.value_or("");
+        add("install", pip({"--no-deps", "--require-hashes", "--requirements", "-"})).input =
+            lock_.requirements.value_or("");
         return;
       case LockKind::requirements:
-        add("install", pip(lock_.hashed ? Arguments{"--require-hashes", "--requirements", lock_.file} : Arguments{"--requirements", lock_.file}));
+        add("install", pip(lock_.hashed ? Arguments{"--require-hashes", "--requirements", lock_.file}
+                                        : Arguments{"--requirements", lock_.file}));
         return;
       case LockKind::pylock:
         add("install", pip({"--preview-features", "pylock", "--requirements", lock_.file}));
@@ -86,7 +91,8 @@ int count_after(std::string_view output, std::string_view word) {
   long long number;
   for (auto line : split_lines(output)) {
     auto words = split_words(line);
-    if (words.size() >= 3 && words[0] == word && words[2].starts_with("package") && parse_number(words[1], number)) return static_cast<int>(number);
+    if (words.size() >= 3 && words[0] == word && words[2].starts_with("package") && parse_number(words[1], number))
+      return static_cast<int>(number);
   }
   return -1;
 }
@@ -94,8 +100,11 @@ int count_after(std::string_view output, std::string_view word) {
 }  // namespace
 
 std::map<std::string, std::string> host_build_environment() {
-  constexpr std::array names = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
-                                "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX_STRATEGY", "UV_OFFLINE", "UV_HTTP_TIMEOUT"};
+  constexpr std::array names = {"HTTP_PROXY",    "HTTPS_PROXY",        "ALL_PROXY",        "NO_PROXY",
+                                "http_proxy",    "https_proxy",        "all_proxy",        "no_proxy",
+                                "SSL_CERT_FILE", "SSL_CERT_DIR",       "UV_DEFAULT_INDEX", "UV_INDEX",
+                                "UV_INDEX_URL",  "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS",    "UV_INDEX_STRATEGY",
+                                "UV_OFFLINE",    "UV_HTTP_TIMEOUT"};
   std::map<std::string, std::string> found;
   for (auto name : names) {
     if (const char* value = std::getenv(name)) found[name] = value;
@@ -108,7 +117,9 @@ BuildPlan plan_build(const Lock& lock, const BuildOptions& options) {
   plan.steps = Planner(lock, options).steps();
   Digest digest;
   digest.add_field(plan_version).add_field(lock_name(lock.kind)).add_field(lock.digest);
-  digest.add_field(options.interpreter.path).add_field(options.interpreter.version.text()).add_field(options.interpreter.platform);
+  digest.add_field(options.interpreter.path)
+      .add_field(options.interpreter.version.text())
+      .add_field(options.interpreter.platform);
   if (lock.depends_on_code) digest.add_field(options.code_digest);
   plan.digest = digest.hex();
   return plan;

@@ -12,7 +12,7 @@
 namespace app {
 
 struct BuildStep {
-  std::string name;                        // "venv", "install", "project", "compile"
+  std::string name;  // "venv", "install", "project", "compile"
   std::vector<std::string> argv;
   std::map<std::string, std::string> env;  // on top of the sandbox's PATH, HOME, TMPDIR
   std::string input;                       // standard input (a memfd or pipe); empty: none
@@ -27,10 +27,10 @@ struct BuildPlan {
 
 struct BuildOptions {
   Interpreter interpreter;
-  std::string uv = "/serai/tools/uv";      // as the sandbox sees it
+  std::string uv = "/serai/tools/uv";  // as the sandbox sees it
   std::string venv = "/venv";
   std::string cache = "/home/app/.cache/uv";
-  std::string code_digest;                 // digest_folder() of the release's code
+  std::string code_digest;                      // digest_folder() of the release's code
   std::map<std::string, std::string> host_env;  // host_build_environment()
 };
 
@@ -41,8 +41,8 @@ std::map<std::string, std::string> host_build_environment();
 // compiled with unchecked hashes, so it stays valid whatever happens to file times.
 BuildPlan plan_build(const Lock& lock, const BuildOptions& options);
 
-// How many packages an installation wrote, from uv's output ("Installed 42 packages in …"), and how many of them were not
-// in the cache; -1 where it does not say.
+// How many packages an installation wrote, from uv's output ("Installed 42 packages in …"), and how many of them were
+// not in the cache; -1 where it does not say.
 struct BuildCounts {
   int packages = -1, downloaded = -1;
 };

@@ -12,20 +12,26 @@ bool is_name_part(char c) { return std::isalnum(static_cast<unsigned char>(c)) |
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 std::unexpected<base::Error> shell_only(std::string_view what, std::string advice) {
-  return std::unexpected(base::Error(base::Kind::invalid, fmt::format("{} needs a shell, and commands run without one", what), std::move(advice)));
+  return std::unexpected(base::Error(
+      base::Kind::invalid, fmt::format("{} needs a shell, and commands run without one", what), std::move(advice)));
 }
 
 std::unexpected<base::Error> refuse_operator(std::string_view rest) {
   if (rest.starts_with("&&") || rest.front() == ';') {
     return shell_only(rest.front() == ';' ? "';'" : "'&&'",
-                      "put what must run before the start into a line `release: COMMAND`, or the whole line into a script and run that");
+                      "put what must run before the start into a line `release: COMMAND`, or the whole line into a "
+                      "script and run that");
   }
-  if (rest.starts_with("||") || rest.front() == '|') return shell_only("'|'", "put the line into a script and run that");
-  if (rest.front() == '&') return shell_only("'&'", "give the second program a Procfile line of its own: every line runs by itself");
+  if (rest.starts_with("||") || rest.front() == '|')
+    return shell_only("'|'", "put the line into a script and run that");
+  if (rest.front() == '&')
+    return shell_only("'&'", "give the second program a Procfile line of its own: every line runs by itself");
   if (rest.front() == '<' || rest.front() == '>') {
-    return shell_only(rest.substr(0, 1) == ">" ? "'>'" : "'<'", "leave it out: output is kept, see `serai logs`; or put the line into a script");
+    return shell_only(rest.substr(0, 1) == ">" ? "'>'" : "'<'",
+                      "leave it out: output is kept, see `serai logs`; or put the line into a script");
   }
-  return shell_only(fmt::format("'{}'", rest.front()), "quote it if it is meant as text, or put the line into a script");
+  return shell_only(fmt::format("'{}'", rest.front()),
+                    "quote it if it is meant as text, or put the line into a script");
 }
 
 }  // namespace
@@ -59,7 +65,8 @@ class CommandLineReader {
   using Word = CommandLine::Word;
 
   void skip_blanks() {
-    while (!rest_.empty() && (is_blank(rest_.front()) || rest_.front() == '\n' || rest_.front() == '\r')) rest_.remove_prefix(1);
+    while (!rest_.empty() && (is_blank(rest_.front()) || rest_.front() == '\n' || rest_.front() == '\r'))
+      rest_.remove_prefix(1);
   }
 
   // `cd FOLDER && …`
@@ -84,7 +91,8 @@ class CommandLineReader {
     bool is_first = line_.words_.empty();
     if (is_first && CommandLine::written(word) == "exec") return;  // nothing stands between us and the program anyway
     auto equals = first_literal(word).find('=');
-    if (!is_first || equals == std::string::npos || equals == 0 || !is_assignment(first_literal(word).substr(0, equals))) {
+    if (!is_first || equals == std::string::npos || equals == 0 ||
+        !is_assignment(first_literal(word).substr(0, equals))) {
       line_.words_.push_back(std::move(word));
       return;
     }
@@ -93,7 +101,9 @@ class CommandLineReader {
     line_.assignments_.emplace_back(std::move(name), std::move(word));
   }
 
-  static std::string first_literal(const Word& word) { return word.empty() || word.front().is_variable ? "" : word.front().text; }
+  static std::string first_literal(const Word& word) {
+    return word.empty() || word.front().is_variable ? "" : word.front().text;
+  }
   static bool is_assignment(std::string_view name) {
     if (!is_name_start(name.front())) return false;
     for (char c : name) {
@@ -173,7 +183,8 @@ class CommandLineReader {
     auto end = rest_.find('}');
     bool has_default = rest_.starts_with(":-") || rest_.starts_with('-');
     if (part.text.empty() || end == rest_.npos || (end != 0 && !has_default)) {
-      return base::invalid("expected ${{NAME}} or ${{NAME:-default}}, found \"${{{}{}\"", part.text, rest_.substr(0, 20));
+      return base::invalid("expected ${{NAME}} or ${{NAME:-default}}, found \"${{{}{}\"", part.text,
+                           rest_.substr(0, 20));
     }
     if (has_default) {
       auto skip = rest_.find('-') + 1;
@@ -222,7 +233,8 @@ std::string CommandLine::expand(const Word& word, const Lookup& environment) {
 
 std::string CommandLine::written(const Word& word) {
   std::string text;
-  for (const auto& part : word) text += part.is_variable ? "${" + part.text + (part.fallback.empty() ? "" : ":-" + part.fallback) + "}" : part.text;
+  for (const auto& part : word)
+    text += part.is_variable ? "${" + part.text + (part.fallback.empty() ? "" : ":-" + part.fallback) + "}" : part.text;
   return text;
 }
 

@@ -35,10 +35,21 @@ void take(const json& object, const char* key, std::optional<Type>& into) {
 }
 
 json web_json(const WebProcess& web) {
-  json object = {{"kind", name_of(web.kind, web_kinds)}, {"app", web.app}, {"interface", interface_name(web.interface)}, {"factory", web.factory},
-                 {"app_dir", web.app_dir}, {"root_path", web.root_path}, {"lifespan", web.lifespan}, {"preload", web.preload},
-                 {"graceful_timeout_ms", web.graceful_timeout.count()}, {"command", web.command}, {"folder", web.folder}, {"env", web.env},
-                 {"health", web.health}, {"request_timeout_ms", web.request_timeout.count()}, {"max_body", web.max_body}};
+  json object = {{"kind", name_of(web.kind, web_kinds)},
+                 {"app", web.app},
+                 {"interface", interface_name(web.interface)},
+                 {"factory", web.factory},
+                 {"app_dir", web.app_dir},
+                 {"root_path", web.root_path},
+                 {"lifespan", web.lifespan},
+                 {"preload", web.preload},
+                 {"graceful_timeout_ms", web.graceful_timeout.count()},
+                 {"command", web.command},
+                 {"folder", web.folder},
+                 {"env", web.env},
+                 {"health", web.health},
+                 {"request_timeout_ms", web.request_timeout.count()},
+                 {"max_body", web.max_body}};
   put(object, "workers", web.workers);
   put(object, "threads", web.threads);
   return object;
@@ -68,7 +79,8 @@ WebProcess web_from(const json& object) {
 
 json phases_json(const std::vector<Phase>& phases) {
   auto list = json::array();
-  for (const auto& phase : phases) list.push_back({{"argv", phase.argv}, {"text", phase.text}, {"evidence", phase.evidence}});
+  for (const auto& phase : phases)
+    list.push_back({{"argv", phase.argv}, {"text", phase.text}, {"evidence", phase.evidence}});
   return list;
 }
 
@@ -131,12 +143,23 @@ std::vector<std::string> engine_arguments(const WebProcess& web) {
 
 json to_json(const Config& config) {
   auto processes = json::array();
-  for (const auto& process : config.processes) processes.push_back({{"name", process.name}, {"command", process.command}});
+  for (const auto& process : config.processes)
+    processes.push_back({{"name", process.name}, {"command", process.command}});
   auto secrets = json::object();
-  for (const auto& [name, rule] : config.secrets) secrets[name] = {{"kind", name_of(rule.kind, variable_kinds)}, {"length", rule.length}};
-  json object = {{"name", config.name}, {"web", web_json(config.web)}, {"processes", processes}, {"build_phases", phases_json(config.build_phases)},
-                 {"release_phases", phases_json(config.release_phases)}, {"static_files", config.static_files}, {"data_folders", config.data_folders},
-                 {"data_files", config.data_files}, {"env", config.env}, {"secrets", secrets}, {"hosts", config.hosts}, {"paths", config.paths}};
+  for (const auto& [name, rule] : config.secrets)
+    secrets[name] = {{"kind", name_of(rule.kind, variable_kinds)}, {"length", rule.length}};
+  json object = {{"name", config.name},
+                 {"web", web_json(config.web)},
+                 {"processes", processes},
+                 {"build_phases", phases_json(config.build_phases)},
+                 {"release_phases", phases_json(config.release_phases)},
+                 {"static_files", config.static_files},
+                 {"data_folders", config.data_folders},
+                 {"data_files", config.data_files},
+                 {"env", config.env},
+                 {"secrets", secrets},
+                 {"hosts", config.hosts},
+                 {"paths", config.paths}};
   put(object, "cpu", config.limits.cpu);
   put(object, "memory", config.limits.memory);
   return object;

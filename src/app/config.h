@@ -29,24 +29,24 @@ struct WebProcess {
   } kind = Kind::none;
 
   // engine
-  std::string app;                              // "mysite.wsgi:application", "pkg:create_app()" for factories
-  Interface interface = Interface::automatic;   // automatic until the probe asked the object
-  bool factory = false;                         // `app` names a callable that makes the app
-  std::optional<int> workers;                   // empty: automatic
+  std::string app;                             // "mysite.wsgi:application", "pkg:create_app()" for factories
+  Interface interface = Interface::automatic;  // automatic until the probe asked the object
+  bool factory = false;                        // `app` names a callable that makes the app
+  std::optional<int> workers;                  // empty: automatic
   std::optional<int> threads;
-  std::string app_dir;                          // added to sys.path, relative to `folder`; "" is `folder` itself
+  std::string app_dir;  // added to sys.path, relative to `folder`; "" is `folder` itself
   std::string root_path;
-  std::string lifespan = "auto";                // auto | on | off
-  std::string preload = "auto";                 // auto | on | off
+  std::string lifespan = "auto";  // auto | on | off
+  std::string preload = "auto";   // auto | on | off
   std::chrono::milliseconds graceful_timeout{30'000};
 
   // own
-  std::string command;                          // for CommandLine::parse
+  std::string command;  // for CommandLine::parse
 
-  std::string folder;                           // working folder relative to /app; "" is /app
-  std::map<std::string, std::string> env;       // from the command line or the server's own configuration
+  std::string folder;                      // working folder relative to /app; "" is /app
+  std::map<std::string, std::string> env;  // from the command line or the server's own configuration
 
-  std::string health;                           // path; empty: first answer below 500 on "/"
+  std::string health;  // path; empty: first answer below 500 on "/"
   std::chrono::milliseconds request_timeout{30'000};
   std::uint64_t max_body = 32 << 20;
 };
@@ -59,8 +59,8 @@ struct Process {
   std::string command;  // for CommandLine::parse
 };
 
-// A command of the build or release phase; runs with the app's environment. What a build phase writes below /app becomes
-// part of the release.
+// A command of the build or release phase; runs with the app's environment. What a build phase writes below /app
+// becomes part of the release.
 struct Phase {
   std::vector<std::string> argv;
   std::string text;      // as the user sees it: "python manage.py migrate --noinput"
@@ -68,22 +68,22 @@ struct Phase {
 };
 
 struct Limits {
-  std::optional<double> cpu;             // cores; empty: the host's default
-  std::optional<std::uint64_t> memory;   // bytes
+  std::optional<double> cpu;            // cores; empty: the host's default
+  std::optional<std::uint64_t> memory;  // bytes
 };
 
 struct Config {
   std::string name;
   WebProcess web;
-  std::vector<Process> processes;                 // background, in the order of the Procfile
+  std::vector<Process> processes;  // background, in the order of the Procfile
   std::vector<Phase> build_phases, release_phases;
   std::map<std::string, std::string> static_files;  // URL prefix → folder relative to /app, served by the edge
-  std::vector<std::string> data_folders;          // relative to /app; kept across releases ("" is /app itself: always)
-  std::vector<std::string> data_files;            // relative to /app; files the app writes (db.sqlite3)
-  std::map<std::string, std::string> env;         // plain values of [env] and defaults that the framework needs
-  std::map<std::string, Variable> secrets;        // generate and required entries of [env]
-  std::vector<std::string> hosts;                 // [routes] hosts
-  std::vector<std::string> paths;                 // [routes] paths; {"/"} by default
+  std::vector<std::string> data_folders;    // relative to /app; kept across releases ("" is /app itself: always)
+  std::vector<std::string> data_files;      // relative to /app; files the app writes (db.sqlite3)
+  std::map<std::string, std::string> env;   // plain values of [env] and defaults that the framework needs
+  std::map<std::string, Variable> secrets;  // generate and required entries of [env]
+  std::vector<std::string> hosts;           // [routes] hosts
+  std::vector<std::string> paths;           // [routes] paths; {"/"} by default
   Limits limits;
 };
 

@@ -14,7 +14,9 @@ std::string folder_of(const std::string& path) {
   return slash == path.npos ? "" : path.substr(0, slash);
 }
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-std::string joined(const std::string& folder, const std::string& name) { return folder.empty() ? name : folder + "/" + name; }
+std::string joined(const std::string& folder, const std::string& name) {
+  return folder.empty() ? name : folder + "/" + name;
+}
 
 // ---- Django ------------------------------------------------------------------------------------------------------
 
@@ -34,13 +36,14 @@ std::string with_colon(std::string dotted) {
 }
 
 // An entry named by the settings, else a file (wsgi.py) that makes one.
-std::optional<Candidate> django_entry(const Folder& folder, const DjangoProject& project, std::string_view setting, std::string_view file, std::string_view maker,
-                                      Interface interface) {
+std::optional<Candidate> django_entry(const Folder& folder, const DjangoProject& project, std::string_view setting,
+                                      std::string_view file, std::string_view maker, Interface interface) {
   if (auto path = module_path(folder, project.root, project.settings)) {
     auto source = PythonSource::parse(folder.find(*path).value_or(""));
     auto assignment = source.find_assignment(setting);
     if (assignment && assignment->literal && assignment->literal->contains('.')) {
-      return Candidate{with_colon(*assignment->literal), fmt::format("{} → {}:{} {}", project.evidence, *path, assignment->line, setting), interface, ""};
+      return Candidate{with_colon(*assignment->literal),
+                       fmt::format("{} → {}:{} {}", project.evidence, *path, assignment->line, setting), interface, ""};
     }
   }
   for (const auto& path : folder.files(3)) {
@@ -54,7 +57,8 @@ std::optional<Candidate> django_entry(const Folder& folder, const DjangoProject&
   return {};
 }
 
-std::optional<DjangoProject> project_at(const Folder& folder, const std::string& manage, const std::optional<std::string>& settings_override) {
+std::optional<DjangoProject> project_at(const Folder& folder, const std::string& manage,
+                                        const std::optional<std::string>& settings_override) {
   auto text = folder.find(manage, 1 << 20);
   auto named = text ? find_text_after(*text, "DJANGO_SETTINGS_MODULE") : std::nullopt;
   if (!named && !settings_override) return {};
@@ -62,7 +66,8 @@ std::optional<DjangoProject> project_at(const Folder& folder, const std::string&
   project.manage = manage;
   project.root = folder_of(manage);
   project.settings = settings_override ? *settings_override : named->text;
-  project.evidence = settings_override ? "the variable DJANGO_SETTINGS_MODULE" : fmt::format("{}:{}", manage, named->line);
+  project.evidence =
+      settings_override ? "the variable DJANGO_SETTINGS_MODULE" : fmt::format("{}:{}", manage, named->line);
   return project;
 }
 
@@ -105,8 +110,11 @@ constexpr std::array<Maker, 20> makers = {{{"Flask(", "Flask"},
                                            {"build_app(", "app"},
                                            {"create_application(", "app"}}};
 constexpr std::array<std::string_view, 6> object_names = {"app", "application", "api", "server", "asgi", "wsgi"};
-constexpr std::array<std::string_view, 6> factory_names = {"create_app", "make_app", "create_application", "build_app", "get_app", "app_factory"};
-constexpr std::array<std::string_view, 10> file_order = {"app.py", "main.py", "wsgi.py", "asgi.py", "application.py", "server.py", "api.py", "__init__.py", "run.py", "web.py"};
+constexpr std::array<std::string_view, 6> factory_names = {"create_app", "make_app", "create_application",
+                                                           "build_app",  "get_app",  "app_factory"};
+constexpr std::array<std::string_view, 10> file_order = {"app.py",         "main.py",   "wsgi.py", "asgi.py",
+                                                         "application.py", "server.py", "api.py",  "__init__.py",
+                                                         "run.py",         "web.py"};
 
 struct Ranked {
   int rank;
@@ -120,8 +128,9 @@ std::size_t file_rank(const std::string& path) {
 
 bool is_test(const std::string& path) {
   auto name = name_of(path);
-  return name.starts_with("test") || name == "conftest.py" || name == "setup.py" || path.starts_with("test") || path.contains("/test") || path.starts_with("docs/") ||
-         path.starts_with("examples/") || path.contains("/migrations/");
+  return name.starts_with("test") || name == "conftest.py" || name == "setup.py" || path.starts_with("test") ||
+         path.contains("/test") || path.starts_with("docs/") || path.starts_with("examples/") ||
+         path.contains("/migrations/");
 }
 
 // The module that a path names, and the folder that must be on sys.path for it.
@@ -130,7 +139,8 @@ Candidate candidate_for(const std::string& path, const std::string& attribute, s
   auto relative = in_src ? path.substr(4) : path;
   relative.resize(relative.size() - 3);
   if (relative.ends_with("/__init__")) relative.resize(relative.size() - 9);
-  return {replace_all(relative, "/", ".") + ":" + attribute, std::move(evidence), Interface::automatic, in_src ? "src" : ""};
+  return {replace_all(relative, "/", ".") + ":" + attribute, std::move(evidence), Interface::automatic,
+          in_src ? "src" : ""};
 }
 
 void look_into(const Folder& folder, const std::string& path, std::vector<Ranked>& found) {
@@ -143,17 +153,23 @@ void look_into(const Folder& folder, const std::string& path, std::vector<Ranked
     bool usual_name = std::ranges::find(object_names, assignment.name) != object_names.end();
     bool unusual = framework.empty() || (framework == "app" && !usual_name);
     if (unusual) continue;
-    auto evidence = fmt::format("{}:{} {} = {}", path, assignment.line, assignment.name, assignment.value.substr(0, 40));
+    auto evidence =
+        fmt::format("{}:{} {} = {}", path, assignment.line, assignment.name, assignment.value.substr(0, 40));
     found.push_back({place + !usual_name, candidate_for(path, assignment.name, std::move(evidence))});
   }
   for (const auto& definition : source.definitions) {
-    bool is_plain = !definition.is_class && (definition.name == "app" || definition.name == "application") && file_rank(path) < file_order.size();
+    bool is_plain = !definition.is_class && (definition.name == "app" || definition.name == "application") &&
+                    file_rank(path) < file_order.size();
     if (is_plain) {  // an application without a framework; its signature is asked later
-      found.push_back({5'000 + place, candidate_for(path, definition.name, fmt::format("{}:{} def {}(…)", path, definition.line, definition.name))});
+      found.push_back(
+          {5'000 + place, candidate_for(path, definition.name,
+                                        fmt::format("{}:{} def {}(…)", path, definition.line, definition.name))});
     }
     bool is_factory = !definition.is_class && std::ranges::find(factory_names, definition.name) != factory_names.end();
     if (!is_factory) continue;
-    found.push_back({10'000 + place, candidate_for(path, definition.name + "()", fmt::format("{}:{} def {}()", path, definition.line, definition.name))});
+    found.push_back(
+        {10'000 + place, candidate_for(path, definition.name + "()",
+                                       fmt::format("{}:{} def {}()", path, definition.line, definition.name))});
   }
 }
 
@@ -163,7 +179,8 @@ std::string framework_of_expression(std::string_view expression) {
   for (const auto& maker : makers) {
     auto at = expression.find(maker.call);
     // A call of that very name: `Flask(…)`, `flask.Flask(…)`, not `MyFlask(…)`.
-    if (at != expression.npos && (at == 0 || expression[at - 1] == '.' || expression[at - 1] == ' ')) return std::string(maker.framework);
+    if (at != expression.npos && (at == 0 || expression[at - 1] == '.' || expression[at - 1] == ' '))
+      return std::string(maker.framework);
   }
   return {};
 }

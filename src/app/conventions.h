@@ -11,10 +11,10 @@
 namespace app {
 
 struct DjangoProject {
-  std::string manage;    // path of manage.py
-  std::string root;      // its folder: "" or "src"
-  std::string settings;  // module
-  std::string evidence;  // where the settings module is named
+  std::string manage;                 // path of manage.py
+  std::string root;                   // its folder: "" or "src"
+  std::string settings;               // module
+  std::string evidence;               // where the settings module is named
   std::vector<Candidate> candidates;  // WSGI and ASGI entries that the project names, WSGI first
 };
 // The shallowest manage.py that names a settings module. `settings_override`: DJANGO_SETTINGS_MODULE of the app's

@@ -15,7 +15,8 @@
 namespace app {
 namespace {
 
-constexpr std::string_view name_app = "name it: [web] app = \"module:attribute\" in serai.toml, or a Procfile line `web: COMMAND`";
+constexpr std::string_view name_app =
+    "name it: [web] app = \"module:attribute\" in serai.toml, or a Procfile line `web: COMMAND`";
 
 // An argument vector for a command that may start in another folder or set variables: env(1) does both.
 std::vector<std::string> phase_argv(const CommandLine& command, const std::string& folder, const Lookup& environment) {
@@ -32,11 +33,12 @@ std::vector<std::string> phase_argv(const CommandLine& command, const std::strin
 
 class Detector {
  public:
-  Detector(const Folder& folder, const DetectOptions& options) : folder_(folder), options_(options), environment_(lookup_in(options.env)) {}
+  Detector(const Folder& folder, const DetectOptions& options)
+      : folder_(folder), options_(options), environment_(lookup_in(options.env)) {}
 
   base::Result<Detection> run() {
-    for (auto step : {&Detector::read_manifest, &Detector::read_python, &Detector::read_lock, &Detector::read_procfile, &Detector::find_web, &Detector::read_processes,
-                      &Detector::read_phases}) {
+    for (auto step : {&Detector::read_manifest, &Detector::read_python, &Detector::read_lock, &Detector::read_procfile,
+                      &Detector::find_web, &Detector::read_processes, &Detector::read_phases}) {
       if (auto done = (this->*step)(); !done) return std::unexpected(done.error());
     }
     fill_config();
@@ -98,7 +100,9 @@ class Detector {
     auto line = procfile_line("web");
     if (!line) line = procfile_line("wsgi");  // piku's name for it
     bool own = manifest().text("web.server") == "own";
-    if (own && !line) return base::invalid("{}: web.server = \"own\" needs a Procfile line `web: COMMAND`", manifest().where("web.server"));
+    if (own && !line)
+      return base::invalid("{}: web.server = \"own\" needs a Procfile line `web: COMMAND`",
+                           manifest().where("web.server"));
     if (own) return run_as_given(*line, manifest().where("web.server"));
     if (auto app = manifest().text("web.app")) return serve_named(*app, manifest().where("web.app"));
     if (line) return follow_command(*line);
@@ -111,7 +115,8 @@ class Detector {
     detection_.django_manage = django_->manage;
     web().folder = django_->root;
     config().env["DJANGO_SETTINGS_MODULE"] = django_->settings;
-    add({Finding::Level::found, "framework", "Django, settings " + django_->settings, django_->evidence, "set the variable DJANGO_SETTINGS_MODULE"});
+    add({Finding::Level::found, "framework", "Django, settings " + django_->settings, django_->evidence,
+         "set the variable DJANGO_SETTINGS_MODULE"});
   }
 
   base::Result<void> serve_named(const std::string& app, const std::string& evidence) {
@@ -125,7 +130,9 @@ class Detector {
     web().kind = WebProcess::Kind::own;
     web().command = line.command;
     detection_.framework = "own server";
-    add({Finding::Level::found, "web", fmt::format("`{}` brings its own server", line.command), fmt::format("Procfile:{}{}{}", line.line, evidence.empty() ? "" : ", ", evidence), "[web] app = \"module:attribute\" in serai.toml"});
+    add({Finding::Level::found, "web", fmt::format("`{}` brings its own server", line.command),
+         fmt::format("Procfile:{}{}{}", line.line, evidence.empty() ? "" : ", ", evidence),
+         "[web] app = \"module:attribute\" in serai.toml"});
     return {};
   }
 
@@ -153,8 +160,12 @@ class Detector {
     if (file.empty() && is_gunicorn && folder_.has_file("gunicorn.conf.py")) file = "gunicorn.conf.py";
     if (file.empty()) return {};
     std::string path;
-    auto text = normalize_inside(server.web.folder.empty() ? file : server.web.folder + "/" + file, path) ? folder_.find(path, 1 << 20) : std::nullopt;
-    if (!text) return base::not_found("the Procfile's {} command names the file {}, which is not in the folder", server.server, file);
+    auto text = normalize_inside(server.web.folder.empty() ? file : server.web.folder + "/" + file, path)
+                    ? folder_.find(path, 1 << 20)
+                    : std::nullopt;
+    if (!text)
+      return base::not_found("the Procfile's {} command names the file {}, which is not in the folder", server.server,
+                             file);
     if (is_gunicorn) take_gunicorn_config(server, *text, path);
     if (server.server == "uwsgi") take_uwsgi_ini(server, *text, path);
     return {};
@@ -164,8 +175,10 @@ class Detector {
     WebProcess standard;
     if (web().workers) manifest().set_detected("web.workers", std::int64_t{*web().workers}, evidence);
     if (web().threads) manifest().set_detected("web.threads", std::int64_t{*web().threads}, evidence);
-    if (web().request_timeout != standard.request_timeout) manifest().set_detected("web.request_timeout", web().request_timeout, evidence);
-    if (web().graceful_timeout != standard.graceful_timeout) manifest().set_detected("web.graceful_timeout", web().graceful_timeout, evidence);
+    if (web().request_timeout != standard.request_timeout)
+      manifest().set_detected("web.request_timeout", web().request_timeout, evidence);
+    if (web().graceful_timeout != standard.graceful_timeout)
+      manifest().set_detected("web.graceful_timeout", web().graceful_timeout, evidence);
   }
 
   base::Result<void> search() {
@@ -180,7 +193,8 @@ class Detector {
 
   // FLASK_APP, or FastAPI's entry in pyproject.toml.
   std::optional<Candidate> named_by_tool() const {
-    if (auto app = options_.env.find("FLASK_APP"); app != options_.env.end()) return Candidate{flask_target(app->second), "the variable FLASK_APP", Interface::wsgi, ""};
+    if (auto app = options_.env.find("FLASK_APP"); app != options_.env.end())
+      return Candidate{flask_target(app->second), "the variable FLASK_APP", Interface::wsgi, ""};
     for (std::string file : {".flaskenv", "pyproject.toml"}) {
       bool flask = file == ".flaskenv";
       auto text = folder_.find(file, 1 << 20);
@@ -192,7 +206,9 @@ class Detector {
       auto value = trim(std::string_view(*text).substr(at + marker.size(), text->find('\n', at) - at - marker.size()));
       value = trim(value.substr(std::min(value.find_first_not_of("= \"'"), value.size())));
       value = value.substr(0, value.find_first_of("\"'"));
-      if (!value.empty()) return Candidate{flask ? flask_target(std::string(value)) : std::string(value), file + " " + std::string(marker), flask ? Interface::wsgi : Interface::asgi, ""};
+      if (!value.empty())
+        return Candidate{flask ? flask_target(std::string(value)) : std::string(value),
+                         file + " " + std::string(marker), flask ? Interface::wsgi : Interface::asgi, ""};
     }
     return {};
   }
@@ -207,7 +223,10 @@ class Detector {
   base::Result<void> nothing_found() {
     bool background_only = has_procfile_ || !manifest().table("processes").empty();
     if (!background_only) {
-      return std::unexpected(base::Error(base::Kind::not_found, "no web app was found: no Procfile, no manage.py, and no app object or factory in the Python files", std::string(name_app)));
+      return std::unexpected(base::Error(
+          base::Kind::not_found,
+          "no web app was found: no Procfile, no manage.py, and no app object or factory in the Python files",
+          std::string(name_app)));
     }
     add({Finding::Level::found, "web", "none: background processes only", "Procfile", std::string(name_app)});
     return {};
@@ -218,7 +237,8 @@ class Detector {
   base::Result<void> read_processes() {
     auto named = manifest().table("processes");
     for (const auto& line : procfile_) {
-      bool is_process = line.name != "web" && line.name != "release" && line.name != "wsgi" && !named.contains(line.name);
+      bool is_process =
+          line.name != "web" && line.name != "release" && line.name != "wsgi" && !named.contains(line.name);
       if (!is_process) continue;
       add_process(line.name, line.command, fmt::format("Procfile:{}", line.line));
     }
@@ -233,7 +253,8 @@ class Detector {
   void add_process(const std::string& name, const std::string& command, const std::string& evidence) {
     config().processes.push_back({name, command});
     manifest().set_detected("processes." + name, command, evidence);
-    add({Finding::Level::found, "process", fmt::format("{}: {}", name, command), evidence, "[processes] in serai.toml"});
+    add({Finding::Level::found, "process", fmt::format("{}: {}", name, command), evidence,
+         "[processes] in serai.toml"});
   }
 
   base::Result<void> read_phases() {
@@ -251,11 +272,13 @@ class Detector {
     return {};
   }
 
-  base::Result<void> add_phase(const std::string& text, const std::string& evidence, const std::string& folder, std::vector<Phase>& phases) {
+  base::Result<void> add_phase(const std::string& text, const std::string& evidence, const std::string& folder,
+                               std::vector<Phase>& phases) {
     auto command = CommandLine::parse(text);
     if (!command) return base::wrap(command.error(), evidence);
     phases.push_back({phase_argv(*command, folder, environment_), text, evidence});
-    add({Finding::Level::found, &phases == &config().build_phases ? "build phase" : "release phase", text, evidence, "[phases] in serai.toml"});
+    add({Finding::Level::found, &phases == &config().build_phases ? "build phase" : "release phase", text, evidence,
+         "[phases] in serai.toml"});
     return {};
   }
 
@@ -309,7 +332,9 @@ class Detector {
 
 }  // namespace
 
-base::Result<Detection> detect(const Folder& folder, const DetectOptions& options) { return Detector(folder, options).run(); }
+base::Result<Detection> detect(const Folder& folder, const DetectOptions& options) {
+  return Detector(folder, options).run();
+}
 
 std::string app_name_from(std::string_view text) {
   std::string name;
@@ -327,9 +352,15 @@ std::string app_name_from(std::string_view text) {
 
 nlohmann::json to_json(const Detection& detection) {
   auto candidates = nlohmann::json::array();
-  for (const auto& candidate : detection.candidates) candidates.push_back({{"app", candidate.target}, {"evidence", candidate.evidence}});
-  return {{"framework", detection.framework},         {"python", detection.python.text()},    {"lock", detection.lock.file}, {"candidates", candidates},
-          {"findings", to_json(detection.findings)}, {"settings", to_json(detection.manifest.effective())}, {"config", to_json(detection.config)}};
+  for (const auto& candidate : detection.candidates)
+    candidates.push_back({{"app", candidate.target}, {"evidence", candidate.evidence}});
+  return {{"framework", detection.framework},
+          {"python", detection.python.text()},
+          {"lock", detection.lock.file},
+          {"candidates", candidates},
+          {"findings", to_json(detection.findings)},
+          {"settings", to_json(detection.manifest.effective())},
+          {"config", to_json(detection.config)}};
 }
 
 }  // namespace app

@@ -23,28 +23,28 @@ namespace app {
 
 // A place where the app object may be; the probe imports them in order until one is an app.
 struct Candidate {
-  std::string target;     // "mysite.wsgi:application", "app" (any app object in the module), "pkg:create_app()"
-  std::string evidence;   // "settings.WSGI_APPLICATION at mysite/settings.py:70"
+  std::string target;    // "mysite.wsgi:application", "app" (any app object in the module), "pkg:create_app()"
+  std::string evidence;  // "settings.WSGI_APPLICATION at mysite/settings.py:70"
   Interface interface = Interface::automatic;
   std::string app_dir;  // added to sys.path, relative to the web process's folder: "src"
 };
 
 struct Detection {
-  Manifest manifest;                     // of serai.toml, with what was detected filled in
-  Config config;                         // complete after apply_probe
+  Manifest manifest;  // of serai.toml, with what was detected filled in
+  Config config;      // complete after apply_probe
   Lock lock;
   PythonWish python;
-  std::string framework;                 // "Django", "FastAPI", "Flask", "ASGI", "WSGI", "own server"
-  std::string django_settings;           // module; empty: not Django
-  std::string django_manage;             // path of manage.py; empty: none
-  std::vector<Candidate> candidates;     // for the probe; empty: nothing to probe
-  bool is_explicit = false;              // the app was named (serai.toml, Procfile): no other is tried or preferred
+  std::string framework;              // "Django", "FastAPI", "Flask", "ASGI", "WSGI", "own server"
+  std::string django_settings;        // module; empty: not Django
+  std::string django_manage;          // path of manage.py; empty: none
+  std::vector<Candidate> candidates;  // for the probe; empty: nothing to probe
+  bool is_explicit = false;           // the app was named (serai.toml, Procfile): no other is tried or preferred
   std::vector<Finding> findings;
 };
 
 struct DetectOptions {
-  std::string fallback_name;                  // the folder's name, when serai.toml has no name
-  std::map<std::string, std::string> env;     // set with `serai env set` or --env: PORT-like settings, WEB_CONCURRENCY
+  std::string fallback_name;               // the folder's name, when serai.toml has no name
+  std::map<std::string, std::string> env;  // set with `serai env set` or --env: PORT-like settings, WEB_CONCURRENCY
 };
 
 base::Result<Detection> detect(const Folder& folder, const DetectOptions& options);

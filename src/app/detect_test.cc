@@ -30,7 +30,8 @@ std::vector<std::string> targets(const Detection& detection) {
 }
 std::vector<std::string> lines(const Detection& detection) {
   std::vector<std::string> lines;
-  for (const auto& finding : detection.findings) lines.push_back(fmt::format("{}: {} ({})", finding.what, finding.value, finding.evidence));
+  for (const auto& finding : detection.findings)
+    lines.push_back(fmt::format("{}: {} ({})", finding.what, finding.value, finding.evidence));
   return lines;
 }
 
@@ -56,7 +57,8 @@ TEST(Detect, ImportsASrcLayoutFromItsFolder) {
 
 void write_django(TestFolder& folder, const std::string& root = "") {
   folder.write(root + "manage.py", "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'mysite.settings')\n");
-  folder.write(root + "mysite/settings.py", "WSGI_APPLICATION = 'mysite.wsgi.application'\nASGI_APPLICATION = \"mysite.asgi.application\"\n");
+  folder.write(root + "mysite/settings.py",
+               "WSGI_APPLICATION = 'mysite.wsgi.application'\nASGI_APPLICATION = \"mysite.asgi.application\"\n");
 }
 
 TEST(Detect, ReadsBothEntriesOfADjangoSite) {
@@ -73,16 +75,21 @@ TEST(Detect, ReadsBothEntriesOfADjangoSite) {
 TEST(Detect, PrefersTheSettingsThatTheEntryNames) {
   TestFolder folder;
   folder.write("manage.py", "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'config.settings.local')\n");
-  folder.write("config/settings/local.py", "from .base import *\n").write("config/settings/production.py", "from .base import *\n");
-  folder.write("config/wsgi.py", "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'config.settings.production')\napplication = get_wsgi_application()\n");
+  folder.write("config/settings/local.py", "from .base import *\n")
+      .write("config/settings/production.py", "from .base import *\n");
+  folder.write("config/wsgi.py",
+               "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'config.settings.production')\napplication = "
+               "get_wsgi_application()\n");
   EXPECT_EQ(detected(folder).django_settings, "config.settings.production");
-  EXPECT_EQ(detected(folder, {{"DJANGO_SETTINGS_MODULE", "config.settings.other"}}).django_settings, "config.settings.other");
+  EXPECT_EQ(detected(folder, {{"DJANGO_SETTINGS_MODULE", "config.settings.other"}}).django_settings,
+            "config.settings.other");
 }
 
 TEST(Detect, FollowsTheProcfile) {
   TestFolder folder;
   write_django(folder);
-  folder.write("Procfile", "web: gunicorn mysite.wsgi -w 3\nrelease: python manage.py migrate\nmailer: python manage.py mail\n");
+  folder.write("Procfile",
+               "web: gunicorn mysite.wsgi -w 3\nrelease: python manage.py migrate\nmailer: python manage.py mail\n");
   auto detection = detected(folder);
   EXPECT_THAT(targets(detection), ElementsAre("mysite.wsgi:application"));
   EXPECT_TRUE(detection.is_explicit);
@@ -95,9 +102,12 @@ TEST(Detect, FollowsTheProcfile) {
 TEST(Detect, LetsSeraiTomlWin) {
   TestFolder folder;
   folder.write("Procfile", "web: gunicorn a:app -w 3\nmailer: x\n");
-  folder.write("serai.toml", "name = \"shop\"\n[web]\napp = \"b:app\"\nworkers = 5\nstatic = { \"/s\" = \"public\" }\n[processes]\nmailer = \"y\"\n"
-                             "[phases]\nrelease = [\"cd db && A=1 python up.py\"]\n[environment]\nvolumes = { media = \"/app/media\" }\n"
-                             "[allocation]\nmemory = \"256MiB\"\n[env]\nDEBUG = \"0\"\nKEY = { generate = 50 }\n");
+  folder.write(
+      "serai.toml",
+      "name = \"shop\"\n[web]\napp = \"b:app\"\nworkers = 5\nstatic = { \"/s\" = \"public\" }\n[processes]\nmailer = "
+      "\"y\"\n"
+      "[phases]\nrelease = [\"cd db && A=1 python up.py\"]\n[environment]\nvolumes = { media = \"/app/media\" }\n"
+      "[allocation]\nmemory = \"256MiB\"\n[env]\nDEBUG = \"0\"\nKEY = { generate = 50 }\n");
   auto detection = detected(folder, {{"WEB_CONCURRENCY", "7"}});
   const auto& config = detection.config;
   EXPECT_EQ(config.name, "shop");
@@ -124,10 +134,12 @@ TEST(Detect, RunsOtherWebCommandsAsGiven) {
 
 TEST(Detect, TakesOverGunicornsConfigurationFile) {
   TestFolder folder;
-  folder.write("Procfile", "web: gunicorn a:app\n").write("gunicorn.conf.py", "workers = 6\ndef on_exit(server): pass\n");
+  folder.write("Procfile", "web: gunicorn a:app\n")
+      .write("gunicorn.conf.py", "workers = 6\ndef on_exit(server): pass\n");
   auto detection = detected(folder);
   EXPECT_EQ(detection.config.web.workers, 6);
-  EXPECT_THAT(lines(detection), Contains("server option: gunicorn.conf.py:2 on_exit(): gunicorn's hooks are not called (Procfile:1)"));
+  EXPECT_THAT(lines(detection),
+              Contains("server option: gunicorn.conf.py:2 on_exit(): gunicorn's hooks are not called (Procfile:1)"));
   folder.write("Procfile", "web: gunicorn -c missing.py a:app\n");
   EXPECT_THAT(problem(folder), HasSubstr("names the file missing.py, which is not in the folder"));
 }
@@ -165,7 +177,8 @@ Detection after_probe(std::string answer) {
 }
 
 TEST(Probe, TakesOverWhatADjangoSiteSays) {
-  auto detection = after_probe(R"({"ok": true, "target": "mysite.wsgi:application", "interface": "wsgi", "reason": "r", "framework": "Django 5.2", "evidence": "e", "app_dir": "",
+  auto detection = after_probe(
+      R"({"ok": true, "target": "mysite.wsgi:application", "interface": "wsgi", "reason": "r", "framework": "Django 5.2", "evidence": "e", "app_dir": "",
     "databases": ["/app/data/db.sqlite3", "/tmp/x"], "django": {"settings": "mysite.settings", "databases": [{"alias": "default", "engine": "django.db.backends.sqlite3", "name": "/app/data/db.sqlite3"}],
     "media_root": "/app/media", "static_root": "/app/staticfiles", "static_url": "/static/", "staticfiles": true, "allowed_hosts": ["shop.example.org"], "debug": false}})");
   const auto& config = detection.config;
@@ -179,7 +192,8 @@ TEST(Probe, TakesOverWhatADjangoSiteSays) {
 }
 
 TEST(Probe, KeepsAwayFromPathsOutsideTheApp) {
-  auto detection = after_probe(R"({"ok": true, "target": "a:app", "interface": "wsgi", "framework": "Flask 3", "databases": ["/app/../etc/x.db", "/var/x.db"],
+  auto detection = after_probe(
+      R"({"ok": true, "target": "a:app", "interface": "wsgi", "framework": "Flask 3", "databases": ["/app/../etc/x.db", "/var/x.db"],
     "flask": {"instance_path": "/app/../../etc", "static_folder": "/venv/lib/static", "static_url_path": "/static", "static_exists": true}})");
   EXPECT_TRUE(detection.config.data_files.empty());
   EXPECT_TRUE(detection.config.data_folders.empty());
@@ -188,14 +202,18 @@ TEST(Probe, KeepsAwayFromPathsOutsideTheApp) {
 
 TEST(Probe, PassesAFailedImportOn) {
   Detection detection;
-  auto failed = apply_probe(detection, "SERAI-EXAMINE {\"ok\": false, \"tried\": \"importing app\", \"found\": \"ImportError: x\", \"fix\": \"see\"}\n");
+  auto failed = apply_probe(
+      detection,
+      "SERAI-EXAMINE {\"ok\": false, \"tried\": \"importing app\", \"found\": \"ImportError: x\", \"fix\": \"see\"}\n");
   EXPECT_EQ(failed.error().message(), "importing app: ImportError: x");
-  EXPECT_THAT(apply_probe(detection, "Segmentation fault").error().message(), HasSubstr("ended before it could answer"));
+  EXPECT_THAT(apply_probe(detection, "Segmentation fault").error().message(),
+              HasSubstr("ended before it could answer"));
 }
 
 TEST(Config, SurvivesStorageAndDecidesTheReleasesId) {
   TestFolder folder;
-  folder.write("Procfile", "web: gunicorn a:app -w 3\nmailer: x\nrelease: y\n").write("serai.toml", "[env]\nKEY = { required = true }\n[allocation]\ncpu = 0.5\n");
+  folder.write("Procfile", "web: gunicorn a:app -w 3\nmailer: x\nrelease: y\n")
+      .write("serai.toml", "[env]\nKEY = { required = true }\n[allocation]\ncpu = 0.5\n");
   ReleaseInputs inputs{"code", "build", "3.11.2", detected(folder).config, {"KEY"}, 1};
   auto stored = config_from_json(nlohmann::json::parse(to_json(inputs.config).dump()));
   ASSERT_TRUE(stored) << stored.error().describe();
@@ -214,7 +232,8 @@ TEST(Config, BecomesArgumentsOfTheEngine) {
   web.interface = Interface::asgi;
   web.workers = 2;
   web.graceful_timeout = std::chrono::milliseconds(1500);
-  EXPECT_THAT(engine_arguments(web), ElementsAre("a:app", "--interface", "asgi", "--workers", "2", "--graceful-timeout", "1.5", "--max-body", "33554432"));
+  EXPECT_THAT(engine_arguments(web), ElementsAre("a:app", "--interface", "asgi", "--workers", "2", "--graceful-timeout",
+                                                 "1.5", "--max-body", "33554432"));
 }
 
 TEST(AppName, IsSafeAsAHostName) {

@@ -14,7 +14,8 @@ struct Digest::Context {
 };
 
 Digest::Digest() : context_(std::make_unique<Context>()) {
-  if (!context_->md || EVP_DigestInit_ex(context_->md, EVP_sha256(), nullptr) != 1) base::panic("SHA-256 is not available");
+  if (!context_->md || EVP_DigestInit_ex(context_->md, EVP_sha256(), nullptr) != 1)
+    base::panic("SHA-256 is not available");
 }
 Digest::Digest(Digest&&) noexcept = default;
 Digest& Digest::operator=(Digest&&) noexcept = default;

@@ -44,7 +44,8 @@ base::Result<void> add_entry(Digest& digest, const fs::directory_entry& entry, c
 base::Result<std::string> digest_folder(const std::string& folder) {
   std::error_code error;
   std::vector<std::pair<std::string, fs::directory_entry>> entries;
-  for (auto it = fs::recursive_directory_iterator(folder, error); !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
+  for (auto it = fs::recursive_directory_iterator(folder, error); !error && it != fs::recursive_directory_iterator();
+       it.increment(error)) {
     entries.emplace_back(it->path().lexically_relative(folder).string(), *it);
   }
   if (error) return std::unexpected(base::Error::from_errno("read the folder " + folder, error.value()));

@@ -6,9 +6,12 @@ namespace app {
 
 static std::string_view level_name(Finding::Level level) {
   switch (level) {
-    case Finding::Level::found: return "found";
-    case Finding::Level::ignored: return "ignored";
-    case Finding::Level::warning: return "warning";
+    case Finding::Level::found:
+      return "found";
+    case Finding::Level::ignored:
+      return "ignored";
+    case Finding::Level::warning:
+      return "warning";
   }
   return "";
 }
@@ -16,7 +19,11 @@ static std::string_view level_name(Finding::Level level) {
 nlohmann::json to_json(const std::vector<Finding>& findings) {
   auto list = nlohmann::json::array();
   for (const auto& finding : findings) {
-    list.push_back({{"level", level_name(finding.level)}, {"what", finding.what}, {"value", finding.value}, {"evidence", finding.evidence}, {"override", finding.override}});
+    list.push_back({{"level", level_name(finding.level)},
+                    {"what", finding.what},
+                    {"value", finding.value},
+                    {"evidence", finding.evidence},
+                    {"override", finding.override}});
   }
   return list;
 }

@@ -9,7 +9,8 @@ namespace app {
 
 struct Finding {
   enum class Level { found, ignored, warning } level = Level::found;
-  std::string what;      // "framework", "web", "python", "lock", "static", "data", "release phase", "process", "server option"
+  std::string
+      what;  // "framework", "web", "python", "lock", "static", "data", "release phase", "process", "server option"
   std::string value;     // "Django 5.2", "mysite.wsgi:application (WSGI)"
   std::string evidence;  // "manage.py:9 → mysite/settings.py:70 WSGI_APPLICATION"
   std::string override;  // how to change it: "[web] app = \"…\" in serai.toml"; may be empty

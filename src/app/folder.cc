@@ -21,10 +21,14 @@ std::string beneath(const std::string& path) { return path.empty() ? "." : path;
 
 FolderEntry::Kind entry_kind(const dirent& entry) {
   switch (entry.d_type) {
-    case DT_REG: return FolderEntry::Kind::file;
-    case DT_DIR: return FolderEntry::Kind::folder;
-    case DT_LNK: return FolderEntry::Kind::link;
-    default: return FolderEntry::Kind::other;
+    case DT_REG:
+      return FolderEntry::Kind::file;
+    case DT_DIR:
+      return FolderEntry::Kind::folder;
+    case DT_LNK:
+      return FolderEntry::Kind::link;
+    default:
+      return FolderEntry::Kind::other;
   }
 }
 

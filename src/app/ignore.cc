@@ -7,7 +7,8 @@
 namespace app {
 namespace {
 
-// A bracket expression at pattern[0] == '['. Its length, or 0 when it is not closed (then '[' is an ordinary character).
+// A bracket expression at pattern[0] == '['. Its length, or 0 when it is not closed (then '[' is an ordinary
+// character).
 struct Bracket {
   std::size_t length = 0;
   bool matches = false;
@@ -27,7 +28,8 @@ Bracket match_bracket(std::string_view pattern, char c) {
       if (pattern[at] == '\\' && at + 1 < pattern.size()) ++at;
       high = pattern[at];
     }
-    matched = matched || (static_cast<unsigned char>(low) <= static_cast<unsigned char>(c) && static_cast<unsigned char>(c) <= static_cast<unsigned char>(high));
+    matched = matched || (static_cast<unsigned char>(low) <= static_cast<unsigned char>(c) &&
+                          static_cast<unsigned char>(c) <= static_cast<unsigned char>(high));
   }
   return {};
 }
@@ -75,13 +77,15 @@ bool matches_parts(const IgnorePattern& pattern, const std::vector<std::string_v
   if (parts.size() > 1 && parts.back() == "**" && path.size() < parts.size()) {
     auto before = parts;
     before.pop_back();
-    if (match_with_stars(before, path, [&](std::size_t p) { return before[p] == "**"; },
-                         [&](std::size_t p, std::size_t t) { return std::size_t{matches_glob(before[p], path[t])}; })) {
+    if (match_with_stars(
+            before, path, [&](std::size_t p) { return before[p] == "**"; },
+            [&](std::size_t p, std::size_t t) { return std::size_t{matches_glob(before[p], path[t])}; })) {
       return false;
     }
   }
-  return match_with_stars(parts, path, [&](std::size_t p) { return parts[p] == "**"; },
-                          [&](std::size_t p, std::size_t t) { return std::size_t{matches_glob(parts[p], path[t])}; });
+  return match_with_stars(
+      parts, path, [&](std::size_t p) { return parts[p] == "**"; },
+      [&](std::size_t p, std::size_t t) { return std::size_t{matches_glob(parts[p], path[t])}; });
 }
 
 // Trailing blanks do not count unless escaped.
@@ -114,8 +118,9 @@ std::optional<IgnorePattern> parse_pattern(std::string_view line, int number) {
 }  // namespace
 
 bool matches_glob(std::string_view pattern, std::string_view text) {
-  return match_with_stars(pattern, text, [&](std::size_t p) { return pattern[p] == '*'; },
-                          [&](std::size_t p, std::size_t t) { return match_one(pattern.substr(p), text[t]); });
+  return match_with_stars(
+      pattern, text, [&](std::size_t p) { return pattern[p] == '*'; },
+      [&](std::size_t p, std::size_t t) { return match_one(pattern.substr(p), text[t]); });
 }
 
 IgnoreFile IgnoreFile::parse(std::string_view text, std::string folder, std::string name) {

@@ -46,9 +46,12 @@ PythonVersion next_after(PythonVersion version, int part) {
 
 constexpr std::string_view question =
     "import json, os, platform, sys, sysconfig\n"
-    "print(json.dumps({'version': sys.version_info[:3], 'tag': sys.implementation.cache_tag, 'prefix': sys.base_prefix,\n"
-    "  'path': os.path.realpath(sys.executable), 'name': sys.implementation.name, 'final': sys.version_info[3] == 'final',\n"
-    "  'platform': sysconfig.get_platform() + ' ' + ' '.join(platform.libc_ver()), 'venv': sys.prefix != sys.base_prefix}))";
+    "print(json.dumps({'version': sys.version_info[:3], 'tag': sys.implementation.cache_tag, 'prefix': "
+    "sys.base_prefix,\n"
+    "  'path': os.path.realpath(sys.executable), 'name': sys.implementation.name, 'final': sys.version_info[3] == "
+    "'final',\n"
+    "  'platform': sysconfig.get_platform() + ' ' + ' '.join(platform.libc_ver()), 'venv': sys.prefix != "
+    "sys.base_prefix}))";
 
 std::optional<Interpreter> ask(const std::string& path) {
   base::Command command;
@@ -59,7 +62,8 @@ std::optional<Interpreter> ask(const std::string& path) {
   auto facts = nlohmann::json::parse(output->out, nullptr, false);
   if (facts.is_discarded() || facts.value("name", "") != "cpython" || facts.value("venv", false)) return {};
   auto version = facts["version"];
-  return Interpreter{facts["path"], {version[0], version[1], version[2]}, facts["tag"], facts["prefix"], facts["platform"]};
+  return Interpreter{
+      facts["path"], {version[0], version[1], version[2]}, facts["tag"], facts["prefix"], facts["platform"]};
 }
 
 std::optional<Interpreter> ask_once(const std::string& path) {
@@ -80,7 +84,8 @@ bool is_interpreter_name(std::string_view name) {
   constexpr std::string_view stem = "python3";
   if (!name.starts_with(stem)) return false;
   name.remove_prefix(stem.size());
-  return name.empty() || (name.size() > 1 && name.front() == '.' && name.find_first_not_of("0123456789", 1) == name.npos);
+  return name.empty() ||
+         (name.size() > 1 && name.front() == '.' && name.find_first_not_of("0123456789", 1) == name.npos);
 }
 
 // Executables with links resolved, sorted by path.
@@ -125,12 +130,18 @@ bool PythonWish::Clause::accepts(const PythonVersion& other) const {
     return parts < 3 || other.patch == version.patch;
   };
   switch (op) {
-    case Operator::less: return other < version;
-    case Operator::less_equal: return other <= version || same();
-    case Operator::greater: return other > version && !same();
-    case Operator::greater_equal: return other >= version;
-    case Operator::equal: return same();
-    case Operator::not_equal: return !same();
+    case Operator::less:
+      return other < version;
+    case Operator::less_equal:
+      return other <= version || same();
+    case Operator::greater:
+      return other > version && !same();
+    case Operator::greater_equal:
+      return other >= version;
+    case Operator::equal:
+      return same();
+    case Operator::not_equal:
+      return !same();
   }
   return false;
 }
@@ -166,13 +177,15 @@ base::Result<std::vector<PythonWish::Clause>> PythonWish::parse_clause(std::stri
   auto parsed = version_and_parts(trim(text.substr(digits)));
   if (!parsed) return base::invalid("\"{}\" is not a Python version or range of versions", text);
   auto [version, parts] = *parsed;
-  static const std::map<std::string_view, Clause::Operator> plain = {{"<", less}, {"<=", less_equal}, {">", greater}, {">=", greater_equal},
-                                                                     {"==", equal}, {"=", equal}, {"===", equal}, {"", equal}, {"!=", not_equal}};
+  static const std::map<std::string_view, Clause::Operator> plain = {
+      {"<", less},  {"<=", less_equal}, {">", greater}, {">=", greater_equal}, {"==", equal},
+      {"=", equal}, {"===", equal},     {"", equal},    {"!=", not_equal}};
   if (auto found = plain.find(op); found != plain.end()) return std::vector{Clause{found->second, version, parts}};
   std::vector<Clause> range{{greater_equal, version, 3}};
   // "^3.11" stays below 4, "~3.11" and "~3.11.2" below 3.12, "~=3.11" below 4, "~=3.11.2" below 3.12.
   bool below_major = op == "^" || (op == "~=" && parts <= 2) || parts == 1;
-  if (op != "^" && op != "~" && op != "~=") return base::invalid("\"{}\" is not a Python version or range of versions", text);
+  if (op != "^" && op != "~" && op != "~=")
+    return base::invalid("\"{}\" is not a Python version or range of versions", text);
   range.push_back({less, next_after(version, below_major ? 1 : 2), 3});
   return range;
 }
@@ -227,11 +240,14 @@ std::vector<Interpreter> find_interpreters(const InterpreterSearch& search) {
     interpreter->is_default = interpreter->path == host;
     found.push_back(std::move(*interpreter));
   }
-  std::ranges::stable_sort(found, [](const auto& a, const auto& b) { return std::pair(a.version, a.is_default) > std::pair(b.version, b.is_default); });
+  std::ranges::stable_sort(found, [](const auto& a, const auto& b) {
+    return std::pair(a.version, a.is_default) > std::pair(b.version, b.is_default);
+  });
   return found;
 }
 
-base::Result<Interpreter> choose_interpreter(const std::vector<Interpreter>& found, const PythonWish& wish, const std::vector<std::string>& engine_tags) {
+base::Result<Interpreter> choose_interpreter(const std::vector<Interpreter>& found, const PythonWish& wish,
+                                             const std::vector<std::string>& engine_tags) {
   const Interpreter* best = nullptr;
   for (const auto& one : found) {
     bool has_engine = std::ranges::find(engine_tags, one.cache_tag) != engine_tags.end();
@@ -240,9 +256,10 @@ base::Result<Interpreter> choose_interpreter(const std::vector<Interpreter>& fou
   }
   if (best) return *best;
   auto wanted = wish.is_any() ? std::string("any") : wish.text();
-  return std::unexpected(base::Error(base::Kind::not_found,
-                                     fmt::format("no Python {} for the app; found here: {}", wanted, versions_text(found, engine_tags)),
-                                     "install one (uv python install VERSION, or your distribution's package), or ask for a version that is here"));
+  return std::unexpected(base::Error(
+      base::Kind::not_found,
+      fmt::format("no Python {} for the app; found here: {}", wanted, versions_text(found, engine_tags)),
+      "install one (uv python install VERSION, or your distribution's package), or ask for a version that is here"));
 }
 
 }  // namespace app

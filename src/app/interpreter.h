@@ -18,7 +18,7 @@ struct PythonVersion {
 };
 
 struct Interpreter {
-  std::string path;         // the executable with links resolved, as venvs should name it
+  std::string path;  // the executable with links resolved, as venvs should name it
   PythonVersion version;
   std::string cache_tag;    // "cpython-311": picks the engine
   std::string prefix;       // sys.base_prefix: must be visible in the instance

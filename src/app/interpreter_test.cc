@@ -37,10 +37,13 @@ TEST(PythonWish, UnderstandsTheWaysInWhichProjectsAsk) {
   EXPECT_TRUE(accepts("<=3.11", {3, 11, 2}));
   EXPECT_FALSE(accepts(">3.11", {3, 11, 2}));
   EXPECT_TRUE(accepts(">=3.9.0rc1", {3, 9, 0}));
-  for (auto wrong : {"latest", "3.x", "my-venv", "3.11.2.4", ">=", "=>3.11"}) EXPECT_FALSE(PythonWish::parse(wrong)) << wrong;
+  for (auto wrong : {"latest", "3.x", "my-venv", "3.11.2.4", ">=", "=>3.11"})
+    EXPECT_FALSE(PythonWish::parse(wrong)) << wrong;
 }
 
-const std::vector<Interpreter> host = {{"/opt/13", {3, 13, 0}, "cpython-313"}, {"/opt/12", {3, 12, 1}, "cpython-312"}, {"/usr/bin/python3.11", {3, 11, 2}, "cpython-311", "", "", true}};
+const std::vector<Interpreter> host = {{"/opt/13", {3, 13, 0}, "cpython-313"},
+                                       {"/opt/12", {3, 12, 1}, "cpython-312"},
+                                       {"/usr/bin/python3.11", {3, 11, 2}, "cpython-311", "", "", true}};
 
 TEST(Interpreter, PrefersTheHostsOwnAndElseTheNewest) {
   std::vector<std::string> all = {"cpython-311", "cpython-312", "cpython-313"};
@@ -53,7 +56,8 @@ TEST(Interpreter, PrefersTheHostsOwnAndElseTheNewest) {
 TEST(Interpreter, SaysWhatIsThereWhenNothingFits) {
   auto chosen = choose_interpreter(host, *PythonWish::parse("3.12"), {"cpython-311"});
   ASSERT_FALSE(chosen);
-  EXPECT_EQ(chosen.error().message(), "no Python 3.12 for the app; found here: 3.11.2 (without an engine: 3.13.0, 3.12.1)");
+  EXPECT_EQ(chosen.error().message(),
+            "no Python 3.12 for the app; found here: 3.11.2 (without an engine: 3.13.0, 3.12.1)");
 }
 
 TEST(Interpreter, FindsTheHostsOwn) {
@@ -72,7 +76,9 @@ class WishFiles : public testing::Test {
     top_ = ::mkdtemp(name.data());
   }
   void TearDown() override { std::filesystem::remove_all(top_); }
-  void write(const std::string& name, std::string_view text) { ASSERT_TRUE(base::write_file_atomically(top_ / name, text)); }
+  void write(const std::string& name, std::string_view text) {
+    ASSERT_TRUE(base::write_file_atomically(top_ / name, text));
+  }
   std::string wish(std::optional<std::string> manifest = {}) {
     auto found = find_python_wish(*Folder::open(top_.string()), manifest);
     return found ? found->wish.text() + " from " + found->finding.evidence : found.error().describe();

@@ -38,11 +38,11 @@ std::vector<std::string> names_in(const Requirements& requirements) {
 bool has_local_packages(const toml::table& document) {
   auto packages = document["package"].as_array();
   return packages && std::ranges::any_of(*packages, [](const toml::node& package) {
-    if (!package.is_table()) return false;
-    auto source = (*package.as_table())["source"];
-    auto editable = source["editable"].value_or(std::string("."));
-    return source["directory"].is_string() || editable != ".";
-  });
+           if (!package.is_table()) return false;
+           auto source = (*package.as_table())["source"];
+           auto editable = source["editable"].value_or(std::string("."));
+           return source["directory"].is_string() || editable != ".";
+         });
 }
 
 // "Flask[async]>=3 ; python_version > '3.8'": the name.
@@ -73,10 +73,12 @@ base::Result<Project> read_project(const Folder& folder) {
 }
 
 bool has_package_folder(const Folder& folder, const Project& project) {
-  auto name = text_at(project.table["project"].as_table() ? *project.table["project"].as_table() : toml::table(), "name");
+  auto name =
+      text_at(project.table["project"].as_table() ? *project.table["project"].as_table() : toml::table(), "name");
   if (name.empty()) name = project.table["tool"]["poetry"]["name"].value_or(std::string());
   auto module = replace_all(normalize_name(name), "-", "_");
-  return folder.has_folder("src") || (!module.empty() && (folder.has_folder(module) || folder.has_file(module + ".py")));
+  return folder.has_folder("src") ||
+         (!module.empty() && (folder.has_folder(module) || folder.has_file(module + ".py")));
 }
 
 // Whether the folder's own project must be installed beside its dependencies: for its console scripts, entry points
@@ -98,7 +100,9 @@ void install_project(Lock& lock, const Folder& folder, const Project& project, D
 
 base::Result<Lock> read_uv(const Folder& folder, const Project& project, Digest& digest) {
   if (project.text.empty()) {
-    return std::unexpected(base::Error(base::Kind::invalid, "uv.lock is here, but pyproject.toml, which it locks, is not", "add pyproject.toml to the folder"));
+    return std::unexpected(base::Error(base::Kind::invalid,
+                                       "uv.lock is here, but pyproject.toml, which it locks, is not",
+                                       "add pyproject.toml to the folder"));
   }
   auto text = folder.read("uv.lock", largest_lock);
   if (!text) return std::unexpected(text.error());
@@ -125,7 +129,8 @@ base::Result<Lock> read_pylock(const Folder& folder, const Project& project, Dig
   return lock;
 }
 
-base::Result<Lock> read_converted(Lock lock, base::Result<Requirements> converted, const Folder& folder, const Project& project, Digest& digest) {
+base::Result<Lock> read_converted(Lock lock, base::Result<Requirements> converted, const Folder& folder,
+                                  const Project& project, Digest& digest) {
   if (!converted) return std::unexpected(converted.error());
   lock.hashed = true;
   lock.packages = names_in(*converted);
@@ -138,7 +143,8 @@ base::Result<Lock> read_converted(Lock lock, base::Result<Requirements> converte
 base::Result<Lock> read_poetry(const Folder& folder, const Project& project, Digest& digest) {
   auto text = folder.read("poetry.lock", largest_lock);
   if (!text) return std::unexpected(text.error());
-  return read_converted({LockKind::poetry, "poetry.lock"}, convert_poetry_lock(*text, project.text), folder, project, digest);
+  return read_converted({LockKind::poetry, "poetry.lock"}, convert_poetry_lock(*text, project.text), folder, project,
+                        digest);
 }
 
 base::Result<Lock> read_pipfile(const Folder& folder, const Project& project, Digest& digest) {
@@ -150,7 +156,8 @@ base::Result<Lock> read_pipfile(const Folder& folder, const Project& project, Di
 // Reads requirements files with those that they include.
 class RequirementsReader {
  public:
-  RequirementsReader(const Folder& folder, Lock& lock, Digest& digest) : folder_(folder), lock_(lock), digest_(digest) {}
+  RequirementsReader(const Folder& folder, Lock& lock, Digest& digest)
+      : folder_(folder), lock_(lock), digest_(digest) {}
 
   base::Result<void> read(const std::string& file) {
     if (!seen_.insert(file).second) return {};
@@ -190,7 +197,8 @@ class RequirementsReader {
     auto slash = from.rfind('/');
     auto folder = slash == from.npos ? std::string() : from.substr(0, slash + 1);
     std::string path;
-    if (!normalize_inside(folder + std::string(name), path)) return base::invalid("{} includes {}, which is outside the folder", from, name);
+    if (!normalize_inside(folder + std::string(name), path))
+      return base::invalid("{} includes {}, which is outside the folder", from, name);
     return read(path);
   }
 
@@ -201,7 +209,8 @@ class RequirementsReader {
   int requirements_ = 0, hashed_ = 0;
 };
 
-base::Result<Lock> read_requirements(const std::string& file, const Folder& folder, const Project& project, Digest& digest) {
+base::Result<Lock> read_requirements(const std::string& file, const Folder& folder, const Project& project,
+                                     Digest& digest) {
   Lock lock{LockKind::requirements, file};
   RequirementsReader reader(folder, lock, digest);
   if (auto done = reader.read(file); !done) return std::unexpected(done.error());
@@ -224,8 +233,9 @@ base::Result<Lock> read_pyproject(const Folder& folder, const Project& project, 
 
 // ---- the choice --------------------------------------------------------------------------------------------------
 
-constexpr std::array<std::string_view, 5> requirements_files = {"requirements.txt", "requirements/production.txt", "requirements/prod.txt",
-                                                                "requirements-prod.txt", "requirements.lock"};
+constexpr std::array<std::string_view, 5> requirements_files = {"requirements.txt", "requirements/production.txt",
+                                                                "requirements/prod.txt", "requirements-prod.txt",
+                                                                "requirements.lock"};
 
 std::vector<std::pair<LockKind, std::string>> locks_in(const Folder& folder, const Project& project) {
   std::vector<std::pair<LockKind, std::string>> found;
@@ -241,15 +251,23 @@ std::vector<std::pair<LockKind, std::string>> locks_in(const Folder& folder, con
   return found;
 }
 
-base::Result<Lock> read_lock(LockKind kind, const std::string& file, const Folder& folder, const Project& project, Digest& digest) {
+base::Result<Lock> read_lock(LockKind kind, const std::string& file, const Folder& folder, const Project& project,
+                             Digest& digest) {
   switch (kind) {
-    case LockKind::uv: return read_uv(folder, project, digest);
-    case LockKind::poetry: return read_poetry(folder, project, digest);
-    case LockKind::pipfile: return read_pipfile(folder, project, digest);
-    case LockKind::pylock: return read_pylock(folder, project, digest);
-    case LockKind::requirements: return read_requirements(file, folder, project, digest);
-    case LockKind::pyproject: return read_pyproject(folder, project, digest);
-    case LockKind::none: break;
+    case LockKind::uv:
+      return read_uv(folder, project, digest);
+    case LockKind::poetry:
+      return read_poetry(folder, project, digest);
+    case LockKind::pipfile:
+      return read_pipfile(folder, project, digest);
+    case LockKind::pylock:
+      return read_pylock(folder, project, digest);
+    case LockKind::requirements:
+      return read_requirements(file, folder, project, digest);
+    case LockKind::pyproject:
+      return read_pyproject(folder, project, digest);
+    case LockKind::none:
+      break;
   }
   return Lock{};
 }
@@ -257,26 +275,38 @@ base::Result<Lock> read_lock(LockKind kind, const std::string& file, const Folde
 // A description of dependencies that pins nothing and that uv does not read.
 base::Result<void> refuse_unlocked(const Folder& folder, const Project& project) {
   auto refuse = [](std::string_view file, std::string_view advice) {
-    return std::unexpected(base::Error(base::Kind::unsupported, fmt::format("{} alone does not say which packages to install", file), std::string(advice)));
+    return std::unexpected(base::Error(base::Kind::unsupported,
+                                       fmt::format("{} alone does not say which packages to install", file),
+                                       std::string(advice)));
   };
-  if (folder.has_file("pdm.lock")) return refuse("pdm.lock", "run `pdm export --format pylock -o pylock.toml` and deploy that");
+  if (folder.has_file("pdm.lock"))
+    return refuse("pdm.lock", "run `pdm export --format pylock -o pylock.toml` and deploy that");
   if (folder.has_file("Pipfile")) return refuse("Pipfile", "run `pipenv lock` and add Pipfile.lock");
-  if (folder.has_file("environment.yml")) return refuse("environment.yml", "Conda environments are not built; write requirements.txt or use uv");
-  if (project.table["tool"]["poetry"].is_table()) return refuse("pyproject.toml with [tool.poetry]", "run `poetry lock` and add poetry.lock");
-  if (folder.has_file("setup.py")) return refuse("setup.py", "write a requirements.txt that holds `-e .`, or describe the project in pyproject.toml");
+  if (folder.has_file("environment.yml"))
+    return refuse("environment.yml", "Conda environments are not built; write requirements.txt or use uv");
+  if (project.table["tool"]["poetry"].is_table())
+    return refuse("pyproject.toml with [tool.poetry]", "run `poetry lock` and add poetry.lock");
+  if (folder.has_file("setup.py"))
+    return refuse("setup.py", "write a requirements.txt that holds `-e .`, or describe the project in pyproject.toml");
   return {};
 }
 
 void explain(Lock& lock, const std::vector<std::pair<LockKind, std::string>>& found) {
   std::string value = lock.file + (lock.packages.empty() ? "" : fmt::format(", {} packages", lock.packages.size()));
   if (lock.hashed) value += ", checked by hash";
-  lock.findings.push_back({Finding::Level::found, "lock", value, "", "remove it, and the next of uv.lock, poetry.lock, Pipfile.lock, pylock.toml, requirements.txt, pyproject.toml is read"});
+  lock.findings.push_back({Finding::Level::found, "lock", value, "",
+                           "remove it, and the next of uv.lock, poetry.lock, Pipfile.lock, pylock.toml, "
+                           "requirements.txt, pyproject.toml is read"});
   for (const auto& [kind, file] : found) {
     bool belongs = kind == lock.kind || kind == LockKind::pyproject;
-    if (!belongs) lock.findings.push_back({Finding::Level::ignored, "lock", file, fmt::format("{} says more exactly what to install", lock.file), fmt::format("remove {}", lock.file)});
+    if (!belongs)
+      lock.findings.push_back({Finding::Level::ignored, "lock", file,
+                               fmt::format("{} says more exactly what to install", lock.file),
+                               fmt::format("remove {}", lock.file)});
   }
   if (lock.kind == LockKind::pyproject || (lock.kind == LockKind::requirements && !lock.hashed)) {
-    lock.findings.push_back({Finding::Level::warning, "lock", "versions may differ from build to build", fmt::format("{} pins no content", lock.file), "lock with `uv lock`"});
+    lock.findings.push_back({Finding::Level::warning, "lock", "versions may differ from build to build",
+                             fmt::format("{} pins no content", lock.file), "lock with `uv lock`"});
   }
 }
 
@@ -284,13 +314,20 @@ void explain(Lock& lock, const std::vector<std::pair<LockKind, std::string>>& fo
 
 std::string_view lock_name(LockKind kind) {
   switch (kind) {
-    case LockKind::none: return "";
-    case LockKind::uv: return "uv.lock";
-    case LockKind::pylock: return "pylock.toml";
-    case LockKind::poetry: return "poetry.lock";
-    case LockKind::pipfile: return "Pipfile.lock";
-    case LockKind::requirements: return "requirements.txt";
-    case LockKind::pyproject: return "pyproject.toml";
+    case LockKind::none:
+      return "";
+    case LockKind::uv:
+      return "uv.lock";
+    case LockKind::pylock:
+      return "pylock.toml";
+    case LockKind::poetry:
+      return "poetry.lock";
+    case LockKind::pipfile:
+      return "Pipfile.lock";
+    case LockKind::requirements:
+      return "requirements.txt";
+    case LockKind::pyproject:
+      return "pyproject.toml";
   }
   return "";
 }
@@ -303,7 +340,8 @@ base::Result<Lock> find_lock(const Folder& folder) {
     if (auto fine = refuse_unlocked(folder, *project); !fine) return std::unexpected(fine.error());
     Lock none;
     none.digest = sha256_hex("");
-    none.findings.push_back({Finding::Level::found, "lock", "none: the app has no dependencies", "", "add uv.lock or requirements.txt"});
+    none.findings.push_back(
+        {Finding::Level::found, "lock", "none: the app has no dependencies", "", "add uv.lock or requirements.txt"});
     return none;
   }
   Digest digest;

@@ -40,7 +40,8 @@ TEST(PipfileLock, BecomesWhatPipenvInstalls) {
   EXPECT_EQ(to_requirements_txt(*converted), test_data("locks/pipenv/requirements.expected"));
 }
 
-constexpr std::string_view package_head = "[[package]]\nname = \"a\"\nversion = \"1\"\ngroups = [\"main\"]\nfiles = [{file = \"a\", hash = \"sha256:00\"}]\n";
+constexpr std::string_view package_head =
+    "[[package]]\nname = \"a\"\nversion = \"1\"\ngroups = [\"main\"]\nfiles = [{file = \"a\", hash = \"sha256:00\"}]\n";
 constexpr std::string_view metadata = "\n[metadata]\nlock-version = \"2.1\"\n";
 
 std::string poetry_problem(std::string_view more) {
@@ -51,11 +52,17 @@ std::string poetry_problem(std::string_view more) {
 TEST(PoetryLock, IsRefusedWhereItCannotBeExact) {
   EXPECT_EQ(poetry_problem(""), "converted");
   EXPECT_THAT(poetry_problem("[package.source]\ntype = \"git\"\nurl = \"https://x/y\"\n"), HasSubstr("a git source"));
-  EXPECT_THAT(poetry_problem("[package.source]\ntype = \"directory\"\nurl = \"../y\"\n"), HasSubstr("a directory source"));
-  EXPECT_THAT(poetry_problem("[package.source]\ntype = \"legacy\"\nurl = \"https://private/simple\"\n"), HasSubstr("the private index https://private/simple"));
-  auto no_hash = convert_poetry_lock("[[package]]\nname = \"a\"\nversion = \"1\"\ngroups = [\"main\"]\nfiles = []\n[metadata]\nlock-version = \"2.1\"\n", "");
+  EXPECT_THAT(poetry_problem("[package.source]\ntype = \"directory\"\nurl = \"../y\"\n"),
+              HasSubstr("a directory source"));
+  EXPECT_THAT(poetry_problem("[package.source]\ntype = \"legacy\"\nurl = \"https://private/simple\"\n"),
+              HasSubstr("the private index https://private/simple"));
+  auto no_hash = convert_poetry_lock(
+      "[[package]]\nname = \"a\"\nversion = \"1\"\ngroups = [\"main\"]\nfiles = []\n[metadata]\nlock-version = "
+      "\"2.1\"\n",
+      "");
   EXPECT_THAT(no_hash.error().message(), HasSubstr("no usable hash"));
-  EXPECT_THAT(convert_poetry_lock("[metadata]\nlock-version = \"9\"\n", "").error().message(), HasSubstr("format \"9\" is unknown"));
+  EXPECT_THAT(convert_poetry_lock("[metadata]\nlock-version = \"9\"\n", "").error().message(),
+              HasSubstr("format \"9\" is unknown"));
   EXPECT_THAT(convert_poetry_lock("[[package", "").error().message(), HasSubstr("poetry.lock:1: not valid TOML"));
 }
 
@@ -63,37 +70,52 @@ TEST(PoetryLock, IsRefusedWhereItCannotBeExact) {
 TEST(PoetryLock, FollowsMarkersAndExtrasThroughCircles) {
   std::string lock;
   auto package = [&](std::string name, std::string version, std::string rest) {
-    lock += fmt::format("[[package]]\nname = \"{}\"\nversion = \"{}\"\nfiles = [{{file = \"f\", hash = \"sha256:00\"}}]\n{}\n", name, version, rest);
+    lock += fmt::format(
+        "[[package]]\nname = \"{}\"\nversion = \"{}\"\nfiles = [{{file = \"f\", hash = \"sha256:00\"}}]\n{}\n", name,
+        version, rest);
   };
-  package("web", "1.0", "[package.dependencies]\nnum = [{version = \"<2\", markers = \"python_version < '3.11'\"}, {version = \">=2\", markers = \"python_version >= '3.11'\"}]\n"
-                        "tls = {version = \"*\", optional = true, markers = \"sys_platform != 'win32' and extra == 'tls'\"}\n[package.extras]\ntls = [\"tls (>=1)\"]\n");
+  package("web", "1.0",
+          "[package.dependencies]\nnum = [{version = \"<2\", markers = \"python_version < '3.11'\"}, {version = "
+          "\">=2\", markers = \"python_version >= '3.11'\"}]\n"
+          "tls = {version = \"*\", optional = true, markers = \"sys_platform != 'win32' and extra == "
+          "'tls'\"}\n[package.extras]\ntls = [\"tls (>=1)\"]\n");
   package("num", "1.9", "");
   package("num", "2.1", "[package.dependencies]\nweb = \"*\"\n");
   package("tls", "3.0", "");
   package("dev-only", "1.0", "");
   lock += "[metadata]\nlock-version = \"2.0\"\n";
-  auto project = [](std::string_view web) { return fmt::format("[tool.poetry.dependencies]\npython = \"^3.10\"\nweb = {}\n", web); };
+  auto project = [](std::string_view web) {
+    return fmt::format("[tool.poetry.dependencies]\npython = \"^3.10\"\nweb = {}\n", web);
+  };
   auto plain = convert_poetry_lock(lock, project("\"*\""));
   ASSERT_TRUE(plain) << plain.error().describe();
-  EXPECT_EQ(to_requirements_txt(*plain), "num==1.9 ; (python_version < '3.11') \\\n    --hash=sha256:00\nnum==2.1 ; (python_version >= '3.11') \\\n    --hash=sha256:00\n"
-                                         "web==1.0 \\\n    --hash=sha256:00\n");
+  EXPECT_EQ(to_requirements_txt(*plain),
+            "num==1.9 ; (python_version < '3.11') \\\n    --hash=sha256:00\nnum==2.1 ; (python_version >= '3.11') \\\n "
+            "   --hash=sha256:00\n"
+            "web==1.0 \\\n    --hash=sha256:00\n");
   auto with_extra = convert_poetry_lock(lock, project("{version = \"*\", extras = [\"tls\"], python = \">=3.11\"}"));
   ASSERT_TRUE(with_extra) << with_extra.error().describe();
-  EXPECT_THAT(to_requirements_txt(*with_extra), HasSubstr("tls==3.0 ; (python_version >= \"3.11\") and (sys_platform != 'win32') \\"));
+  EXPECT_THAT(to_requirements_txt(*with_extra),
+              HasSubstr("tls==3.0 ; (python_version >= \"3.11\") and (sys_platform != 'win32') \\"));
 }
 
 TEST(PipfileLock, IsRefusedWhereItCannotBeExact) {
   auto problem = [](std::string_view entry) {
-    auto converted = convert_pipfile_lock(fmt::format(R"({{"_meta": {{"sources": [{{"name": "own", "url": "https://private/simple"}}, {{"name": "pypi", "url": "https://pypi.org/simple"}}]}}, "default": {{"a": {}}}}})", entry));
+    auto converted = convert_pipfile_lock(fmt::format(
+        R"({{"_meta": {{"sources": [{{"name": "own", "url": "https://private/simple"}}, {{"name": "pypi", "url": "https://pypi.org/simple"}}]}}, "default": {{"a": {}}}}})",
+        entry));
     return converted ? "converted" : converted.error().message();
   };
   EXPECT_EQ(problem(R"({"version": "==1", "hashes": ["sha256:00"], "index": "pypi"})"), "converted");
-  EXPECT_THAT(problem(R"({"version": "==1", "hashes": ["sha256:00"]})"), HasSubstr("the private index https://private/simple"));
+  EXPECT_THAT(problem(R"({"version": "==1", "hashes": ["sha256:00"]})"),
+              HasSubstr("the private index https://private/simple"));
   EXPECT_THAT(problem(R"({"git": "https://x/y", "ref": "00"})"), HasSubstr("a git source"));
   EXPECT_THAT(problem(R"({"editable": true, "path": "."})"), HasSubstr("a path source"));
   EXPECT_THAT(problem(R"({"version": "*", "index": "pypi"})"), HasSubstr("no exact version"));
-  EXPECT_THAT(problem(R"({"version": "==1\n--index-url=x", "hashes": ["sha256:00"], "index": "pypi"})"), HasSubstr("no usable version"));
-  EXPECT_THAT(problem(R"({"version": "==1", "markers": "a\nb", "hashes": ["sha256:00"], "index": "pypi"})"), HasSubstr("no usable marker"));
+  EXPECT_THAT(problem(R"({"version": "==1\n--index-url=x", "hashes": ["sha256:00"], "index": "pypi"})"),
+              HasSubstr("no usable version"));
+  EXPECT_THAT(problem(R"({"version": "==1", "markers": "a\nb", "hashes": ["sha256:00"], "index": "pypi"})"),
+              HasSubstr("no usable marker"));
   EXPECT_FALSE(convert_pipfile_lock("[]"));
   EXPECT_FALSE(convert_pipfile_lock("{\"default\": 3}"));
 }
@@ -171,7 +193,8 @@ TEST(Lock, ExplainsWhatIsMissing) {
 
 TEST(Build, InstallsExactlyWhatTheLockSays) {
   TestFolder folder;
-  folder.write("poetry.lock", test_data("locks/poetry-2/poetry.lock")).write("pyproject.toml", test_data("locks/poetry-2/pyproject.toml"));
+  folder.write("poetry.lock", test_data("locks/poetry-2/poetry.lock"))
+      .write("pyproject.toml", test_data("locks/poetry-2/pyproject.toml"));
   auto lock = find_lock(folder.open());
   ASSERT_TRUE(lock);
   BuildOptions options;
@@ -189,10 +212,13 @@ TEST(Build, InstallsExactlyWhatTheLockSays) {
 
 TEST(Build, InstallsAProjectThatIsAPackageAndCountsPackages) {
   TestFolder folder;
-  folder.write("pyproject.toml", "[project]\nname = \"my-site\"\n[build-system]\nrequires = []\n").write("my_site/__init__.py", "").write("requirements.txt", "flask\n");
+  folder.write("pyproject.toml", "[project]\nname = \"my-site\"\n[build-system]\nrequires = []\n")
+      .write("my_site/__init__.py", "")
+      .write("requirements.txt", "flask\n");
   auto plan = plan_build(*find_lock(folder.open()), {});
   EXPECT_EQ(plan.steps.back().name, "project");
-  auto counts = count_packages("Resolved 9 packages in 2ms\nPrepared 2 packages in 1ms\nInstalled 9 packages in 55ms\n + a==1\n");
+  auto counts =
+      count_packages("Resolved 9 packages in 2ms\nPrepared 2 packages in 1ms\nInstalled 9 packages in 55ms\n + a==1\n");
   EXPECT_EQ(counts.packages, 9);
   EXPECT_EQ(counts.downloaded, 2);
   EXPECT_EQ(count_packages("nothing").packages, -1);

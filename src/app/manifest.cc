@@ -22,10 +22,14 @@ base::Result<Value> value_from_environment(const Setting& setting, std::string_v
 
 std::string_view origin_name(Origin origin) {
   switch (origin) {
-    case Origin::standard: return "default";
-    case Origin::file: return "file";
-    case Origin::env: return "env";
-    case Origin::detected: return "detected";
+    case Origin::standard:
+      return "default";
+    case Origin::file:
+      return "file";
+    case Origin::env:
+      return "env";
+    case Origin::detected:
+      return "detected";
   }
   return "";
 }
@@ -50,10 +54,16 @@ static std::optional<Type> value_as(const Value* value) {
 }
 
 std::optional<std::string> Manifest::text(std::string_view path) const { return value_as<std::string>(find(path)); }
-std::optional<std::int64_t> Manifest::integer(std::string_view path) const { return value_as<std::int64_t>(find(path)); }
+std::optional<std::int64_t> Manifest::integer(std::string_view path) const {
+  return value_as<std::int64_t>(find(path));
+}
 std::optional<double> Manifest::number(std::string_view path) const { return value_as<double>(find(path)); }
-std::optional<std::chrono::milliseconds> Manifest::duration(std::string_view path) const { return value_as<std::chrono::milliseconds>(find(path)); }
-std::optional<std::vector<std::string>> Manifest::list(std::string_view path) const { return value_as<std::vector<std::string>>(find(path)); }
+std::optional<std::chrono::milliseconds> Manifest::duration(std::string_view path) const {
+  return value_as<std::chrono::milliseconds>(find(path));
+}
+std::optional<std::vector<std::string>> Manifest::list(std::string_view path) const {
+  return value_as<std::vector<std::string>>(find(path));
+}
 std::optional<std::uint64_t> Manifest::size(std::string_view path) const {
   auto bytes = value_as<Bytes>(find(path));
   return bytes ? std::optional(bytes->count) : std::nullopt;
@@ -84,8 +94,10 @@ std::string Manifest::where(std::string_view path) const {
 }
 
 void Manifest::set_detected(std::string path, Value value, std::string evidence) {
-  auto [entry, is_new] = entries_.try_emplace(std::move(path), Entry{std::move(value), Origin::detected, std::move(evidence)});
-  if (!is_new && entry->second.origin == Origin::detected) entry->second = {std::move(value), Origin::detected, std::move(evidence)};
+  auto [entry, is_new] =
+      entries_.try_emplace(std::move(path), Entry{std::move(value), Origin::detected, std::move(evidence)});
+  if (!is_new && entry->second.origin == Origin::detected)
+    entry->second = {std::move(value), Origin::detected, std::move(evidence)};
 }
 
 base::Result<void> Manifest::apply_environment(std::string_view name, std::string_view text) {
@@ -93,7 +105,8 @@ base::Result<void> Manifest::apply_environment(std::string_view name, std::strin
   if (name.empty() || setting == settings().end()) return {};
   auto value = value_from_environment(*setting, name, text);
   if (!value) return std::unexpected(value.error());
-  entries_.insert_or_assign(std::string(setting->path), Entry{std::move(*value), Origin::env, fmt::format("the variable {}", name)});
+  entries_.insert_or_assign(std::string(setting->path),
+                            Entry{std::move(*value), Origin::env, fmt::format("the variable {}", name)});
   return {};
 }
 
@@ -107,7 +120,8 @@ std::vector<Effective> Manifest::effective() const {
       is_set = true;
       values.push_back({path, setting.secret ? "(secret)" : to_text(entry.value), entry.origin, entry.evidence});
     }
-    if (!is_set && !setting.path.ends_with(".*")) values.push_back({std::string(setting.path), std::string(setting.default_value), Origin::standard, ""});
+    if (!is_set && !setting.path.ends_with(".*"))
+      values.push_back({std::string(setting.path), std::string(setting.default_value), Origin::standard, ""});
   }
   return values;
 }
@@ -115,7 +129,10 @@ std::vector<Effective> Manifest::effective() const {
 nlohmann::json to_json(const std::vector<Effective>& values) {
   auto list = nlohmann::json::array();
   for (const auto& value : values) {
-    list.push_back({{"path", value.path}, {"value", value.value}, {"origin", origin_name(value.origin)}, {"evidence", value.evidence}});
+    list.push_back({{"path", value.path},
+                    {"value", value.value},
+                    {"origin", origin_name(value.origin)},
+                    {"evidence", value.evidence}});
   }
   return list;
 }

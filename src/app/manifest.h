@@ -21,8 +21,8 @@ enum class Origin { standard, file, env, detected };
 std::string_view origin_name(Origin origin);  // "default", "file", "env", "detected"
 
 struct Effective {
-  std::string path;      // "web.health", "processes.mailer"
-  std::string value;     // as text; "(secret)" for secrets
+  std::string path;   // "web.health", "processes.mailer"
+  std::string value;  // as text; "(secret)" for secrets
   Origin origin;
   std::string evidence;  // "serai.toml:12", "Procfile:3", "mysite/settings.py:40"; empty for defaults
 };

@@ -17,15 +17,20 @@ class ManifestReader {
 
  private:
   base::Result<void> read_table(const toml::table& table, const std::string& prefix);
-  base::Result<void> read_entry(const std::string& path, const std::string& key, const toml::key& name, const toml::node& node);
-  base::Result<void> read_value(const Setting& setting, const std::string& path, const std::string& key, const toml::node& node);
+  base::Result<void> read_entry(const std::string& path, const std::string& key, const toml::key& name,
+                                const toml::node& node);
+  base::Result<void> read_value(const Setting& setting, const std::string& path, const std::string& key,
+                                const toml::node& node);
   base::Result<Value> convert(const Setting& setting, const std::string& path, const toml::node& node) const;
   base::Result<Value> convert_text(const Setting& setting, const std::string& path, const toml::node& node) const;
   base::Result<Value> convert_variable(const std::string& path, const toml::node& node) const;
   base::Result<Value> convert_list(const Setting& setting, const std::string& path, const toml::node& node) const;
-  base::Result<Value> convert_choice(const Setting& setting, const std::string& path, const std::string& word, const toml::node& node) const;
-  std::unexpected<base::Error> wrong_type(const Setting& setting, const std::string& path, const toml::node& node) const;
-  std::unexpected<base::Error> later(const std::string& path, std::string_view meanwhile, const toml::source_region& where) const;
+  base::Result<Value> convert_choice(const Setting& setting, const std::string& path, const std::string& word,
+                                     const toml::node& node) const;
+  std::unexpected<base::Error> wrong_type(const Setting& setting, const std::string& path,
+                                          const toml::node& node) const;
+  std::unexpected<base::Error> later(const std::string& path, std::string_view meanwhile,
+                                     const toml::source_region& where) const;
   std::string at(const toml::source_region& where) const;
 
   Manifest& manifest_;

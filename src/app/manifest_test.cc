@@ -60,7 +60,8 @@ TEST(Manifest, NamesFileLineAndNearestKeyOfAnUnknownKey) {
 
 TEST(Manifest, SaysWhichTypeAKeyNeeds) {
   EXPECT_EQ(problem("[web]\nrequest_timeout = 30\n"),
-            "serai.toml:2: web.request_timeout must be a duration with its unit, such as \"30s\" or \"500ms\", found the number 30 | "
+            "serai.toml:2: web.request_timeout must be a duration with its unit, such as \"30s\" or \"500ms\", found "
+            "the number 30 | "
             "write for example request_timeout = \"30s\"");
   EXPECT_EQ(problem("[env]\nDEBUG = 0\n"),
             "serai.toml:2: env.DEBUG must be a text, { generate = 50 } or { required = true }, found the number 0 | "
@@ -75,19 +76,26 @@ TEST(Manifest, RefusesWhatBelongsToLaterVersions) {
   EXPECT_EQ(problem("[environment]\nkind = \"vm\"\n"),
             "serai.toml:2: environment.kind = \"vm\" is not in this version of Serai | choose among: shared");
   EXPECT_EQ(problem("[allocation]\ncpu = { min = 0.1, max = 2.0 }\n"),
-            "serai.toml:2: allocation.cpu as a range is not in this version of Serai | write one number: ranges belong to dynamic allocation");
-  EXPECT_EQ(problem("[[schedule]]\nname = \"digest\"\n").substr(0, 56), "serai.toml:1: schedule is not in this version of Serai |");
+            "serai.toml:2: allocation.cpu as a range is not in this version of Serai | write one number: ranges belong "
+            "to dynamic allocation");
+  EXPECT_EQ(problem("[[schedule]]\nname = \"digest\"\n").substr(0, 56),
+            "serai.toml:1: schedule is not in this version of Serai |");
 }
 
-TEST(Manifest, PointsAtTheLineOfBrokenToml) { EXPECT_EQ(problem("a = \nb = 2\n").substr(0, 31), "serai.toml:1: not valid TOML: E"); }
+TEST(Manifest, PointsAtTheLineOfBrokenToml) {
+  EXPECT_EQ(problem("a = \nb = 2\n").substr(0, 31), "serai.toml:1: not valid TOML: E");
+}
 
 TEST(Manifest, RefusesHeadersThatTheTomlParserAssertsAbout) {
-  for (auto text : {"[[[a]]]", "[%", "[[", "[", "[a.[b]]"}) EXPECT_NE(problem(text).find("not valid TOML"), std::string::npos) << text;
+  for (auto text : {"[[[a]]]", "[%", "[[", "[", "[a.[b]]"})
+    EXPECT_NE(problem(text).find("not valid TOML"), std::string::npos) << text;
 }
 
 TEST(Manifest, RefusesPathsThatLeaveTheApp) {
-  EXPECT_NE(problem("[web]\nstatic = { \"/s\" = \"../etc\" }\n").find("must be a folder inside the app"), std::string::npos);
-  EXPECT_NE(problem("[environment]\nvolumes = { m = \"/app/../etc\" }\n").find("must be a folder below /app"), std::string::npos);
+  EXPECT_NE(problem("[web]\nstatic = { \"/s\" = \"../etc\" }\n").find("must be a folder inside the app"),
+            std::string::npos);
+  EXPECT_NE(problem("[environment]\nvolumes = { m = \"/app/../etc\" }\n").find("must be a folder below /app"),
+            std::string::npos);
 }
 
 TEST(Manifest, KeepsTheFilesValueOverADetectedOneAndTheEnvironmentOverBoth) {

@@ -7,7 +7,9 @@
 namespace app {
 namespace {
 
-bool covers(const MarkerSet::Way& wider, const MarkerSet::Way& narrower) { return std::ranges::includes(narrower, wider); }
+bool covers(const MarkerSet::Way& wider, const MarkerSet::Way& narrower) {
+  return std::ranges::includes(narrower, wider);
+}
 
 bool is_extra_clause(std::string_view clause) {
   clause = trim(clause);

@@ -23,13 +23,15 @@ using EntryPtr = std::unique_ptr<archive_entry, EntryDeleter>;
 
 class Packer {
  public:
-  Packer(std::string folder, const Sink& sink) : folder_(std::move(folder)), sink_(sink), archive_(archive_write_new()) {}
+  Packer(std::string folder, const Sink& sink)
+      : folder_(std::move(folder)), sink_(sink), archive_(archive_write_new()) {}
 
   base::Result<void> pack(const PackPlan& plan) {
     archive_write_add_filter_zstd(archive_.get());
     archive_write_set_format_gnutar(archive_.get());  // raw names of any length, no times beside the one field
     archive_write_set_bytes_in_last_block(archive_.get(), 1);
-    if (archive_write_open(archive_.get(), this, nullptr, &Packer::write, nullptr) != ARCHIVE_OK) return failed("begin the archive");
+    if (archive_write_open(archive_.get(), this, nullptr, &Packer::write, nullptr) != ARCHIVE_OK)
+      return failed("begin the archive");
     for (const auto& entry : plan.entries) {
       if (auto done = add(entry); !done) return done;
     }
@@ -85,7 +87,8 @@ class Packer {
       if (archive_write_data(archive_.get(), buffer.data(), **count) < 0) return failed("pack " + entry.path);
     }
     if (total == entry.size) return {};
-    return std::unexpected(base::Error(base::Kind::conflict, fmt::format("{} changed while it was packed", entry.path), "try again"));
+    return std::unexpected(
+        base::Error(base::Kind::conflict, fmt::format("{} changed while it was packed", entry.path), "try again"));
   }
 
   base::Result<void> failed(std::string attempted) const {
@@ -102,6 +105,8 @@ class Packer {
 
 }  // namespace
 
-base::Result<void> pack(const std::string& folder, const PackPlan& plan, const Sink& sink) { return Packer(folder, sink).pack(plan); }
+base::Result<void> pack(const std::string& folder, const PackPlan& plan, const Sink& sink) {
+  return Packer(folder, sink).pack(plan);
+}
 
 }  // namespace app

@@ -38,7 +38,7 @@ struct Questionable {
 };
 
 struct PackPlan {
-  std::vector<PackEntry> entries;         // sorted by path; questionable ones are not among them
+  std::vector<PackEntry> entries;          // sorted by path; questionable ones are not among them
   std::vector<Questionable> questionable;  // sorted; moved into entries by take()
   std::vector<LeftOut> left_out;
   std::uint64_t bytes = 0;
@@ -53,8 +53,8 @@ struct PackLimits {
 
 // Looks at a folder; Kind::overloaded with the largest folders named when it is beyond the limits.
 base::Result<PackPlan> plan_pack(const std::string& folder, const PackLimits& limits = {});
-// Streams the plan as a zstd-compressed tar: deterministic (order, owner 0, times 0, modes 0644/0755). `sink` gets the bytes and
-// may fail, which ends the packing with its error.
+// Streams the plan as a zstd-compressed tar: deterministic (order, owner 0, times 0, modes 0644/0755). `sink` gets the
+// bytes and may fail, which ends the packing with its error.
 using Sink = std::function<base::Result<void>(std::string_view bytes)>;
 base::Result<void> pack(const std::string& folder, const PackPlan& plan, const Sink& sink);
 

@@ -22,14 +22,16 @@ bool is_one_of(std::string_view name, const std::array<std::string_view, Count>&
 }
 template <std::size_t Count>
 bool ends_with_one_of(std::string_view name, const std::array<std::string_view, Count>& endings) {
-  return std::ranges::any_of(endings, [&](auto ending) { return name.size() > ending.size() && name.ends_with(ending); });
+  return std::ranges::any_of(endings,
+                             [&](auto ending) { return name.size() > ending.size() && name.ends_with(ending); });
 }
 
 // Never taken, whatever the ignore files say. Empty: not one of these.
 std::string_view unwanted_folder(const fs::path& path, std::string_view name) {
   constexpr std::array<std::string_view, 4> repositories = {".git", ".hg", ".svn", ".bzr"};
-  constexpr std::array<std::string_view, 10> caches = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis",
-                                                       ".tox",        ".nox",          "node_modules", ".cache",     ".eggs"};
+  constexpr std::array<std::string_view, 10> caches = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache",
+                                                       ".hypothesis", ".tox",          ".nox",        "node_modules",
+                                                       ".cache",      ".eggs"};
   if (is_one_of(name, repositories)) return "version control";
   if (is_one_of(name, caches)) return "cache";
   std::error_code none;
@@ -56,8 +58,9 @@ bool holds_private_key(const fs::path& path) {
 // Why a file should perhaps stay at home; empty for ordinary ones.
 std::string_view questionable_reason(const fs::path& path, std::string_view name) {
   constexpr std::array<std::string_view, 5> examples = {".example", ".sample", ".template", ".dist", ".test"};
-  constexpr std::array<std::string_view, 12> databases = {".sqlite3",     ".sqlite",     ".db",     ".sqlite3-wal", ".sqlite-wal",     ".db-wal",
-                                                          ".sqlite3-shm", ".sqlite-shm", ".db-shm", ".sqlite3-journal", ".sqlite-journal", ".db-journal"};
+  constexpr std::array<std::string_view, 12> databases = {
+      ".sqlite3",     ".sqlite",     ".db",     ".sqlite3-wal",     ".sqlite-wal",     ".db-wal",
+      ".sqlite3-shm", ".sqlite-shm", ".db-shm", ".sqlite3-journal", ".sqlite-journal", ".db-journal"};
   constexpr std::array<std::string_view, 4> key_files = {".pem", ".key", ".ppk", ".asc"};
   constexpr std::array<std::string_view, 2> key_stores = {".p12", ".pfx"};
   constexpr std::array<std::string_view, 4> ssh_keys = {"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"};
@@ -96,7 +99,9 @@ class Planner {
     read_ignore_file(folder, ".seraiignore");
     std::error_code error;
     fs::directory_iterator entries(top_ / folder, error);
-    if (error) return std::unexpected(base::Error::from_errno(fmt::format("read the folder {}", (top_ / folder).string()), error.value()));
+    if (error)
+      return std::unexpected(
+          base::Error::from_errno(fmt::format("read the folder {}", (top_ / folder).string()), error.value()));
     for (const auto& entry : entries) {
       auto name = entry.path().filename().string();
       auto path = folder.empty() ? name : folder + "/" + name;
@@ -124,7 +129,8 @@ class Planner {
     return add_file(entry, name, path, (status.permissions() & fs::perms::owner_exec) != fs::perms::none);
   }
 
-  base::Result<void> add_file(const fs::directory_entry& entry, const std::string& name, const std::string& path, bool executable) {
+  base::Result<void> add_file(const fs::directory_entry& entry, const std::string& name, const std::string& path,
+                              bool executable) {
     std::error_code none;
     auto size = entry.file_size(none);
     if (auto reason = questionable_reason(entry.path(), name); !reason.empty()) {
@@ -140,7 +146,8 @@ class Planner {
   base::Result<void> add_link(const fs::directory_entry& entry, const std::string& path) {
     std::error_code error;
     auto target = fs::read_symlink(entry.path(), error).string();
-    if (error || !stays_inside(path, target)) return leave_out(path, fmt::format("link leaves the folder ({})", target));
+    if (error || !stays_inside(path, target))
+      return leave_out(path, fmt::format("link leaves the folder ({})", target));
     plan_.entries.push_back({path, PackEntry::Kind::link, false, 0, target});
     return {};
   }
@@ -171,10 +178,11 @@ class Planner {
     for (std::size_t i = 0; i < std::min<std::size_t>(3, largest.size()); ++i) {
       names += fmt::format("{}{} ({} MB)", names.empty() ? "" : ", ", largest[i].second, largest[i].first / 1'000'000);
     }
-    return std::unexpected(base::Error(base::Kind::overloaded,
-                                       fmt::format("{} holds {} files and {} MB; the limits are {} files and {} MB. The largest: {}", top_.string(),
-                                                   plan_.entries.size(), plan_.bytes / 1'000'000, limits_.files, limits_.bytes / 1'000'000, names),
-                                       "name in .seraiignore what the app does not need"));
+    return std::unexpected(base::Error(
+        base::Kind::overloaded,
+        fmt::format("{} holds {} files and {} MB; the limits are {} files and {} MB. The largest: {}", top_.string(),
+                    plan_.entries.size(), plan_.bytes / 1'000'000, limits_.files, limits_.bytes / 1'000'000, names),
+        "name in .seraiignore what the app does not need"));
   }
 
   fs::path top_;

@@ -112,11 +112,12 @@ TEST_F(Packing, TakesFilesInOrderAndReportsWhatItLeftOut) {
   write("docs/big.bin", "");
   write(".seraiignore", "docs/\n");
   auto plan = this->plan();
-  EXPECT_THAT(paths(plan), ElementsAre(".gitignore", ".seraiignore", "app.py", "pkg", "pkg/.gitignore", "pkg/__init__.py", "pkg/keep.log"));
+  EXPECT_THAT(paths(plan), ElementsAre(".gitignore", ".seraiignore", "app.py", "pkg", "pkg/.gitignore",
+                                       "pkg/__init__.py", "pkg/keep.log"));
   std::vector<std::string> reasons;
   for (const auto& item : plan.left_out) reasons.push_back(item.path + " " + item.reason);
-  EXPECT_THAT(reasons, ElementsAre(".git/ version control", "debug.log .gitignore:1", "docs/ .seraiignore:1", "my-venv/ virtual environment",
-                                   "node_modules/ cache", "pkg/__pycache__/ cache"));
+  EXPECT_THAT(reasons, ElementsAre(".git/ version control", "debug.log .gitignore:1", "docs/ .seraiignore:1",
+                                   "my-venv/ virtual environment", "node_modules/ cache", "pkg/__pycache__/ cache"));
 }
 
 TEST_F(Packing, AsksAboutSecretsAndDatabasesUnlessTheyAreIgnored) {
@@ -197,7 +198,9 @@ std::string tar_entry(std::string_view name, char type, std::string_view link = 
   put(136, "00000000000");
   put(156, std::string_view(&type, 1));
   put(157, link);
-  put(257, std::string_view("ustar\0" "00", 8));
+  put(257, std::string_view("ustar\0"
+                            "00",
+                            8));
   put(148, "        ");
   unsigned sum = 0;
   for (unsigned char c : header) sum += c;

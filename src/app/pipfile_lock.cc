@@ -11,8 +11,10 @@ namespace {
 using nlohmann::json;
 
 std::unexpected<base::Error> inexact(std::string message) {
-  return std::unexpected(base::Error(base::Kind::unsupported, "Pipfile.lock cannot be installed exactly: " + std::move(message),
-                                     "lock with uv instead (uvx migrate-to-uv, then uv lock), or write requirements with `pipenv requirements --hash`"));
+  return std::unexpected(base::Error(base::Kind::unsupported,
+                                     "Pipfile.lock cannot be installed exactly: " + std::move(message),
+                                     "lock with uv instead (uvx migrate-to-uv, then uv lock), or write requirements "
+                                     "with `pipenv requirements --hash`"));
 }
 
 std::string text_at(const json& object, const char* key) {
@@ -34,7 +36,8 @@ std::vector<std::string> texts_at(const json& object, const char* key) {
 std::map<std::string, std::string> read_sources(const json& lock) {
   std::map<std::string, std::string> sources;
   auto meta = lock.find("_meta");
-  if (meta == lock.end() || !meta->is_object() || !meta->contains("sources") || !(*meta)["sources"].is_array()) return sources;
+  if (meta == lock.end() || !meta->is_object() || !meta->contains("sources") || !(*meta)["sources"].is_array())
+    return sources;
   for (const auto& source : (*meta)["sources"]) {
     if (!source.is_object()) continue;
     sources.emplace("", text_at(source, "url"));
@@ -43,13 +46,16 @@ std::map<std::string, std::string> read_sources(const json& lock) {
   return sources;
 }
 
-base::Result<Requirement> read_entry(const std::string& name, const json& entry, const std::map<std::string, std::string>& sources) {
+base::Result<Requirement> read_entry(const std::string& name, const json& entry,
+                                     const std::map<std::string, std::string>& sources) {
   if (!entry.is_object()) return inexact(fmt::format("{} is not an object", name));
   for (auto kind : {"git", "hg", "svn", "bzr", "path", "file", "editable"}) {
-    if (entry.contains(kind)) return inexact(fmt::format("{} comes from a {} source, whose content no hash pins", name, kind));
+    if (entry.contains(kind))
+      return inexact(fmt::format("{} comes from a {} source, whose content no hash pins", name, kind));
   }
   auto source = sources.find(text_at(entry, "index"));
-  if (source != sources.end() && !source->second.starts_with("https://pypi.org/")) return inexact(fmt::format("{} comes from the private index {}", name, source->second));
+  if (source != sources.end() && !source->second.starts_with("https://pypi.org/"))
+    return inexact(fmt::format("{} comes from the private index {}", name, source->second));
   auto version = text_at(entry, "version");
   if (!version.starts_with("==")) return inexact(fmt::format("{} has no exact version (\"{}\")", name, version));
   Requirement requirement;

@@ -22,9 +22,9 @@ struct Dependency {
 
 struct Package {
   Requirement requirement;
-  bool in_main_group = false;   // format 2.1
+  bool in_main_group = false;  // format 2.1
   bool optional = false;
-  std::string marker;           // format 2.1
+  std::string marker;  // format 2.1
   std::string source_type, source_url;
   std::vector<Dependency> dependencies;
   std::map<std::string, std::vector<std::string>> extras;  // extra → names of the dependencies it adds
@@ -43,8 +43,9 @@ std::vector<std::string> texts_at(const toml::table& table, std::string_view key
 }
 
 std::unexpected<base::Error> inexact(std::string message) {
-  return std::unexpected(base::Error(base::Kind::unsupported, "poetry.lock cannot be installed exactly: " + std::move(message),
-                                     "lock with uv instead (uvx migrate-to-uv, then uv lock), or export with `poetry export`"));
+  return std::unexpected(
+      base::Error(base::Kind::unsupported, "poetry.lock cannot be installed exactly: " + std::move(message),
+                  "lock with uv instead (uvx migrate-to-uv, then uv lock), or export with `poetry export`"));
 }
 
 // ---- dependencies, as poetry.lock and pyproject.toml write them --------------------------------------------------
@@ -112,7 +113,9 @@ std::string main_marker(const toml::table& table) {
 }
 
 // "redis (>=4,<5)", "brotli[x] (>=1) ; python_version > '3'": the name.
-std::string extra_requirement_name(std::string_view text) { return normalize_name(trim(text.substr(0, text.find_first_of("[( ;<>=!~")))); }
+std::string extra_requirement_name(std::string_view text) {
+  return normalize_name(trim(text.substr(0, text.find_first_of("[( ;<>=!~"))));
+}
 
 base::Result<Package> read_package(const toml::table& table, const toml::table& lock) {
   Package package;
@@ -120,7 +123,8 @@ base::Result<Package> read_package(const toml::table& table, const toml::table& 
   package.requirement.name = normalize_name(name);
   package.requirement.version = text_at(table, "version");
   package.requirement.hashes = hashes_in(table["files"].as_array());
-  if (package.requirement.hashes.empty()) package.requirement.hashes = hashes_in(lock["metadata"]["files"][name].as_array());  // format 1.1
+  if (package.requirement.hashes.empty())
+    package.requirement.hashes = hashes_in(lock["metadata"]["files"][name].as_array());  // format 1.1
   auto groups = texts_at(table, "groups");
   package.in_main_group = std::ranges::find(groups, "main") != groups.end();
   package.optional = table["optional"].value_or(false);
@@ -151,7 +155,8 @@ base::Result<void> check_source(Package& package) {
     return {};
   }
   if (type == "legacy") return inexact(fmt::format("{} comes from the private index {}", name, package.source_url));
-  return inexact(fmt::format("{} comes from a {} source ({}), whose content no hash pins", name, type, package.source_url));
+  return inexact(
+      fmt::format("{} comes from a {} source ({}), whose content no hash pins", name, type, package.source_url));
 }
 
 base::Result<void> add_to(Requirements& requirements, Package package, std::string marker) {
@@ -204,7 +209,9 @@ class Walk {
     auto target = find(dependency);
     if (!target) return std::unexpected(target.error());
     std::string marker;
-    if (!remove_extra(dependency.marker, marker)) return inexact(fmt::format("the marker `{}` of {} mixes extras with other conditions", dependency.marker, dependency.name));
+    if (!remove_extra(dependency.marker, marker))
+      return inexact(
+          fmt::format("the marker `{}` of {} mixes extras with other conditions", dependency.marker, dependency.name));
     if (!marker.empty()) way.insert(marker);
     if (auto done = reach({*target, ""}, way); !done) return done;
     for (const auto& extra : dependency.extras) {
@@ -217,7 +224,9 @@ class Walk {
     constexpr std::size_t most_ways = 200;  // no real lock comes near; a made-up one must not take for ever
     auto& ways = reached_[node];
     if (!ways.add(way)) return {};
-    if (ways.size() > most_ways || ++steps_ > 200'000) return inexact(fmt::format("too many combinations of markers lead to {}", packages_[node.package].requirement.name));
+    if (ways.size() > most_ways || ++steps_ > 200'000)
+      return inexact(
+          fmt::format("too many combinations of markers lead to {}", packages_[node.package].requirement.name));
     pending_.emplace_back(node, way);
     return {};
   }
@@ -248,9 +257,12 @@ class Walk {
       if (packages_[i].requirement.name == dependency.name) named.push_back(i);
     }
     if (named.empty()) return inexact(fmt::format("{} is needed but not locked; run `poetry lock`", dependency.name));
-    if (named.size() > 1) std::erase_if(named, [&](std::size_t i) { return !fits(dependency.constraint, packages_[i].requirement.version); });
+    if (named.size() > 1)
+      std::erase_if(named,
+                    [&](std::size_t i) { return !fits(dependency.constraint, packages_[i].requirement.version); });
     if (named.size() == 1) return named[0];
-    return inexact(fmt::format("more than one locked version of {} could be meant by \"{}\"", dependency.name, dependency.constraint));
+    return inexact(fmt::format("more than one locked version of {} could be meant by \"{}\"", dependency.name,
+                               dependency.constraint));
   }
 
   // Poetry writes constraints on packages as those on Python.
@@ -264,7 +276,8 @@ class Walk {
     Requirements requirements;
     for (const auto& [node, ways] : reached_) {
       if (!node.extra.empty()) continue;
-      if (auto added = add_to(requirements, packages_[node.package], ways.text()); !added) return std::unexpected(added.error());
+      if (auto added = add_to(requirements, packages_[node.package], ways.text()); !added)
+        return std::unexpected(added.error());
     }
     return requirements;
   }
@@ -279,7 +292,10 @@ base::Result<std::vector<Dependency>> project_dependencies(std::string_view pypr
   auto document = parse_toml(pyproject, "pyproject.toml");
   if (!document) return std::unexpected(document.error());
   auto table = (*document)["tool"]["poetry"]["dependencies"].as_table();
-  if (!table) return inexact("pyproject.toml has no [tool.poetry.dependencies], which this lock format needs; run `poetry lock` with Poetry 2");
+  if (!table)
+    return inexact(
+        "pyproject.toml has no [tool.poetry.dependencies], which this lock format needs; run `poetry lock` with Poetry "
+        "2");
   return read_dependencies(table);
 }
 
@@ -290,7 +306,8 @@ base::Result<Requirements> convert_poetry_lock(std::string_view lock, std::strin
   if (!document) return std::unexpected(document.error());
   const auto& table = *document;
   auto format = table["metadata"]["lock-version"].value_or(std::string());
-  if (!format.starts_with("1.") && !format.starts_with("2.")) return inexact(fmt::format("format \"{}\" is unknown", format));
+  if (!format.starts_with("1.") && !format.starts_with("2."))
+    return inexact(fmt::format("format \"{}\" is unknown", format));
   std::vector<Package> packages;
   if (auto list = table["package"].as_array()) {
     for (const auto& node : *list) {

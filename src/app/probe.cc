@@ -35,7 +35,8 @@ std::string folder_of(const std::string& path) {
 // Takes the answer of a successful import into the detection.
 class Answer {
  public:
-  Answer(Detection& detection, const json& answer) : detection_(detection), config_(detection.config), answer_(answer) {}
+  Answer(Detection& detection, const json& answer)
+      : detection_(detection), config_(detection.config), answer_(answer) {}
 
   base::Result<void> take() {
     if (auto done = take_app(); !done) return done;
@@ -53,7 +54,8 @@ class Answer {
   base::Result<void> take_app() {
     auto& web = config_.web;
     auto interface = interface_of(text_at(answer_, "interface"));
-    if (!interface) return base::fail(base::Kind::internal, "the import of the app gave an answer without an interface");
+    if (!interface)
+      return base::fail(base::Kind::internal, "the import of the app gave an answer without an interface");
     web.kind = WebProcess::Kind::engine;
     web.app = text_at(answer_, "target");
     web.app_dir = text_at(answer_, "app_dir");
@@ -63,7 +65,9 @@ class Answer {
     auto evidence = text_at(answer_, "evidence");
     detection_.manifest.set_detected("web.app", web.app, evidence);
     add(Finding::Level::found, "framework", detection_.framework, "imported", "");
-    add(Finding::Level::found, "web", fmt::format("{} ({}: {})", web.app, to_upper(interface_name(*interface)), text_at(answer_, "reason")), evidence, "[web] app = \"module:attribute\" in serai.toml");
+    add(Finding::Level::found, "web",
+        fmt::format("{} ({}: {})", web.app, to_upper(interface_name(*interface)), text_at(answer_, "reason")), evidence,
+        "[web] app = \"module:attribute\" in serai.toml");
     return {};
   }
 
@@ -75,7 +79,8 @@ class Answer {
 
   void take_django(const json& django) {
     detection_.django_settings = text_at(django, "settings");
-    if (!detection_.django_settings.empty()) config_.env.try_emplace("DJANGO_SETTINGS_MODULE", detection_.django_settings);
+    if (!detection_.django_settings.empty())
+      config_.env.try_emplace("DJANGO_SETTINGS_MODULE", detection_.django_settings);
     auto media = text_at(django, "media_root");
     if (!media.empty()) add_data_folder(media, "settings.MEDIA_ROOT");
     take_databases(django);
@@ -88,14 +93,18 @@ class Answer {
     for (const auto& database : django.value("databases", json::array())) {
       auto engine = text_at(database, "engine"), name = text_at(database, "name");
       has_database = has_database || (!engine.empty() && engine != "django.db.backends.dummy");
-      if (engine.ends_with("sqlite3")) add_data_file(name, fmt::format("settings.DATABASES[\"{}\"]", text_at(database, "alias")));
+      if (engine.ends_with("sqlite3"))
+        add_data_file(name, fmt::format("settings.DATABASES[\"{}\"]", text_at(database, "alias")));
     }
     bool decided = !config_.release_phases.empty() || detection_.manifest.find("phases.release");
-    if (has_database && !decided) add_phase(config_.release_phases, "release phase", {"migrate", "--noinput"}, "settings.DATABASES");
+    if (has_database && !decided)
+      add_phase(config_.release_phases, "release phase", {"migrate", "--noinput"}, "settings.DATABASES");
   }
 
-  void add_phase(std::vector<Phase>& phases, std::string_view what, std::vector<std::string> arguments, std::string evidence) {
-    auto argv = detection_.django_manage.empty() ? std::vector<std::string>{"python", "-m", "django"} : std::vector<std::string>{"python", "manage.py"};
+  void add_phase(std::vector<Phase>& phases, std::string_view what, std::vector<std::string> arguments,
+                 std::string evidence) {
+    auto argv = detection_.django_manage.empty() ? std::vector<std::string>{"python", "-m", "django"}
+                                                 : std::vector<std::string>{"python", "manage.py"};
     argv.insert(argv.end(), arguments.begin(), arguments.end());
     auto text = join(argv, " ");
     auto folder = folder_of(detection_.django_manage);
@@ -115,9 +124,11 @@ class Answer {
       add_phase(config_.build_phases, "build phase", {"collectstatic", "--noinput"}, "settings.STATIC_ROOT");
     } else if (!decided && !off && root.empty()) {
       inside = std::string(collected_folder);
-      auto argv = std::vector<std::string>{"python", "-m", "serai.collect_static", fmt::format("{}{}", app_folder, collected_folder)};
+      auto argv = std::vector<std::string>{"python", "-m", "serai.collect_static",
+                                           fmt::format("{}{}", app_folder, collected_folder)};
       config_.build_phases.push_back({argv, "collect static files", "settings.STATIC_ROOT is not set"});
-      add(Finding::Level::found, "build phase", "collect static files", "settings.STATIC_ROOT is not set", "set STATIC_ROOT, or [phases] build in serai.toml");
+      add(Finding::Level::found, "build phase", "collect static files", "settings.STATIC_ROOT is not set",
+          "set STATIC_ROOT, or [phases] build in serai.toml");
     }
     if (inside && !inside->empty()) add_static(url, *inside, "settings.STATIC_URL");
   }
@@ -125,16 +136,22 @@ class Answer {
   void take_hosts(const json& django) {
     auto hosts = django.value("allowed_hosts", json::array());
     bool debug = django.value("debug", false);
-    if (debug) add(Finding::Level::warning, "django", "DEBUG is on", "settings.DEBUG", "serai env set DEBUG=0, if the settings read it");
+    if (debug)
+      add(Finding::Level::warning, "django", "DEBUG is on", "settings.DEBUG",
+          "serai env set DEBUG=0, if the settings read it");
     auto answers = [&](const std::string& name) {
       return std::ranges::any_of(hosts, [&](const json& h) {
         auto host = h.is_string() ? h.get<std::string>() : std::string();
-        return host == "*" || host == name || (host.starts_with('.') && (name.ends_with(host) || name == host.substr(1)));
+        return host == "*" || host == name ||
+               (host.starts_with('.') && (name.ends_with(host) || name == host.substr(1)));
       });
     };
     auto own = config_.name + ".localhost";
     bool local = debug && hosts.empty();  // Django then answers to *.localhost
-    if (!local && !answers(own)) add(Finding::Level::warning, "django", fmt::format("ALLOWED_HOSTS does not hold {}, so requests to it get 400", own), "settings.ALLOWED_HOSTS", "add it, or deploy with hosts that are in it: [routes] hosts");
+    if (!local && !answers(own))
+      add(Finding::Level::warning, "django",
+          fmt::format("ALLOWED_HOSTS does not hold {}, so requests to it get 400", own), "settings.ALLOWED_HOSTS",
+          "add it, or deploy with hosts that are in it: [routes] hosts");
   }
 
   void take_flask(const json& flask) {
@@ -142,7 +159,8 @@ class Answer {
     if (auto inside = inside_app(instance); inside && !inside->empty()) add_data_folder(instance, "app.instance_path");
     auto folder = inside_app(text_at(flask, "static_folder"));
     auto url = text_at(flask, "static_url_path");
-    bool is_served = folder && !folder->empty() && url.starts_with('/') && url != "/" && flask.value("static_exists", false);
+    bool is_served =
+        folder && !folder->empty() && url.starts_with('/') && url != "/" && flask.value("static_exists", false);
     if (is_served) add_static(url, *folder, "app.static_url_path");
   }
 
@@ -156,20 +174,24 @@ class Answer {
   void add_data_folder(const std::string& path, const std::string& evidence) {
     auto inside = inside_app(path);
     if (!inside) {
-      add(Finding::Level::warning, "data", path + " is not below /app and is not kept", evidence, "move it below the project's folder");
+      add(Finding::Level::warning, "data", path + " is not below /app and is not kept", evidence,
+          "move it below the project's folder");
       return;
     }
     bool is_new = !inside->empty() && std::ranges::find(config_.data_folders, *inside) == config_.data_folders.end();
     if (!is_new) return;
     config_.data_folders.push_back(*inside);
-    add(Finding::Level::found, "data", *inside + "/ is kept across releases", evidence, "[environment] volumes in serai.toml");
+    add(Finding::Level::found, "data", *inside + "/ is kept across releases", evidence,
+        "[environment] volumes in serai.toml");
   }
 
   void add_data_file(const std::string& path, const std::string& evidence) {
     if (path.empty() || path.starts_with(":memory:") || path.starts_with("file:")) return;
     auto inside = inside_app(path);
     if (!inside || inside->empty()) {
-      if (path.starts_with('/') && !path.starts_with("/tmp/")) add(Finding::Level::warning, "data", path + " is not below /app and is not kept", evidence, "move it below the project's folder");
+      if (path.starts_with('/') && !path.starts_with("/tmp/"))
+        add(Finding::Level::warning, "data", path + " is not below /app and is not kept", evidence,
+            "move it below the project's folder");
       return;
     }
     if (std::ranges::find(config_.data_files, *inside) == config_.data_files.end()) {
@@ -177,7 +199,8 @@ class Answer {
       add(Finding::Level::found, "data", *inside + " is kept across releases", evidence, "");
     }
     auto folder = folder_of(*inside);
-    if (!folder.empty() && std::ranges::find(config_.data_folders, folder) == config_.data_folders.end()) config_.data_folders.push_back(folder);
+    if (!folder.empty() && std::ranges::find(config_.data_folders, folder) == config_.data_folders.end())
+      config_.data_folders.push_back(folder);
   }
 
   void add(Finding::Level level, std::string what, std::string value, std::string evidence, std::string override) {
@@ -208,17 +231,26 @@ base::Result<void> failure(const json& answer) {
 std::vector<std::string> probe_command(const Detection& detection) {
   auto candidates = json::array();
   for (const auto& candidate : detection.candidates) {
-    candidates.push_back({{"target", candidate.target}, {"evidence", candidate.evidence}, {"interface", interface_name(candidate.interface)}, {"app_dir", candidate.app_dir}});
+    candidates.push_back({{"target", candidate.target},
+                          {"evidence", candidate.evidence},
+                          {"interface", interface_name(candidate.interface)},
+                          {"app_dir", candidate.app_dir}});
   }
   const auto& web = detection.config.web;
-  json request = {{"candidates", candidates}, {"factory", web.factory}, {"folder", web.folder}, {"settings", detection.django_settings}, {"explicit", detection.is_explicit}};
+  json request = {{"candidates", candidates},
+                  {"factory", web.factory},
+                  {"folder", web.folder},
+                  {"settings", detection.django_settings},
+                  {"explicit", detection.is_explicit}};
   return {"/venv/bin/python", "-m", "serai.examine", request.dump(-1, ' ', true, json::error_handler_t::replace)};
 }
 
 base::Result<void> apply_probe(Detection& detection, std::string_view output) {
   auto answer = answer_in(output);
   if (!answer.is_object()) {
-    return std::unexpected(base::Error(base::Kind::invalid, "importing the app: the Python process ended before it could answer", "see its output: the app must not end the process on import"));
+    return std::unexpected(base::Error(base::Kind::invalid,
+                                       "importing the app: the Python process ended before it could answer",
+                                       "see its output: the app must not end the process on import"));
   }
   if (!answer.value("ok", false)) return failure(answer);
   return Answer(detection, answer).take();

@@ -10,11 +10,13 @@ namespace app {
 namespace {
 
 bool is_process_name(std::string_view name) {
-  return !name.empty() && std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_'; });
+  return !name.empty() &&
+         std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_'; });
 }
 
 std::unexpected<base::Error> bad_line(std::string_view file, int line, std::string message, std::string advice) {
-  return std::unexpected(base::Error(base::Kind::invalid, fmt::format("{}:{}: {}", file, line, message), std::move(advice)));
+  return std::unexpected(
+      base::Error(base::Kind::invalid, fmt::format("{}:{}: {}", file, line, message), std::move(advice)));
 }
 
 base::Result<ProcfileLine> parse_line(std::string_view text, std::string_view file, int number) {
@@ -25,9 +27,12 @@ base::Result<ProcfileLine> parse_line(std::string_view text, std::string_view fi
                     "names are letters, digits, '-' and '_'; comments start with '#'");
   }
   auto command = trim(text.substr(colon + 1));
-  if (command.empty()) return bad_line(file, number, fmt::format("{} has no command", name), fmt::format("write `{}: COMMAND` or remove the line", name));
+  if (command.empty())
+    return bad_line(file, number, fmt::format("{} has no command", name),
+                    fmt::format("write `{}: COMMAND` or remove the line", name));
   auto parsed = CommandLine::parse(command);
-  if (!parsed) return bad_line(file, number, fmt::format("{}: {}", name, parsed.error().message()), parsed.error().advice());
+  if (!parsed)
+    return bad_line(file, number, fmt::format("{}: {}", name, parsed.error().message()), parsed.error().advice());
   return ProcfileLine{std::string(name), std::string(command), number};
 }
 
@@ -45,7 +50,8 @@ base::Result<std::vector<ProcfileLine>> parse_procfile(std::string_view text, st
     if (!parsed) return std::unexpected(parsed.error());
     auto earlier = std::ranges::find(lines, parsed->name, &ProcfileLine::name);
     if (earlier != lines.end()) {
-      return bad_line(file, number, fmt::format("{} is already defined in line {}", parsed->name, earlier->line), "give each process its own name");
+      return bad_line(file, number, fmt::format("{} is already defined in line {}", parsed->name, earlier->line),
+                      "give each process its own name");
     }
     lines.push_back(std::move(*parsed));
   }

@@ -28,7 +28,8 @@ TEST(Procfile, ReadsNamesAndCommandsAndSkipsComments) {
 
 TEST(Procfile, RefusesBadAndDuplicateLinesWithTheirNumber) {
   EXPECT_EQ(parse_procfile("web: a\nweb: b\n").error().message(), "Procfile:2: web is already defined in line 1");
-  EXPECT_EQ(parse_procfile("\nrun this\n").error().message(), "Procfile:2: expected `name: command`, found \"run this\"");
+  EXPECT_EQ(parse_procfile("\nrun this\n").error().message(),
+            "Procfile:2: expected `name: command`, found \"run this\"");
   EXPECT_EQ(parse_procfile("web:\n").error().message(), "Procfile:1: web has no command");
   EXPECT_EQ(parse_procfile("web: 'a\n").error().message(), "Procfile:1: web: a quote (') is not closed");
 }

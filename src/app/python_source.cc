@@ -96,7 +96,8 @@ void read_statement(std::string_view line, int number, PythonSource& source) {
   if (line.starts_with("import ") || line.starts_with("from ")) return read_import(line, source);
   for (std::string_view keyword : {"def ", "async def ", "class "}) {
     if (!line.starts_with(keyword)) continue;
-    source.definitions.push_back({std::string(take_name(trim(line.substr(keyword.size())))), keyword == "class ", number});
+    source.definitions.push_back(
+        {std::string(take_name(trim(line.substr(keyword.size())))), keyword == "class ", number});
     return;
   }
   auto name = take_name(line);
@@ -125,7 +126,8 @@ PythonSource PythonSource::parse(std::string_view text) {
 }
 
 const PythonSource::Assignment* PythonSource::find_assignment(std::string_view name) const {
-  auto found = std::find_if(assignments.rbegin(), assignments.rend(), [&](const Assignment& a) { return a.name == name; });
+  auto found =
+      std::find_if(assignments.rbegin(), assignments.rend(), [&](const Assignment& a) { return a.name == name; });
   return found == assignments.rend() ? nullptr : &*found;
 }
 
@@ -133,7 +135,9 @@ bool PythonSource::defines(std::string_view name) const {
   return std::ranges::any_of(definitions, [&](const Definition& d) { return d.name == name; });
 }
 
-bool PythonSource::imports_module(std::string_view name) const { return std::ranges::find(imports, name) != imports.end(); }
+bool PythonSource::imports_module(std::string_view name) const {
+  return std::ranges::find(imports, name) != imports.end();
+}
 
 std::optional<FoundText> find_text_after(std::string_view source, std::string_view marker) {
   auto at = source.find(marker);

@@ -70,8 +70,10 @@ MaybeWish from_pyproject(const Folder& folder) {
   auto document = parse_toml(*text, "pyproject.toml");
   if (!document) return {};
   const auto& table = *document;
-  if (auto range = table["project"]["requires-python"].value<std::string>()) return Wish{*range, "pyproject.toml requires-python"};
-  if (auto range = table["tool"]["poetry"]["dependencies"]["python"].value<std::string>()) return Wish{*range, "pyproject.toml [tool.poetry.dependencies] python"};
+  if (auto range = table["project"]["requires-python"].value<std::string>())
+    return Wish{*range, "pyproject.toml requires-python"};
+  if (auto range = table["tool"]["poetry"]["dependencies"]["python"].value<std::string>())
+    return Wish{*range, "pyproject.toml [tool.poetry.dependencies] python"};
   return {};
 }
 
@@ -83,27 +85,30 @@ MaybeWish from_pipfile(const Folder& folder) {
   auto requires_ = lock["_meta"].value("requires", nlohmann::json::object());
   if (!requires_.is_object()) return {};
   for (auto key : {"python_full_version", "python_version"}) {
-    if (requires_.contains(key) && requires_[key].is_string()) return Wish{requires_[key], fmt::format("Pipfile.lock {}", key)};
+    if (requires_.contains(key) && requires_[key].is_string())
+      return Wish{requires_[key], fmt::format("Pipfile.lock {}", key)};
   }
   return {};
 }
 
 // A file that was surely meant to say the version but has another name.
 base::Result<void> refuse_misspelt(const Folder& folder) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 10> slips = {{{"python-version", ".python-version"},
-                                                                                    {".python_version", ".python-version"},
-                                                                                    {"python_version", ".python-version"},
-                                                                                    {".python-version.txt", ".python-version"},
-                                                                                    {".pythonversion", ".python-version"},
-                                                                                    {"runtime", "runtime.txt"},
-                                                                                    {"Runtime.txt", "runtime.txt"},
-                                                                                    {"runtimes.txt", "runtime.txt"},
-                                                                                    {"runtime.text", "runtime.txt"},
-                                                                                    {"runtume.txt", "runtime.txt"}}};
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 10> slips = {
+      {{"python-version", ".python-version"},
+       {".python_version", ".python-version"},
+       {"python_version", ".python-version"},
+       {".python-version.txt", ".python-version"},
+       {".pythonversion", ".python-version"},
+       {"runtime", "runtime.txt"},
+       {"Runtime.txt", "runtime.txt"},
+       {"runtimes.txt", "runtime.txt"},
+       {"runtime.text", "runtime.txt"},
+       {"runtume.txt", "runtime.txt"}}};
   for (auto [wrong, right] : slips) {
     if (!folder.has_file(std::string(wrong))) continue;
-    return std::unexpected(base::Error(base::Kind::invalid, fmt::format("{} says which Python to use, but nobody reads a file of that name", wrong),
-                                       fmt::format("rename it to {}", right)));
+    return std::unexpected(base::Error(
+        base::Kind::invalid, fmt::format("{} says which Python to use, but nobody reads a file of that name", wrong),
+        fmt::format("rename it to {}", right)));
   }
   return {};
 }
@@ -124,11 +129,17 @@ base::Result<WishFound> find_python_wish(const Folder& folder, const std::option
   auto found = manifest_wish ? MaybeWish(Wish{*manifest_wish, "serai.toml python"}) : wish_in(folder);
   if (!found) {
     if (auto fine = refuse_misspelt(folder); !fine) return std::unexpected(fine.error());
-    return WishFound{{}, {Finding::Level::found, "python", "the host's own", "nothing asks for a version", "write a version into .python-version"}};
+    return WishFound{{},
+                     {Finding::Level::found, "python", "the host's own", "nothing asks for a version",
+                      "write a version into .python-version"}};
   }
   auto wish = PythonWish::parse(found->text);
-  if (!wish) return base::wrap(std::move(wish.error()).with_advice("write a version such as 3.11, or a range such as >=3.11,<4"), found->evidence);
-  return WishFound{*wish, {Finding::Level::found, "python", wish->text(), found->evidence, "python = \"…\" in serai.toml, or .python-version"}};
+  if (!wish)
+    return base::wrap(std::move(wish.error()).with_advice("write a version such as 3.11, or a range such as >=3.11,<4"),
+                      found->evidence);
+  return WishFound{*wish,
+                   {Finding::Level::found, "python", wish->text(), found->evidence,
+                    "python = \"…\" in serai.toml, or .python-version"}};
 }
 
 }  // namespace app

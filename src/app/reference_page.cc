@@ -21,9 +21,12 @@ A change takes effect by *reload* (running processes stay), *restart* (new proce
 
 std::string_view effect_name(Effect effect) {
   switch (effect) {
-    case Effect::reload: return "reload";
-    case Effect::restart: return "restart";
-    case Effect::build: return "build";
+    case Effect::reload:
+      return "reload";
+    case Effect::restart:
+      return "restart";
+    case Effect::build:
+      return "build";
   }
   return "";
 }
@@ -43,15 +46,16 @@ std::string value_text(const Setting& setting) {
 std::string help_text(const Setting& setting) {
   std::string text(setting.help);
   if (!setting.variable.empty()) text += fmt::format(" The app's variable `{}` sets it too.", setting.variable);
-  if (!setting.later_choices.empty()) text += fmt::format(" Not in this version: {}.", replace_all(std::string(setting.later_choices), " ", ", "));
+  if (!setting.later_choices.empty())
+    text += fmt::format(" Not in this version: {}.", replace_all(std::string(setting.later_choices), " ", ", "));
   if (!setting.example.empty()) text += fmt::format(" Example: `{}`.", setting.example);
   return text;
 }
 
 std::string row(const Setting& setting) {
   std::string standard = setting.default_value.empty() ? "–" : fmt::format("`{}`", setting.default_value);
-  return fmt::format("| {} | {} | {} | {} | {} |\n", key_text(setting), cell(value_text(setting)), cell(standard), effect_name(setting.effect),
-                     cell(help_text(setting)));
+  return fmt::format("| {} | {} | {} | {} | {} |\n", key_text(setting), cell(value_text(setting)), cell(standard),
+                     effect_name(setting.effect), cell(help_text(setting)));
 }
 
 }  // namespace
@@ -66,7 +70,10 @@ std::string reference_page() {
       page += row(setting);
     }
   }
-  page += "\n## Not in this version\n\nThese are refused, never ignored.\n\n| key | meaning | meanwhile |\n|---|---|---|\n" + later;
+  page +=
+      "\n## Not in this version\n\nThese are refused, never ignored.\n\n| key | meaning | meanwhile "
+      "|\n|---|---|---|\n" +
+      later;
   return page;
 }
 

@@ -11,7 +11,9 @@
 namespace app {
 
 static bool has_only(std::string_view text, std::string_view also) {
-  return !text.empty() && std::ranges::all_of(text, [&](unsigned char c) { return std::isalnum(c) || also.contains(static_cast<char>(c)); });
+  return !text.empty() && std::ranges::all_of(text, [&](unsigned char c) {
+    return std::isalnum(c) || also.contains(static_cast<char>(c));
+  });
 }
 
 static bool is_one_line(std::string_view text) {
@@ -30,12 +32,14 @@ std::string normalize_name(std::string_view name) {
 
 base::Result<void> check_requirement(const Requirement& requirement) {
   auto bad = [&](std::string_view what, std::string_view value) {
-    return base::invalid("package \"{}\" has no usable {}: \"{}\"", requirement.name.substr(0, 80), what, value.substr(0, 80));
+    return base::invalid("package \"{}\" has no usable {}: \"{}\"", requirement.name.substr(0, 80), what,
+                         value.substr(0, 80));
   };
   if (!has_only(requirement.name, "-")) return bad("name", requirement.name);
   if (requirement.url.empty() && !has_only(requirement.version, ".!+_-")) return bad("version", requirement.version);
   bool web = requirement.url.starts_with("https://") || requirement.url.starts_with("http://");
-  if (!requirement.url.empty() && !(web && is_one_line(requirement.url) && !requirement.url.contains(' '))) return bad("address", requirement.url);
+  if (!requirement.url.empty() && !(web && is_one_line(requirement.url) && !requirement.url.contains(' ')))
+    return bad("address", requirement.url);
   for (const auto& extra : requirement.extras) {
     if (!has_only(extra, "-_.")) return bad("extra", extra);
   }

@@ -10,12 +10,12 @@
 namespace app {
 
 struct Requirement {
-  std::string name;                  // normalised
-  std::string version;               // exact; empty when `url` is set
-  std::string url;                   // direct archive
+  std::string name;     // normalised
+  std::string version;  // exact; empty when `url` is set
+  std::string url;      // direct archive
   std::vector<std::string> extras;
-  std::vector<std::string> hashes;   // "sha256:…"
-  std::string marker;                // PEP 508; empty: always
+  std::vector<std::string> hashes;  // "sha256:…"
+  std::string marker;               // PEP 508; empty: always
 };
 
 // "Foo.Bar_baz" → "foo-bar-baz" (PEP 503).

@@ -16,12 +16,15 @@ using Problem = std::optional<std::string>;
 const std::string& text_of(const Value& value) { return std::get<std::string>(value); }
 
 bool is_name(std::string_view text, std::string_view also) {
-  return !text.empty() && std::ranges::all_of(text, [&](unsigned char c) { return std::isalnum(c) || also.contains(static_cast<char>(c)); });
+  return !text.empty() && std::ranges::all_of(text, [&](unsigned char c) {
+    return std::isalnum(c) || also.contains(static_cast<char>(c));
+  });
 }
 
 Problem check_app_name(std::string_view, const Value& value) {
   const auto& name = text_of(value);
-  bool good = is_name(name, "-") && name.size() <= 40 && to_lower(name) == name && name.front() != '-' && name.back() != '-';
+  bool good =
+      is_name(name, "-") && name.size() <= 40 && to_lower(name) == name && name.front() != '-' && name.back() != '-';
   if (good) return {};
   return "must be lower-case letters, digits and '-' (at most 40, not at either end), since it becomes a host name";
 }
@@ -81,7 +84,8 @@ Problem check_process_name(std::string_view name, const Value& value) {
 Problem check_positive(std::string_view, const Value& value) {
   if (auto number = std::get_if<double>(&value)) return *number > 0 ? Problem() : "must be above 0";
   if (auto number = std::get_if<std::int64_t>(&value)) return *number > 0 ? Problem() : "must be at least 1";
-  if (auto duration = std::get_if<std::chrono::milliseconds>(&value)) return duration->count() > 0 ? Problem() : "must be above 0";
+  if (auto duration = std::get_if<std::chrono::milliseconds>(&value))
+    return duration->count() > 0 ? Problem() : "must be above 0";
   return {};
 }
 
@@ -93,121 +97,221 @@ Problem check_memory(std::string_view, const Value& value) {
 constexpr std::string_view no_tables = "write one number: ranges belong to dynamic allocation";
 
 constexpr std::array table{
-    Setting{.path = "name", .type = Type::text, .effect = Effect::restart,
+    Setting{.path = "name",
+            .type = Type::text,
+            .effect = Effect::restart,
             .help = "The app's name; by default the folder's name.",
-            .example = "\"shop\"", .check = check_app_name},
-    Setting{.path = "python", .type = Type::text, .effect = Effect::build,
+            .example = "\"shop\"",
+            .check = check_app_name},
+    Setting{.path = "python",
+            .type = Type::text,
+            .effect = Effect::build,
             .help = "The Python version, or a range of versions; by default what .python-version or pyproject.toml "
                     "asks for.",
             .example = "\"3.13\""},
 
-    Setting{.path = "web.app", .type = Type::text, .effect = Effect::restart,
+    Setting{.path = "web.app",
+            .type = Type::text,
+            .effect = Effect::restart,
             .help = "The app object as module:attribute; a factory is written module:create().",
-            .example = "\"shop.asgi:application\"", .check = check_app_object},
-    Setting{.path = "web.server", .type = Type::choice, .effect = Effect::restart, .default_value = "auto",
+            .example = "\"shop.asgi:application\"",
+            .check = check_app_object},
+    Setting{.path = "web.server",
+            .type = Type::choice,
+            .effect = Effect::restart,
+            .default_value = "auto",
             .help = "\"own\" runs the Procfile's web command as it stands, with PORT and HOST set, even if Serai "
                     "could serve its app.",
-            .example = "\"own\"", .choices = "auto own"},
-    Setting{.path = "web.health", .type = Type::text, .effect = Effect::reload,
+            .example = "\"own\"",
+            .choices = "auto own"},
+    Setting{.path = "web.health",
+            .type = Type::text,
+            .effect = Effect::reload,
             .help = "A path that answers below 500 when the app is well; by default the first answer below 500 on "
                     "\"/\" with the app's own Host.",
-            .example = "\"/up\"", .check = check_path},
-    Setting{.path = "web.workers", .type = Type::count, .effect = Effect::restart, .default_value = "auto",
+            .example = "\"/up\"",
+            .check = check_path},
+    Setting{.path = "web.workers",
+            .type = Type::count,
+            .effect = Effect::restart,
+            .default_value = "auto",
             .help = "Worker processes.",
-            .example = "2", .variable = "WEB_CONCURRENCY", .check = check_positive},
-    Setting{.path = "web.threads", .type = Type::count, .effect = Effect::restart, .default_value = "auto",
+            .example = "2",
+            .variable = "WEB_CONCURRENCY",
+            .check = check_positive},
+    Setting{.path = "web.threads",
+            .type = Type::count,
+            .effect = Effect::restart,
+            .default_value = "auto",
             .help = "Threads per worker of a WSGI app.",
-            .example = "8", .check = check_positive},
-    Setting{.path = "web.static.*", .type = Type::text_table, .effect = Effect::reload,
+            .example = "8",
+            .check = check_positive},
+    Setting{.path = "web.static.*",
+            .type = Type::text_table,
+            .effect = Effect::reload,
             .help = "Folders that the edge serves itself, by URL prefix.",
-            .example = "{ \"/static\" = \"staticfiles\" }", .check = check_static},
-    Setting{.path = "web.request_timeout", .type = Type::duration, .effect = Effect::reload, .default_value = "30s",
+            .example = "{ \"/static\" = \"staticfiles\" }",
+            .check = check_static},
+    Setting{.path = "web.request_timeout",
+            .type = Type::duration,
+            .effect = Effect::reload,
+            .default_value = "30s",
             .help = "How long the app may take to begin its answer.",
-            .example = "\"30s\"", .check = check_positive},
-    Setting{.path = "web.graceful_timeout", .type = Type::duration, .effect = Effect::restart, .default_value = "30s",
+            .example = "\"30s\"",
+            .check = check_positive},
+    Setting{.path = "web.graceful_timeout",
+            .type = Type::duration,
+            .effect = Effect::restart,
+            .default_value = "30s",
             .help = "How long requests in flight may go on when a worker retires.",
-            .example = "\"30s\"", .check = check_positive},
-    Setting{.path = "web.max_body", .type = Type::size, .effect = Effect::reload, .default_value = "32MiB",
+            .example = "\"30s\"",
+            .check = check_positive},
+    Setting{.path = "web.max_body",
+            .type = Type::size,
+            .effect = Effect::reload,
+            .default_value = "32MiB",
             .help = "The largest request body.",
             .example = "\"32MiB\""},
 
-    Setting{.path = "processes.*", .type = Type::text_table, .effect = Effect::restart,
+    Setting{.path = "processes.*",
+            .type = Type::text_table,
+            .effect = Effect::restart,
             .help = "Background processes by name, as in a Procfile; one of the same name replaces the Procfile's.",
-            .example = "\"python manage.py process_mail\"", .check = check_process_name},
-    Setting{.path = "schedule", .type = Type::anything, .effect = Effect::restart,
+            .example = "\"python manage.py process_mail\"",
+            .check = check_process_name},
+    Setting{.path = "schedule",
+            .type = Type::anything,
+            .effect = Effect::restart,
             .help = "Jobs by cron expression.",
             .later = "run the job in a background process of [processes] meanwhile"},
 
-    Setting{.path = "phases.build", .type = Type::text_list, .effect = Effect::build,
+    Setting{.path = "phases.build",
+            .type = Type::text_list,
+            .effect = Effect::build,
             .help = "Commands after the dependencies are installed; what they write into the app's folder becomes "
                     "part of the release. Replaces the detected ones.",
             .example = "[\"python manage.py collectstatic --noinput\"]"},
-    Setting{.path = "phases.release", .type = Type::text_list, .effect = Effect::build,
+    Setting{.path = "phases.release",
+            .type = Type::text_list,
+            .effect = Effect::build,
             .help = "Commands that run once per deploy, before traffic moves; a failing one ends the deploy. "
                     "Replaces the detected ones.",
             .example = "[\"python manage.py migrate --noinput\"]"},
 
-    Setting{.path = "environment.kind", .type = Type::choice, .effect = Effect::restart, .default_value = "shared",
+    Setting{.path = "environment.kind",
+            .type = Type::choice,
+            .effect = Effect::restart,
+            .default_value = "shared",
             .help = "The kind of place in which the app lives.",
-            .example = "\"shared\"", .choices = "shared", .later_choices = "dedicated container vm kubernetes"},
-    Setting{.path = "environment.base", .type = Type::anything, .effect = Effect::build,
+            .example = "\"shared\"",
+            .choices = "shared",
+            .later_choices = "dedicated container vm kubernetes"},
+    Setting{.path = "environment.base",
+            .type = Type::anything,
+            .effect = Effect::build,
             .help = "The image that containers start from.",
             .later = "apps run on the host's system for now"},
-    Setting{.path = "environment.packages", .type = Type::anything, .effect = Effect::build,
+    Setting{.path = "environment.packages",
+            .type = Type::anything,
+            .effect = Effect::build,
             .help = "System packages.",
             .later = "install them on the host for now"},
-    Setting{.path = "environment.volumes.*", .type = Type::text_table, .effect = Effect::restart,
+    Setting{.path = "environment.volumes.*",
+            .type = Type::text_table,
+            .effect = Effect::restart,
             .help = "Folders that are kept across releases, by name; what the app writes beside its code is kept "
                     "anyway.",
-            .example = "\"/app/media\"", .check = check_volume},
-    Setting{.path = "environment.services", .type = Type::anything, .effect = Effect::restart,
+            .example = "\"/app/media\"",
+            .check = check_volume},
+    Setting{.path = "environment.services",
+            .type = Type::anything,
+            .effect = Effect::restart,
             .help = "Services of the host that the app may reach.",
             .later = "remove it: an app in the shared environment reaches the host's services"},
 
-    Setting{.path = "allocation.mode", .type = Type::choice, .effect = Effect::restart, .default_value = "static",
+    Setting{.path = "allocation.mode",
+            .type = Type::choice,
+            .effect = Effect::restart,
+            .default_value = "static",
             .help = "How resources are given.",
-            .example = "\"static\"", .choices = "static", .later_choices = "dynamic"},
-    Setting{.path = "allocation.cpu", .type = Type::number, .effect = Effect::restart,
+            .example = "\"static\"",
+            .choices = "static",
+            .later_choices = "dynamic"},
+    Setting{.path = "allocation.cpu",
+            .type = Type::number,
+            .effect = Effect::restart,
             .help = "CPU cores; by default the host's share for one app.",
-            .example = "1.0", .later = no_tables, .check = check_positive},
-    Setting{.path = "allocation.memory", .type = Type::size, .effect = Effect::restart,
+            .example = "1.0",
+            .later = no_tables,
+            .check = check_positive},
+    Setting{.path = "allocation.memory",
+            .type = Type::size,
+            .effect = Effect::restart,
             .help = "Memory; by default the host's share for one app.",
-            .example = "\"512MiB\"", .later = no_tables, .check = check_memory},
-    Setting{.path = "allocation.workers", .type = Type::integer, .effect = Effect::restart,
+            .example = "\"512MiB\"",
+            .later = no_tables,
+            .check = check_memory},
+    Setting{.path = "allocation.workers",
+            .type = Type::integer,
+            .effect = Effect::restart,
             .help = "Worker processes; the same as web.workers, which wins.",
-            .example = "2", .later = no_tables, .check = check_positive},
-    Setting{.path = "allocation.target", .type = Type::anything, .effect = Effect::restart,
+            .example = "2",
+            .later = no_tables,
+            .check = check_positive},
+    Setting{.path = "allocation.target",
+            .type = Type::anything,
+            .effect = Effect::restart,
             .help = "The latency that dynamic allocation aims at.",
             .later = "give cpu, memory and workers as numbers"},
 
-    Setting{.path = "routes.hosts", .type = Type::text_list, .effect = Effect::reload,
+    Setting{.path = "routes.hosts",
+            .type = Type::text_list,
+            .effect = Effect::reload,
             .help = "Host names of the app beside NAME.localhost; `serai domains` adds more.",
-            .example = "[\"shop.example.org\"]", .check = check_hosts},
-    Setting{.path = "routes.paths", .type = Type::text_list, .effect = Effect::reload, .default_value = "[\"/\"]",
+            .example = "[\"shop.example.org\"]",
+            .check = check_hosts},
+    Setting{.path = "routes.paths",
+            .type = Type::text_list,
+            .effect = Effect::reload,
+            .default_value = "[\"/\"]",
             .help = "Path prefixes that lead to the app.",
-            .example = "[\"/\"]", .check = check_paths},
+            .example = "[\"/\"]",
+            .check = check_paths},
 
-    Setting{.path = "security.scan", .type = Type::anything, .effect = Effect::restart,
+    Setting{.path = "security.scan",
+            .type = Type::anything,
+            .effect = Effect::restart,
             .help = "Vulnerabilities that stop a deploy.",
             .later = "remove it: dependencies are not scanned yet"},
-    Setting{.path = "security.patch", .type = Type::anything, .effect = Effect::restart,
+    Setting{.path = "security.patch",
+            .type = Type::anything,
+            .effect = Effect::restart,
             .help = "Automatic patching.",
             .later = "remove it: nothing is patched automatically yet"},
-    Setting{.path = "security.egress", .type = Type::anything, .effect = Effect::restart,
+    Setting{.path = "security.egress",
+            .type = Type::anything,
+            .effect = Effect::restart,
             .help = "Where the app may connect to.",
             .later = "remove it: connections out are allowed"},
-    Setting{.path = "security.tls", .type = Type::anything, .effect = Effect::restart,
+    Setting{.path = "security.tls",
+            .type = Type::anything,
+            .effect = Effect::restart,
             .help = "Certificates and protocols.",
             .later = "put a TLS proxy in front for now"},
 
-    Setting{.path = "env.*", .type = Type::variable, .effect = Effect::restart,
+    Setting{.path = "env.*",
+            .type = Type::variable,
+            .effect = Effect::restart,
             .help = "Variables of the app's environment: a text, { generate = 50 } for a secret of that many "
                     "characters made once, or { required = true } for one that `serai env set` must give.",
-            .example = "\"0\"", .secret = true, .check = check_variable_name},
+            .example = "\"0\"",
+            .secret = true,
+            .check = check_variable_name},
 };
 
 bool is_below(std::string_view path, std::string_view wildcard) {
-  return wildcard.ends_with(".*") && path.size() > wildcard.size() - 1 && path.starts_with(wildcard.substr(0, wildcard.size() - 1));
+  return wildcard.ends_with(".*") && path.size() > wildcard.size() - 1 &&
+         path.starts_with(wildcard.substr(0, wildcard.size() - 1));
 }
 
 // Every path and every table that holds one: "web.health", "web", …
@@ -216,7 +320,8 @@ std::vector<std::string> known_paths() {
   for (const auto& setting : table) {
     std::string_view path = setting.path;
     if (path.ends_with(".*")) path.remove_suffix(2);
-    for (auto dot = path.find('.'); dot != path.npos; dot = path.find('.', dot + 1)) known.emplace_back(path.substr(0, dot));
+    for (auto dot = path.find('.'); dot != path.npos; dot = path.find('.', dot + 1))
+      known.emplace_back(path.substr(0, dot));
     known.emplace_back(path);
   }
   std::ranges::sort(known);
@@ -236,18 +341,22 @@ const Setting* find_setting(std::string_view path) {
 }
 
 bool is_table(std::string_view path) {
-  return std::ranges::any_of(table, [&](const Setting& s) { return s.path.size() > path.size() && s.path.starts_with(path) && s.path[path.size()] == '.'; });
+  return std::ranges::any_of(table, [&](const Setting& s) {
+    return s.path.size() > path.size() && s.path.starts_with(path) && s.path[path.size()] == '.';
+  });
 }
 
 std::string nearest_setting(std::string_view path) {
   auto known = known_paths();
   // The right key in the wrong table: "health" at the top, "web.hosts".
-  auto same_key = std::ranges::find_if(known, [&](const std::string& k) { return k.contains('.') && last_part(k) == last_part(path); });
+  auto same_key = std::ranges::find_if(
+      known, [&](const std::string& k) { return k.contains('.') && last_part(k) == last_part(path); });
   if (same_key != known.end()) return *same_key;
   auto parent = path.substr(0, path.size() - last_part(path).size());
   std::vector<std::string> siblings;
   for (const auto& candidate : known) {
-    if (candidate.size() > parent.size() && candidate.starts_with(parent)) siblings.push_back(candidate.substr(parent.size()));
+    if (candidate.size() > parent.size() && candidate.starts_with(parent))
+      siblings.push_back(candidate.substr(parent.size()));
   }
   if (auto near = nearest(last_part(path), siblings); !near.empty()) return std::string(parent) + near;
   return nearest(path, known);
@@ -255,17 +364,28 @@ std::string nearest_setting(std::string_view path) {
 
 std::string_view type_name(Type type) {
   switch (type) {
-    case Type::text: return "a text";
-    case Type::choice: return "a word";
-    case Type::integer: return "a whole number";
-    case Type::number: return "a number";
-    case Type::count: return "\"auto\" or a whole number";
-    case Type::duration: return "a duration with its unit, such as \"30s\" or \"500ms\"";
-    case Type::size: return "a size with its unit, such as \"32MiB\"";
-    case Type::text_list: return "a list of texts, such as [\"one\", \"two\"]";
-    case Type::text_table: return "a text";
-    case Type::variable: return "a text, { generate = 50 } or { required = true }";
-    case Type::anything: return "a setting of a later version";
+    case Type::text:
+      return "a text";
+    case Type::choice:
+      return "a word";
+    case Type::integer:
+      return "a whole number";
+    case Type::number:
+      return "a number";
+    case Type::count:
+      return "\"auto\" or a whole number";
+    case Type::duration:
+      return "a duration with its unit, such as \"30s\" or \"500ms\"";
+    case Type::size:
+      return "a size with its unit, such as \"32MiB\"";
+    case Type::text_list:
+      return "a list of texts, such as [\"one\", \"two\"]";
+    case Type::text_table:
+      return "a text";
+    case Type::variable:
+      return "a text, { generate = 50 } or { required = true }";
+    case Type::anything:
+      return "a setting of a later version";
   }
   return "";
 }

@@ -48,25 +48,43 @@ class Taker {
     auto value = resolve(written, environment_);
     auto& web = command_.web;
     switch (meaning) {
-      case Meaning::workers: return take_count(value, web.workers);
-      case Meaning::threads: return take_count(value, web.threads);
-      case Meaning::request_timeout: return take_seconds(value, web.request_timeout);
-      case Meaning::graceful_timeout: return take_seconds(value, web.graceful_timeout);
-      case Meaning::worker_class: return take_worker_class(value);
-      case Meaning::app_dir: return take_folder(value, web.app_dir);
-      case Meaning::folder: return take_folder(value, web.folder);
-      case Meaning::root_path: return assign(web.root_path, value);
-      case Meaning::lifespan: return assign(web.lifespan, value);
-      case Meaning::preload: return assign(web.preload, "on");
-      case Meaning::config_file: return assign(command_.config_file, value);
-      case Meaning::app: return assign(web.app, value);
-      case Meaning::factory: return web.factory = true;
-      case Meaning::interface: return take_interface(value);
-      case Meaning::variable: return take_variable(value);
-      case Meaning::file: return assign(file_, value);
-      case Meaning::callable: return assign(callable_, value);
+      case Meaning::workers:
+        return take_count(value, web.workers);
+      case Meaning::threads:
+        return take_count(value, web.threads);
+      case Meaning::request_timeout:
+        return take_seconds(value, web.request_timeout);
+      case Meaning::graceful_timeout:
+        return take_seconds(value, web.graceful_timeout);
+      case Meaning::worker_class:
+        return take_worker_class(value);
+      case Meaning::app_dir:
+        return take_folder(value, web.app_dir);
+      case Meaning::folder:
+        return take_folder(value, web.folder);
+      case Meaning::root_path:
+        return assign(web.root_path, value);
+      case Meaning::lifespan:
+        return assign(web.lifespan, value);
+      case Meaning::preload:
+        return assign(web.preload, "on");
+      case Meaning::config_file:
+        return assign(command_.config_file, value);
+      case Meaning::app:
+        return assign(web.app, value);
+      case Meaning::factory:
+        return web.factory = true;
+      case Meaning::interface:
+        return take_interface(value);
+      case Meaning::variable:
+        return take_variable(value);
+      case Meaning::file:
+        return assign(file_, value);
+      case Meaning::callable:
+        return assign(callable_, value);
       case Meaning::ignored:
-      case Meaning::needs_server: break;
+      case Meaning::needs_server:
+        break;
     }
     return false;
   }
@@ -102,9 +120,12 @@ class Taker {
     into = seconds_of(seconds);
     return true;
   }
-  static bool take_folder(const std::string& value, std::string& into) { return normalize_inside(value.starts_with("/app/") ? value.substr(5) : value, into); }
+  static bool take_folder(const std::string& value, std::string& into) {
+    return normalize_inside(value.starts_with("/app/") ? value.substr(5) : value, into);
+  }
   bool take_worker_class(const std::string& value) {
-    if (to_lower(value).contains("uvicorn") || to_lower(value).contains("asgi")) command_.web.interface = Interface::asgi;
+    if (to_lower(value).contains("uvicorn") || to_lower(value).contains("asgi"))
+      command_.web.interface = Interface::asgi;
     return value == "sync" || value == "gthread" || command_.web.interface == Interface::asgi;
   }
   bool take_interface(const std::string& value) {
@@ -132,7 +153,8 @@ std::string not_taken_reason(Meaning meaning) {
 // Walks over a server's arguments.
 class ArgumentReader {
  public:
-  ArgumentReader(const ServerFacts& server, ServerCommand& command, Taker& taker) : server_(server), command_(command), taker_(taker) {}
+  ArgumentReader(const ServerFacts& server, ServerCommand& command, Taker& taker)
+      : server_(server), command_(command), taker_(taker) {}
 
   // False with a reason when the server itself is needed.
   bool read(const std::vector<std::string>& words, std::string& reason) {
@@ -167,7 +189,8 @@ class ArgumentReader {
       return false;
     }
     if (option->takes_value && !value) {
-      if (i + 1 >= words.size()) return reason = fmt::format("{}'s option {} has no value", server_.program, name), false;
+      if (i + 1 >= words.size())
+        return reason = fmt::format("{}'s option {} has no value", server_.program, name), false;
       value = words[++i];
     }
     take(*option, name, value.value_or(""));
@@ -191,17 +214,20 @@ class ArgumentReader {
 };
 
 // What the words that are no options say, server by server. False with a reason when it is not about serving.
-bool take_positional(const ServerFacts& server, ServerCommand& command, std::vector<std::string> words, std::string& reason) {
+bool take_positional(const ServerFacts& server, ServerCommand& command, std::vector<std::string> words,
+                     std::string& reason) {
   auto& web = command.web;
   if (server.program == "flask" || server.program == "fastapi") {
-    if (words.empty() || (words[0] != "run" && words[0] != "dev")) return reason = fmt::format("`{} {}` does not serve", server.program, words.empty() ? "" : words[0]), false;
+    if (words.empty() || (words[0] != "run" && words[0] != "dev"))
+      return reason = fmt::format("`{} {}` does not serve", server.program, words.empty() ? "" : words[0]), false;
     words.erase(words.begin());
   }
   if (server.program == "uwsgi" && !words.empty() && words[0].ends_with(".ini")) {
     command.config_file = words[0];
     return true;
   }
-  if (words.size() > 1) return reason = fmt::format("{} gets more than one app: {}", server.program, join(words, " ")), false;
+  if (words.size() > 1)
+    return reason = fmt::format("{} gets more than one app: {}", server.program, join(words, " ")), false;
   if (words.empty()) return true;
   auto app = words[0];
   for (std::string_view scheme : {"asgi:", "wsgi:"}) {  // hypercorn
@@ -214,7 +240,8 @@ bool take_positional(const ServerFacts& server, ServerCommand& command, std::vec
 }
 
 void complete_app(const ServerFacts& server, WebProcess& web) {
-  if (!web.app.empty() && !web.app.contains(':') && !server.default_attribute.empty()) web.app += fmt::format(":{}", server.default_attribute);
+  if (!web.app.empty() && !web.app.contains(':') && !server.default_attribute.empty())
+    web.app += fmt::format(":{}", server.default_attribute);
   if (web.app.ends_with(')')) web.factory = false;  // the call is written out
 }
 
@@ -239,7 +266,9 @@ void adopt(ServerCommand& command, ServerCommand file) {
 // "graceful_timeout" → "--graceful-timeout"; a few settings are spelt otherwise than their options.
 std::string gunicorn_option_name(const std::string& setting) {
   static const std::map<std::string_view, std::string_view> odd = {
-      {"keepalive", "--keep-alive"}, {"loglevel", "--log-level"}, {"accesslog", "--access-logfile"}, {"errorlog", "--error-logfile"}, {"raw_env", "--env"}, {"preload_app", "--preload"}, {"proc_name", "--name"}, {"pidfile", "--pid"}, {"logconfig", "--log-config"}};
+      {"keepalive", "--keep-alive"},   {"loglevel", "--log-level"}, {"accesslog", "--access-logfile"},
+      {"errorlog", "--error-logfile"}, {"raw_env", "--env"},        {"preload_app", "--preload"},
+      {"proc_name", "--name"},         {"pidfile", "--pid"},        {"logconfig", "--log-config"}};
   if (auto found = odd.find(setting); found != odd.end()) return std::string(found->second);
   return "--" + replace_all(setting, "_", "-");
 }
@@ -251,7 +280,8 @@ bool is_runserver(const std::vector<std::string>& words) {
 std::optional<ServerCommand> runserver(const std::vector<std::string>& words) {
   ServerCommand command{"runserver"};
   command.web.kind = WebProcess::Kind::engine;
-  command.ignored.push_back(join(words, " ") + ": Django's development server; the site's WSGI or ASGI application is served instead");
+  command.ignored.push_back(join(words, " ") +
+                            ": Django's development server; the site's WSGI or ASGI application is served instead");
   return command;
 }
 
@@ -296,12 +326,16 @@ void take_gunicorn_config(ServerCommand& command, std::string_view text, const s
     if (assignment.literal && taker.take(option->meaning, *assignment.literal)) {
       from_file.understood.push_back(fmt::format("{} = {}", shown, *assignment.literal));
     } else {
-      auto why = !option->reason.empty() ? std::string(option->reason) : assignment.literal ? not_taken_reason(option->meaning) : "it is computed; write a number, or [web] in serai.toml";
+      auto why = !option->reason.empty() ? std::string(option->reason)
+                 : assignment.literal    ? not_taken_reason(option->meaning)
+                                         : "it is computed; write a number, or [web] in serai.toml";
       from_file.ignored.push_back(fmt::format("{}: {}", shown, why));
     }
   }
   for (const auto& definition : source.definitions) {
-    if (!definition.is_class) from_file.ignored.push_back(fmt::format("{}:{} {}(): gunicorn's hooks are not called", file, definition.line, definition.name));
+    if (!definition.is_class)
+      from_file.ignored.push_back(
+          fmt::format("{}:{} {}(): gunicorn's hooks are not called", file, definition.line, definition.name));
   }
   adopt(command, std::move(from_file));
 }
@@ -330,7 +364,8 @@ void take_uwsgi_ini(ServerCommand& command, std::string_view text, const std::st
     if (option && !computed && taker.take(option->meaning, std::string(value))) {
       from_file.understood.push_back(shown);
     } else {
-      from_file.ignored.push_back(fmt::format("{}: {}", shown, option && !option->reason.empty() ? option->reason : "uWSGI's own"));
+      from_file.ignored.push_back(
+          fmt::format("{}: {}", shown, option && !option->reason.empty() ? option->reason : "uWSGI's own"));
     }
   }
   taker.join_file_and_callable();
@@ -340,8 +375,11 @@ void take_uwsgi_ini(ServerCommand& command, std::string_view text, const std::st
 
 std::vector<Finding> explain(const ServerCommand& command, const std::string& evidence) {
   std::vector<Finding> findings;
-  for (const auto& text : command.understood) findings.push_back({Finding::Level::found, "server option", text, evidence, ""});
-  for (const auto& text : command.ignored) findings.push_back({Finding::Level::ignored, "server option", text, evidence, "[web] server = \"own\" in serai.toml runs the command as it stands"});
+  for (const auto& text : command.understood)
+    findings.push_back({Finding::Level::found, "server option", text, evidence, ""});
+  for (const auto& text : command.ignored)
+    findings.push_back({Finding::Level::ignored, "server option", text, evidence,
+                        "[web] server = \"own\" in serai.toml runs the command as it stands"});
   return findings;
 }
 

@@ -12,7 +12,9 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::optional<ServerCommand> recognize(std::string_view text, const std::map<std::string, std::string>& environment = {}, std::string* why = nullptr) {
+std::optional<ServerCommand> recognize(std::string_view text,
+                                       const std::map<std::string, std::string>& environment = {},
+                                       std::string* why = nullptr) {
   std::string reason;
   auto command = CommandLine::parse(text);
   EXPECT_TRUE(command) << text;
@@ -45,7 +47,9 @@ TEST(ServerCommand, FindsTheAppInEveryUsualForm) {
 }
 
 TEST(ServerCommand, TakesOverOptionsAndNamesTheOthers) {
-  auto server = recognize("X=1 gunicorn app:app -w4 --threads=2 -t 90 -k gthread --bind 0.0.0.0:$PORT --max-requests 100 --preload -e A=b --pythonpath src");
+  auto server = recognize(
+      "X=1 gunicorn app:app -w4 --threads=2 -t 90 -k gthread --bind 0.0.0.0:$PORT --max-requests 100 --preload -e A=b "
+      "--pythonpath src");
   ASSERT_TRUE(server);
   EXPECT_EQ(server->web.workers, 4);
   EXPECT_EQ(server->web.threads, 2);
@@ -53,7 +57,8 @@ TEST(ServerCommand, TakesOverOptionsAndNamesTheOthers) {
   EXPECT_EQ(server->web.preload, "on");
   EXPECT_EQ(server->web.app_dir, "src");
   EXPECT_EQ(server->web.env, (std::map<std::string, std::string>{{"A", "b"}, {"X", "1"}}));
-  EXPECT_THAT(server->ignored, ElementsAre("--bind 0.0.0.0:${PORT}: Serai gives the socket", "--max-requests 100: workers are replaced when they fail, not by count"));
+  EXPECT_THAT(server->ignored, ElementsAre("--bind 0.0.0.0:${PORT}: Serai gives the socket",
+                                           "--max-requests 100: workers are replaced when they fail, not by count"));
   EXPECT_THAT(server->understood, Contains("-w 4"));
 }
 
@@ -99,14 +104,16 @@ preload_app = True
 
 def post_fork(server, worker):
     workers = 7
-)", "gunicorn.conf.py");
+)",
+                       "gunicorn.conf.py");
   EXPECT_EQ(server->web.workers, 2);
   EXPECT_EQ(server->web.threads, 4);
   EXPECT_EQ(server->web.request_timeout, std::chrono::seconds(120));
   EXPECT_EQ(server->web.preload, "on");
   EXPECT_THAT(server->understood, Contains("gunicorn.conf.py:5 threads = 4"));
   EXPECT_THAT(server->ignored, Contains("gunicorn.conf.py:7 bind: Serai gives the socket"));
-  EXPECT_THAT(server->ignored, Contains("gunicorn.conf.py:9 graceful_timeout: it is computed; write a number, or [web] in serai.toml"));
+  EXPECT_THAT(server->ignored,
+              Contains("gunicorn.conf.py:9 graceful_timeout: it is computed; write a number, or [web] in serai.toml"));
   EXPECT_THAT(server->ignored, Contains("gunicorn.conf.py:13 post_fork(): gunicorn's hooks are not called"));
 }
 
@@ -114,7 +121,10 @@ TEST(UwsgiIni, GivesTheApp) {
   auto server = recognize("uwsgi --ini uwsgi.ini");
   ASSERT_TRUE(server);
   EXPECT_EQ(server->config_file, "uwsgi.ini");
-  take_uwsgi_ini(*server, "[other]\nmodule = no\n[uwsgi]\n; comment\nmodule = mysite.wsgi\nprocesses = 3\nharakiri = 20\nsocket = /tmp/x\nvenv = %(base)/venv\ncron2 = x\n", "uwsgi.ini");
+  take_uwsgi_ini(*server,
+                 "[other]\nmodule = no\n[uwsgi]\n; comment\nmodule = mysite.wsgi\nprocesses = 3\nharakiri = 20\nsocket "
+                 "= /tmp/x\nvenv = %(base)/venv\ncron2 = x\n",
+                 "uwsgi.ini");
   EXPECT_EQ(server->web.app, "mysite.wsgi:application");
   EXPECT_EQ(server->web.workers, 3);
   EXPECT_EQ(server->web.request_timeout, std::chrono::seconds(20));
@@ -147,7 +157,8 @@ class Thing: pass
 }
 
 TEST(PythonSource, FindsTheTextThatFollowsAName) {
-  auto found = find_text_after("import os\nos.environ.setdefault(\"DJANGO_SETTINGS_MODULE\", 'site.settings')\n", "DJANGO_SETTINGS_MODULE");
+  auto found = find_text_after("import os\nos.environ.setdefault(\"DJANGO_SETTINGS_MODULE\", 'site.settings')\n",
+                               "DJANGO_SETTINGS_MODULE");
   ASSERT_TRUE(found);
   EXPECT_EQ(found->text, "site.settings");
   EXPECT_EQ(found->line, 2);

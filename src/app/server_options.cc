@@ -36,9 +36,14 @@ constexpr ServerOption gunicorn[] = {
     {"--preload", false, preload},
     {"--keep-alive", true, ignored, limits},
     {"--max-requests --max-requests-jitter", true, ignored, recycle},
-    {"--worker-connections --backlog --limit-request-line --limit-request-fields --limit-request-field_size", true, ignored, limits},
-    {"--access-logfile --access-logformat --error-logfile --log-file --log-level --log-config --log-config-dict --log-config-json --logger-class --log-syslog-to --log-syslog-prefix --log-syslog-facility --statsd-host --statsd-prefix --dogstatsd-tags", true, ignored, logging},
-    {"--capture-output --log-syslog -R --enable-stdio-inheritance --disable-redirect-access-to-syslog", false, ignored, logging},
+    {"--worker-connections --backlog --limit-request-line --limit-request-fields --limit-request-field_size", true,
+     ignored, limits},
+    {"--access-logfile --access-logformat --error-logfile --log-file --log-level --log-config --log-config-dict "
+     "--log-config-json --logger-class --log-syslog-to --log-syslog-prefix --log-syslog-facility --statsd-host "
+     "--statsd-prefix --dogstatsd-tags",
+     true, ignored, logging},
+    {"--capture-output --log-syslog -R --enable-stdio-inheritance --disable-redirect-access-to-syslog", false, ignored,
+     logging},
     {"--forwarded-allow-ips --proxy-allow-from --secure-scheme-headers --proxy-protocol", true, ignored, proxy},
     {"-n --name", true, ignored, naming},
     {"-u --user -g --group -m --umask", true, ignored, identity},
@@ -48,7 +53,9 @@ constexpr ServerOption gunicorn[] = {
     {"--reload --spew --check-config --print-config", false, ignored, development},
     {"--reload-engine --reload-extra-file", true, ignored, development},
     {"--worker-tmp-dir --tmp-upload-dir -p --pid --control-socket", true, ignored, "Serai supervises without files"},
-    {"--no-sendfile --reuse-port --no-control-socket --strip-header-spaces --permit-unconventional-http-method --permit-unconventional-http-version --casefold-http-method", false, ignored, tuning},
+    {"--no-sendfile --reuse-port --no-control-socket --strip-header-spaces --permit-unconventional-http-method "
+     "--permit-unconventional-http-version --casefold-http-method",
+     false, ignored, tuning},
     {"--header-map --forwarder-headers", true, ignored, proxy},
     {"-D --daemon", false, ignored, "Serai supervises the process"},
     {"--paste --paster", true, needs_server},
@@ -64,15 +71,18 @@ constexpr ServerOption uvicorn[] = {
     {"--interface", true, interface},
     {"--timeout-graceful-shutdown", true, graceful_timeout},
     {"--loop --http", true, ignored, tuning},
-    {"--ws --ws-max-size --ws-max-queue --ws-ping-interval --ws-ping-timeout --ws-per-message-deflate", true, ignored, no_websocket},
+    {"--ws --ws-max-size --ws-max-queue --ws-ping-interval --ws-ping-timeout --ws-per-message-deflate", true, ignored,
+     no_websocket},
     {"--env-file", true, ignored, "set variables with `serai env set`"},
     {"--log-config --log-level", true, ignored, logging},
     {"--access-log --no-access-log --use-colors --no-use-colors", false, ignored, logging},
     {"--proxy-headers --no-proxy-headers", false, ignored, proxy},
     {"--forwarded-allow-ips", true, ignored, proxy},
-    {"--limit-concurrency --backlog --timeout-keep-alive --h11-max-incomplete-event-size --timeout-worker-healthcheck", true, ignored, limits},
+    {"--limit-concurrency --backlog --timeout-keep-alive --h11-max-incomplete-event-size --timeout-worker-healthcheck",
+     true, ignored, limits},
     {"--limit-max-requests --limit-max-requests-jitter", true, ignored, recycle},
-    {"--ssl-keyfile --ssl-certfile --ssl-keyfile-password --ssl-version --ssl-cert-reqs --ssl-ca-certs --ssl-ciphers", true, ignored, tls},
+    {"--ssl-keyfile --ssl-certfile --ssl-keyfile-password --ssl-version --ssl-cert-reqs --ssl-ca-certs --ssl-ciphers",
+     true, ignored, tls},
     {"--reload", false, ignored, development},
     {"--reload-dir --reload-include --reload-exclude --reload-delay", true, ignored, development},
     {"--header", true, needs_server},
@@ -86,7 +96,9 @@ constexpr ServerOption hypercorn[] = {
     {"--graceful-timeout", true, graceful_timeout},
     {"-k --worker-class", true, ignored, tuning},
     {"-c --config", true, needs_server},
-    {"--access-log --access-logfile --access-logformat --error-log --error-logfile --log-file --log-config --log-level --statsd-host --statsd-prefix", true, ignored, logging},
+    {"--access-log --access-logfile --access-logformat --error-log --error-logfile --log-file --log-config --log-level "
+     "--statsd-host --statsd-prefix",
+     true, ignored, logging},
     {"--backlog --keep-alive --read-timeout --max-requests --max-requests-jitter", true, ignored, limits},
     {"--ca-certs --certfile --cert-reqs --ciphers --keyfile --keyfile-password", true, ignored, tls},
     {"--websocket-ping-interval", true, ignored, no_websocket},
@@ -116,9 +128,16 @@ constexpr ServerOption waitress[] = {
     {"--threads", true, threads},
     {"--url-prefix", true, root_path},
     {"--url-scheme --ident --trusted-proxy --trusted-proxy-count --trusted-proxy-headers", true, ignored, proxy},
-    {"--log-untrusted-proxy-headers --no-log-untrusted-proxy-headers --clear-untrusted-proxy-headers --no-clear-untrusted-proxy-headers", false, ignored, proxy},
-    {"--backlog --recv-bytes --send-bytes --outbuf-overflow --outbuf-high-watermark --inbuf-overflow --connection-limit --cleanup-interval --channel-timeout --max-request-header-size --max-request-body-size --asyncore-loop-timeout --channel-request-lookahead", true, ignored, limits},
-    {"--expose-tracebacks --no-expose-tracebacks --asyncore-use-poll --no-asyncore-use-poll --ipv4 --no-ipv4 --ipv6 --no-ipv6", false, ignored, tuning},
+    {"--log-untrusted-proxy-headers --no-log-untrusted-proxy-headers --clear-untrusted-proxy-headers "
+     "--no-clear-untrusted-proxy-headers",
+     false, ignored, proxy},
+    {"--backlog --recv-bytes --send-bytes --outbuf-overflow --outbuf-high-watermark --inbuf-overflow "
+     "--connection-limit --cleanup-interval --channel-timeout --max-request-header-size --max-request-body-size "
+     "--asyncore-loop-timeout --channel-request-lookahead",
+     true, ignored, limits},
+    {"--expose-tracebacks --no-expose-tracebacks --asyncore-use-poll --no-asyncore-use-poll --ipv4 --no-ipv4 --ipv6 "
+     "--no-ipv6",
+     false, ignored, tuning},
 };
 
 constexpr ServerOption uwsgi[] = {
@@ -133,11 +152,16 @@ constexpr ServerOption uwsgi[] = {
     {"--env", true, variable},
     {"-t --harakiri", true, request_timeout},
     {"--http --http-socket -s --socket --uwsgi-socket --protocol --chmod-socket", true, ignored, socket},
-    {"-M --master --vacuum --die-on-term --need-app --enable-threads --single-interpreter --lazy-apps --lazy --thunder-lock --strict --memory-report --no-orphans -i", false, ignored, "Serai's own supervision"},
+    {"-M --master --vacuum --die-on-term --need-app --enable-threads --single-interpreter --lazy-apps --lazy "
+     "--thunder-lock --strict --memory-report --no-orphans -i",
+     false, ignored, "Serai's own supervision"},
     {"-L --disable-logging", false, ignored, logging},
     {"--logto --log-format --stats", true, ignored, logging},
-    {"-b --buffer-size --post-buffering --listen -l --max-requests --max-worker-lifetime --reload-on-rss --worker-reload-mercy --http-timeout --socket-timeout", true, ignored, limits},
-    {"-H --home --virtualenv --venv --plugins --plugin --pidfile", true, ignored, "Serai builds the virtual environment"},
+    {"-b --buffer-size --post-buffering --listen -l --max-requests --max-worker-lifetime --reload-on-rss "
+     "--worker-reload-mercy --http-timeout --socket-timeout",
+     true, ignored, limits},
+    {"-H --home --virtualenv --venv --plugins --plugin --pidfile", true, ignored,
+     "Serai builds the virtual environment"},
     {"--uid --gid", true, ignored, identity},
     {"--static-map --check-static", true, ignored, "name static folders with [web] static in serai.toml"},
 };
@@ -146,7 +170,8 @@ constexpr ServerOption flask[] = {
     {"-A --app", true, app},
     {"-h --host -p --port", true, ignored, socket},
     {"-e --env-file", true, ignored, "set variables with `serai env set`"},
-    {"--debug --no-debug --reload --no-reload --debugger --no-debugger --with-threads --without-threads", false, ignored, development},
+    {"--debug --no-debug --reload --no-reload --debugger --no-debugger --with-threads --without-threads", false,
+     ignored, development},
     {"--cert --key", true, ignored, tls},
     {"--extra-files --exclude-patterns", true, ignored, development},
 };
@@ -176,7 +201,9 @@ constexpr std::array<ServerFacts, 8> servers = {{
 }  // namespace
 
 const ServerFacts* find_server(std::string_view program) {
-  auto found = std::ranges::find_if(servers, [&](const ServerFacts& s) { return s.program == program || (!s.module.empty() && s.module == program); });
+  auto found = std::ranges::find_if(servers, [&](const ServerFacts& s) {
+    return s.program == program || (!s.module.empty() && s.module == program);
+  });
   return found == servers.end() ? nullptr : &*found;
 }
 

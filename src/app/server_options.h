@@ -14,17 +14,17 @@ enum class Meaning {
   graceful_timeout,
   app_dir,
   folder,
-  variable,    // gunicorn's --env NAME=value
+  variable,  // gunicorn's --env NAME=value
   root_path,
   lifespan,
   interface,
   factory,
   preload,
   config_file,
-  app,         // the app object as an option's value
-  file,        // uWSGI's --wsgi-file
-  callable,    // uWSGI's --callable
-  ignored,     // ServerOption::reason says why it does not matter here
+  app,           // the app object as an option's value
+  file,          // uWSGI's --wsgi-file
+  callable,      // uWSGI's --callable
+  ignored,       // ServerOption::reason says why it does not matter here
   needs_server,  // only the server itself can do it
 };
 
@@ -36,8 +36,8 @@ struct ServerOption {
 };
 
 struct ServerFacts {
-  std::string_view program;         // "gunicorn"
-  std::string_view module;          // of `python -m`, where it differs
+  std::string_view program;            // "gunicorn"
+  std::string_view module;             // of `python -m`, where it differs
   std::string_view default_attribute;  // for an app named as a module only; empty: by convention
   std::span<const ServerOption> options;
 };

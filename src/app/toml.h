@@ -19,7 +19,8 @@ namespace app {
 inline base::Result<toml::table> parse_toml(std::string_view text, std::string_view file) {
   auto document = toml::parse(text, file);
   if (document) return std::move(document).table();
-  return base::invalid("{}:{}: not valid TOML: {}", file, document.error().source().begin.line, document.error().description());
+  return base::invalid("{}:{}: not valid TOML: {}", file, document.error().source().begin.line,
+                       document.error().description());
 }
 
 }  // namespace app

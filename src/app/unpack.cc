@@ -20,7 +20,8 @@ struct ArchiveDeleter {
 // archive's paths nor its links lead anywhere else.
 class Unpacker {
  public:
-  Unpacker(base::Fd folder, const UnpackLimits& limits) : folder_(std::move(folder)), limits_(limits), archive_(archive_read_new()) {}
+  Unpacker(base::Fd folder, const UnpackLimits& limits)
+      : folder_(std::move(folder)), limits_(limits), archive_(archive_read_new()) {}
 
   base::Result<Unpacked> unpack(int fd) {
     archive_read_support_format_tar(archive_.get());
@@ -42,16 +43,24 @@ class Unpacker {
     const char* raw = archive_entry_pathname(entry);
     if (!raw) raw = archive_entry_pathname_utf8(entry);  // a name the C locale cannot express
     std::string path;
-    if (!raw || !normalize_inside(raw, path)) return base::invalid("the upload names a path outside its folder: \"{}\"", raw ? raw : "");
-    if (path.size() > limits_.path_length) return base::invalid("the upload holds a path of {} bytes; the limit is {}", path.size(), limits_.path_length);
+    if (!raw || !normalize_inside(raw, path))
+      return base::invalid("the upload names a path outside its folder: \"{}\"", raw ? raw : "");
+    if (path.size() > limits_.path_length)
+      return base::invalid("the upload holds a path of {} bytes; the limit is {}", path.size(), limits_.path_length);
     if (path.empty()) return {};
-    if (++done_.files > limits_.files) return base::fail(base::Kind::overloaded, "the upload holds more than {} files", limits_.files);
+    if (++done_.files > limits_.files)
+      return base::fail(base::Kind::overloaded, "the upload holds more than {} files", limits_.files);
     if (archive_entry_hardlink(entry)) return base::invalid("the upload holds a hard link: {}", path);
     switch (archive_entry_filetype(entry)) {
-      case AE_IFDIR: return make_folder(path);
-      case AE_IFREG: return write_file(path, (archive_entry_perm(entry) & 0111) != 0);
-      case AE_IFLNK: return make_link(path, archive_entry_symlink(entry) ? archive_entry_symlink(entry) : archive_entry_symlink_utf8(entry));
-      default: return base::invalid("the upload holds something that is neither file, folder nor link: {}", path);
+      case AE_IFDIR:
+        return make_folder(path);
+      case AE_IFREG:
+        return write_file(path, (archive_entry_perm(entry) & 0111) != 0);
+      case AE_IFLNK:
+        return make_link(
+            path, archive_entry_symlink(entry) ? archive_entry_symlink(entry) : archive_entry_symlink_utf8(entry));
+      default:
+        return base::invalid("the upload holds something that is neither file, folder nor link: {}", path);
     }
   }
 
@@ -74,7 +83,8 @@ class Unpacker {
     auto [parent, name] = divide(path);
     auto at = open_folder(parent);
     if (!at) return base::wrap(at.error(), "unpack " + path);
-    if (::mkdirat(at->get(), name.c_str(), 0755) < 0 && errno != EEXIST) return base::errno_error("unpack the folder " + path);
+    if (::mkdirat(at->get(), name.c_str(), 0755) < 0 && errno != EEXIST)
+      return base::errno_error("unpack the folder " + path);
     return {};
   }
 
@@ -83,7 +93,8 @@ class Unpacker {
     std::string inside;
     bool stays = target && *target && *target != '/' && normalize_inside(parent + "/./" + target, inside);
     if (parent.empty()) stays = target && *target && normalize_inside(target, inside);
-    if (!stays) return base::invalid("the upload holds a link that leaves its folder: {} → {}", path, target ? target : "");
+    if (!stays)
+      return base::invalid("the upload holds a link that leaves its folder: {} → {}", path, target ? target : "");
     auto at = open_folder(parent);
     if (!at) return base::wrap(at.error(), "unpack " + path);
     if (::symlinkat(target, at->get(), name.c_str()) < 0) return base::errno_error("unpack the link " + path);
@@ -110,10 +121,12 @@ class Unpacker {
       if (result == ARCHIVE_EOF) return {};
       if (result < ARCHIVE_WARN) return std::unexpected(failed().error());
       done_.bytes += size;
-      if (done_.bytes > limits_.bytes) return base::fail(base::Kind::overloaded, "the upload unpacks to more than {} MB", limits_.bytes / 1'000'000);
+      if (done_.bytes > limits_.bytes)
+        return base::fail(base::Kind::overloaded, "the upload unpacks to more than {} MB", limits_.bytes / 1'000'000);
       // Sparse entries come with offsets; holes stay holes.
       if (::lseek(file, offset, SEEK_SET) < 0) return base::errno_error("unpack " + path);
-      if (auto written = base::write_all(file, {static_cast<const char*>(bytes), size}); !written) return base::wrap(written.error(), "unpack " + path);
+      if (auto written = base::write_all(file, {static_cast<const char*>(bytes), size}); !written)
+        return base::wrap(written.error(), "unpack " + path);
     }
   }
 

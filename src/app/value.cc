@@ -15,9 +15,15 @@ struct Unit {
   std::uint64_t factor;
 };
 // Largest first, so that formatting finds the shortest exact form; in each table a unit's name is unique.
-constexpr std::array<Unit, 5> duration_units{{{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}}};
-constexpr std::array<Unit, 7> size_units{{{"GiB", 1ull << 30}, {"GB", 1'000'000'000}, {"MiB", 1ull << 20}, {"MB", 1'000'000},
-                                          {"KiB", 1ull << 10}, {"kB", 1000}, {"B", 1}}};
+constexpr std::array<Unit, 5> duration_units{
+    {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}}};
+constexpr std::array<Unit, 7> size_units{{{"GiB", 1ull << 30},
+                                          {"GB", 1'000'000'000},
+                                          {"MiB", 1ull << 20},
+                                          {"MB", 1'000'000},
+                                          {"KiB", 1ull << 10},
+                                          {"kB", 1000},
+                                          {"B", 1}}};
 
 template <std::size_t Count>
 std::optional<std::uint64_t> parse_with_unit(std::string_view text, const std::array<Unit, Count>& units) {
@@ -41,9 +47,12 @@ std::string with_unit(std::uint64_t value, const std::array<Unit, Count>& units)
 
 std::string variable_text(const Variable& variable) {
   switch (variable.kind) {
-    case Variable::Kind::generate: return fmt::format("{{ generate = {} }}", variable.length);
-    case Variable::Kind::required: return "{ required = true }";
-    case Variable::Kind::plain: break;
+    case Variable::Kind::generate:
+      return fmt::format("{{ generate = {} }}", variable.length);
+    case Variable::Kind::required:
+      return "{ required = true }";
+    case Variable::Kind::plain:
+      break;
   }
   return variable.value;
 }

@@ -23,8 +23,8 @@ struct Bytes {
 };
 
 // The "auto" of Type::count is the text "auto".
-using Value = std::variant<std::string, std::int64_t, double, std::chrono::milliseconds, Bytes, std::vector<std::string>,
-                           Variable>;
+using Value = std::variant<std::string, std::int64_t, double, std::chrono::milliseconds, Bytes,
+                           std::vector<std::string>, Variable>;
 
 // As it would be written in serai.toml: "30s", ["a", "b"]; plain text stands without quotes.
 std::string to_text(const Value& value);

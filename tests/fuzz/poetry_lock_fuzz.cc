@@ -11,7 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     auto lock = at == record.npos ? record : record.substr(at + line.size());
     auto requirements = app::convert_poetry_lock(lock, project);
     if (!requirements) return;
-    for (const auto& requirement : *requirements) fuzz::require(app::check_requirement(requirement).has_value(), "every requirement was checked");
+    for (const auto& requirement : *requirements)
+      fuzz::require(app::check_requirement(requirement).has_value(), "every requirement was checked");
     (void)app::to_requirements_txt(*requirements);
   });
   return 0;

@@ -16,7 +16,8 @@ import sys
 import tempfile
 
 CASES = pathlib.Path(__file__).resolve().parents[2] / "src/app/testdata/locks"
-TOOLS_OF_ENVIRONMENTS = {"pip", "setuptools", "wheel"}
+SEEDS = {"pip", "setuptools", "wheel", "packaging"}
+"""What comes with an environment, whether or not the lock names it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,9 +31,19 @@ class Case:
 
 
 ALL = (
-    Case("poetry-1.1", ("poetry==1.1.15", "urllib3<2", "setuptools<60"), ("poetry", "install", "--no-dev", "--no-root"), ("3.8", "3.11"), "3.8"),
-    Case("poetry-1.8", ("poetry==1.8.5",), ("poetry", "install", "--only", "main", "--no-root"), ("3.10", "3.11", "3.12")),
-    Case("poetry-2", ("poetry==2.5.1",), ("poetry", "install", "--only", "main", "--no-root"), ("3.10", "3.11", "3.12")),
+    Case(
+        "poetry-1.1",
+        ("poetry==1.1.15", "urllib3<2", "setuptools<60"),
+        ("poetry", "install", "--no-dev", "--no-root"),
+        ("3.8", "3.11"),
+        "3.8",
+    ),
+    Case(
+        "poetry-1.8", ("poetry==1.8.5",), ("poetry", "install", "--only", "main", "--no-root"), ("3.10", "3.11", "3.12")
+    ),
+    Case(
+        "poetry-2", ("poetry==2.5.1",), ("poetry", "install", "--only", "main", "--no-root"), ("3.10", "3.11", "3.12")
+    ),
     Case("pipenv", ("pipenv==2026.10.3",), ("pipenv", "sync"), ("3.11",)),
 )
 
@@ -48,7 +59,7 @@ def make_environment(folder: pathlib.Path, python: str) -> pathlib.Path:
 
 def installed(environment: pathlib.Path) -> dict[str, str]:
     listed = json.loads(uv("pip", "list", "--format", "json", "--python", str(environment / "bin/python")))
-    return {package["name"]: package["version"] for package in listed if package["name"] not in TOOLS_OF_ENVIRONMENTS}
+    return {package["name"]: package["version"] for package in listed if package["name"] not in SEEDS}
 
 
 def install_by_tool(case: Case, tool: pathlib.Path, project: pathlib.Path, environment: pathlib.Path) -> dict[str, str]:
@@ -60,13 +71,16 @@ def install_by_tool(case: Case, tool: pathlib.Path, project: pathlib.Path, envir
         "POETRY_CACHE_DIR": str(tool / "cache"),
     }
     program, *arguments = case.install
-    subprocess.run([str(tool / "bin" / program), *arguments], cwd=project, env=variables, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [str(tool / "bin" / program), *arguments], cwd=project, env=variables, check=True, stdout=subprocess.DEVNULL
+    )
     return installed(environment)
 
 
 def install_converted(case: Case, environment: pathlib.Path) -> dict[str, str]:
     requirements = str(CASES / case.name / "requirements.expected")
-    uv("pip", "install", "--no-deps", "--require-hashes", "--python", str(environment / "bin/python"), "-r", requirements)
+    python = str(environment / "bin/python")
+    uv("pip", "install", "--no-deps", "--require-hashes", "--python", python, "-r", requirements)
     return installed(environment)
 
 
@@ -80,7 +94,8 @@ def compare(case: Case, scratch: pathlib.Path) -> bool:
         by_tool = install_by_tool(case, tool, project, make_environment(scratch / f"tool-{python}", python))
         by_us = install_converted(case, make_environment(scratch / f"converted-{python}", python))
         different = sorted(set(by_tool.items()) ^ set(by_us.items()))
-        print(f"{case.name} on Python {python}: {f'DIFFERENT {different}' if different else f'{len(by_us)} packages, the same'}", flush=True)
+        verdict = f"DIFFERENT {different}" if different else f"{len(by_us)} packages, the same"
+        print(f"{case.name} on Python {python}: {verdict}", flush=True)
         same = same and not different
     return same
 
