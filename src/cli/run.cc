@@ -27,7 +27,6 @@ void add_run(const Parser& parser) {
   auto* command = add_command(parser, parser.app, "run", "Run a one-off command in a fresh instance of the app",
                                  "serai run mysite python manage.py createsuperuser", options, run_command);
   add_app_argument(command, options->app);
-  command->usage("Usage: serai run [OPTIONS] app command…");
 }
 
 }  // namespace cli
