@@ -13,7 +13,7 @@ from pathlib import Path
 from . import processes
 
 CGROUPS = Path("/sys/fs/cgroup")
-UIDS_PER_ROOT = 0x10000
+UIDS_PER_ROOT = 0x1000  # as src/environment/identity.cc reserves them
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Identity:
             return Identity(root)
         known = json.loads(record.read_text())
         base = int(known.get("base", 0))
-        return Identity(root, base, int(known.get("size", UIDS_PER_ROOT)), f"serai-{base:x}" if base else "")
+        return Identity(root, base, UIDS_PER_ROOT, f"serai-{base // UIDS_PER_ROOT:x}" if base else "")
 
     def owns(self, uid: int) -> bool:
         return bool(self.first_uid) and self.first_uid <= uid < self.first_uid + self.uids
