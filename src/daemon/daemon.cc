@@ -76,7 +76,10 @@ void stop_everything(Services& services, EdgeKeeper& edge) {
     stopping.emplace_back([&services, id = instance.id] { (void)services.environment.stop(id); });
   }
   for (auto& thread : stopping) thread.join();
-  for (const auto& instance : *instances) (void)services.environment.destroy(instance.id);
+  for (const auto& instance : *instances) {
+    // The placement stays: the next daemon starts the app again.
+    if (services.environment.destroy(instance.id)) (void)services.store.remove_instance(instance.id);
+  }
 }
 
 base::Result<std::unique_ptr<environment::Environment>> make_environment(const Paths& paths, const Tools& tools) {

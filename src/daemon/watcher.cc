@@ -70,6 +70,8 @@ void Watcher::on_message(Watched& watched, const control::Message& message) {
 }
 
 void Watcher::record(const Watched& watched, const nlohmann::json& event) {
+  auto placement = services_.store.find_placement(watched.app);
+  if (placement && *placement && (*placement)->instance != watched.id) return;  // draining: its processes end on purpose
   auto kind = event.value("event", "");
   auto at = static_cast<std::int64_t>(event.value("time", 0.0));
   if (kind == "process_exited") {
@@ -91,9 +93,20 @@ void Watcher::on_lost(const std::string& app, const std::string& id) {
   watched_.erase(id);
   auto placement = services_.store.find_placement(app);
   if (!placement || !*placement || (*placement)->instance != id) return;  // drained, stopped or replaced
+  auto& loss = losses_[app];
+  if (std::exchange(loss.instance, id) != id) tell_loss(app, id);
+  if (!loss.timer || !loss.timer->is_set()) replace_later(app);
+}
+
+void Watcher::tell_loss(const std::string& app, const std::string& id) {
+  auto instances = services_.store.instances();
+  bool was_running = instances && std::ranges::any_of(*instances, [&](const Instance& i) { return i.id == id; });
+  if (!was_running) {  // ended on purpose, with everything else
+    base::log(base::Level::info, "app.start", {{"app", app}}, "the app is started again");
+    return;
+  }
   (void)services_.store.add_event({app, "crash", fmt::format("the instance {} was lost and is replaced", id), now()});
   base::log(base::Level::error, "app.instance_lost", {{"app", app}, {"instance", id}}, "a new instance is started");
-  replace_later(app);
 }
 
 void Watcher::replace_later(const std::string& app) {
@@ -104,6 +117,8 @@ void Watcher::replace_later(const std::string& app) {
   loss.count++;
   if (!loss.timer) {
     loss.timer = std::make_unique<net::Timer>(loop_, [this, app] {
+      auto placement = services_.store.find_placement(app);
+      if (!placement || !*placement || (*placement)->instance != losses_[app].instance) return;  // replaced meanwhile
       // Somebody changing the app brings a new instance, or `sync` finds the loss again afterwards.
       if (auto replaced = replace_(app); !replaced && replaced.error().kind() != base::Kind::conflict) replace_later(app);
     });

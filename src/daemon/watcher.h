@@ -32,6 +32,7 @@ class Watcher {
   void on_message(Watched& watched, const control::Message& message);
   void record(const Watched& watched, const nlohmann::json& event);
   void on_lost(const std::string& app, const std::string& id);
+  void tell_loss(const std::string& app, const std::string& id);
   void replace_later(const std::string& app);
 
   net::Loop& loop_;
@@ -39,6 +40,7 @@ class Watcher {
   Replace replace_;
   std::map<std::string, std::unique_ptr<Watched>> watched_;  // by instance
   struct Loss {
+    std::string instance;  // the last one lost
     int count = 0;
     net::Clock::time_point last{};
     std::unique_ptr<net::Timer> timer;
