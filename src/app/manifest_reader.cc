@@ -160,7 +160,8 @@ base::Result<Value> ManifestReader::convert_variable(const std::string& path, co
   }
   auto table = node.as_table();
   if (table && table->size() == 1) {
-    const auto& [name, rule] = *table->begin();
+    auto only = table->begin();  // it owns the pair that it points to
+    const auto& [name, rule] = *only;
     auto length = rule.value_exact<std::int64_t>();
     if (name.str() == "generate" && length && *length >= 16 && *length <= 4096) {
       return Variable{Variable::Kind::generate, {}, static_cast<std::uint32_t>(*length)};

@@ -42,7 +42,7 @@ base::Result<void> set_up(const Plan& plan) {
   if (auto entered = enter_groups(plan); !entered) return entered;
   (void)::unshare(CLONE_NEWCGROUP);  // hides where the group is; older kernels and user namespaces may refuse
   auto hostname = plan.app.substr(0, 63);
-  (void)::sethostname(hostname.data(), hostname.size());
+  if (::sethostname(hostname.data(), hostname.size()) < 0) return base::errno_error("name the instance's host");
   auto done = build_view(plan);
   if (done) done = limit_resources();
   if (done) done = become_user(plan.uid, plan.gid);

@@ -131,7 +131,8 @@ base::Result<void> KeptData::keep(const Layer& layer, const base::Fd& upper, con
   }
   if (::renameat2(from->get(), name.c_str(), to->get(), target.c_str(), RENAME_NOREPLACE) < 0)
     return base::errno_error("move it");
-  (void)::fchownat(to->get(), target.c_str(), owner_.uid, owner_.gid, AT_SYMLINK_NOFOLLOW);
+  if (::fchownat(to->get(), target.c_str(), owner_.uid, owner_.gid, AT_SYMLINK_NOFOLLOW) < 0)
+    return base::errno_error("give it to the app");
   if (!is_new_folder) adoption.files.push_back(written.path);
   if (written.what == Written::What::changed_data) record_.files.insert(written.path);
   if (!data_folder.empty() && record_.folders.insert(data_folder).second) adoption.folders.push_back(data_folder);

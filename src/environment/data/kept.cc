@@ -217,9 +217,9 @@ base::Result<void> KeptData::make_mount_points(Planning& planning, const std::st
     if (auto made = make_mount_point(point, id); !made) return made;
   for (const auto& [path, target] : planning.links) {
     auto parent = make_folder(data_, parent_of(path), owner_);
-    if (parent && ::symlinkat(target.c_str(), parent->get(), name_of(path).c_str()) == 0) {
-      (void)::fchownat(parent->get(), name_of(path).c_str(), owner_.uid, owner_.gid, AT_SYMLINK_NOFOLLOW);
-    }
+    if (!parent || ::symlinkat(target.c_str(), parent->get(), name_of(path).c_str()) < 0) continue;
+    if (::fchownat(parent->get(), name_of(path).c_str(), owner_.uid, owner_.gid, AT_SYMLINK_NOFOLLOW) < 0)
+      return base::errno_error(fmt::format("give the app its link {}", path));
   }
   return {};
 }
