@@ -31,12 +31,12 @@ inline bool succeeded(const ExitStatus& status) {
 }
 
 struct Command {
-  std::vector<std::string> argv;                   // argv[0] is looked up in PATH unless it holds a slash
-  std::optional<std::vector<std::string>> env;     // "KEY=value"; nullopt inherits
-  std::string cwd;                                 // empty inherits
+  std::vector<std::string> argv;                      // argv[0] is looked up in PATH unless it holds a slash
+  std::optional<std::vector<std::string>> env;        // "KEY=value"; nullopt inherits
+  std::string cwd;                                    // empty inherits
   int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;  // -1: /dev/null for stdin, inherited for the others
-  std::vector<std::pair<int, int>> keep;           // {ours, number in the child}; all others are closed on exec
-  std::function<void()> in_child;                  // runs after fork, before exec; async-signal-safe calls only
+  std::vector<std::pair<int, int>> keep;              // {ours, number in the child}; all others are closed on exec
+  std::function<void()> in_child;                     // runs after fork, before exec; async-signal-safe calls only
 };
 
 class Child {

@@ -23,15 +23,46 @@ constexpr std::array<KindFacts, 9> facts{{
 
 Kind kind_of_errno(int error_number) {
   switch (error_number) {
-    case ENOENT: case ENOTDIR: case ESRCH: return Kind::not_found;
-    case EEXIST: case EBUSY: case EADDRINUSE: case ENOTEMPTY: return Kind::conflict;
-    case EACCES: case EPERM: case EROFS: return Kind::denied;
-    case EAGAIN: case ETIMEDOUT: case EINTR: return Kind::unavailable;
-    case ENOMEM: case EMFILE: case ENFILE: case ENOSPC: case EDQUOT: return Kind::overloaded;
-    case EPIPE: case ECONNRESET: case ECONNREFUSED: case ECONNABORTED: case ENOTCONN: return Kind::disconnected;
-    case ENOSYS: case EOPNOTSUPP: case EPROTONOSUPPORT: case EAFNOSUPPORT: return Kind::unsupported;
-    case EINVAL: case ENAMETOOLONG: case EISDIR: return Kind::invalid;
-    default: return Kind::internal;
+    case ENOENT:
+    case ENOTDIR:
+    case ESRCH:
+      return Kind::not_found;
+    case EEXIST:
+    case EBUSY:
+    case EADDRINUSE:
+    case ENOTEMPTY:
+      return Kind::conflict;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return Kind::denied;
+    case EAGAIN:
+    case ETIMEDOUT:
+    case EINTR:
+      return Kind::unavailable;
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+    case ENOSPC:
+    case EDQUOT:
+      return Kind::overloaded;
+    case EPIPE:
+    case ECONNRESET:
+    case ECONNREFUSED:
+    case ECONNABORTED:
+    case ENOTCONN:
+      return Kind::disconnected;
+    case ENOSYS:
+    case EOPNOTSUPP:
+    case EPROTONOSUPPORT:
+    case EAFNOSUPPORT:
+      return Kind::unsupported;
+    case EINVAL:
+    case ENAMETOOLONG:
+    case EISDIR:
+      return Kind::invalid;
+    default:
+      return Kind::internal;
   }
 }
 

@@ -22,7 +22,8 @@ Result<void> write_file_atomically(const fs::path& path, std::string_view conten
   Fd fd(::mkostemp(temporary.data(), O_CLOEXEC));
   if (!fd.is_open()) return errno_error(fmt::format("create a file beside {}", path.string()));
   auto written = write_all(fd.get(), content);
-  if (written && (::fchmod(fd.get(), mode) < 0 || ::fsync(fd.get()) < 0 || ::rename(temporary.c_str(), path.c_str()) < 0)) {
+  if (written &&
+      (::fchmod(fd.get(), mode) < 0 || ::fsync(fd.get()) < 0 || ::rename(temporary.c_str(), path.c_str()) < 0)) {
     written = errno_error(fmt::format("write {}", path.string()));
   }
   if (!written) ::unlink(temporary.c_str());
@@ -32,7 +33,8 @@ Result<void> write_file_atomically(const fs::path& path, std::string_view conten
 Result<void> make_folders(const fs::path& path, mode_t mode) {
   if (path.empty() || fs::is_directory(path)) return {};
   if (auto parent = make_folders(path.parent_path(), mode); !parent) return parent;
-  if (::mkdir(path.c_str(), mode) < 0 && errno != EEXIST) return errno_error(fmt::format("create folder {}", path.string()));
+  if (::mkdir(path.c_str(), mode) < 0 && errno != EEXIST)
+    return errno_error(fmt::format("create folder {}", path.string()));
   if (::chmod(path.c_str(), mode) < 0) return errno_error(fmt::format("set the mode of {}", path.string()));
   return {};
 }

@@ -30,8 +30,10 @@ CLI::App* add_command(const Parser& parser, CLI::App& parent, const char* name, 
 template <typename Show>
 Result<int> print(const Context& context, const Result<json>& value, Show show) {
   if (!value) return std::unexpected(value.error());
-  if (context.json_output) context.print_json(*value);
-  else show(*value);
+  if (context.json_output)
+    context.print_json(*value);
+  else
+    show(*value);
   return 0;
 }
 

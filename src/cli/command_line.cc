@@ -19,7 +19,8 @@ void add_global_options(CLI::App& app, Context& context) {
 int report_wrong_use(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == 0) return app.exit(error);
   auto used = app.get_subcommands();
-  std::cerr << "serai: " << error.what() << "\n  see: serai " << (used.empty() ? "" : used[0]->get_name() + " ") << "--help\n";
+  std::cerr << "serai: " << error.what() << "\n  see: serai " << (used.empty() ? "" : used[0]->get_name() + " ")
+            << "--help\n";
   return 2;
 }
 
@@ -28,8 +29,10 @@ std::vector<std::string> take_command(std::vector<std::string>& arguments) {
   std::vector<std::string> command;
   std::size_t words = 0, at = 0;
   for (; at < arguments.size() && words < 2; at++) {
-    if (arguments[at] == "--root") at++;
-    else if (!arguments[at].starts_with('-') && ++words == 1 && arguments[at] != "run") return command;
+    if (arguments[at] == "--root")
+      at++;
+    else if (!arguments[at].starts_with('-') && ++words == 1 && arguments[at] != "run")
+      return command;
   }
   if (words < 2) return command;
   auto begin = arguments.begin() + static_cast<std::ptrdiff_t>(std::min(at, arguments.size()));
@@ -42,9 +45,10 @@ std::vector<std::string> take_command(std::vector<std::string>& arguments) {
 }  // namespace
 
 void add_commands(const Parser& parser) {
-  for (auto add : {add_deploy, add_detect, add_apps, add_status, add_logs, add_releases, add_rollback, add_restart, add_stop,
-                   add_start, add_destroy, add_run, add_env, add_config, add_domains, add_limits, add_serve, add_daemon,
-                   add_edge, add_doctor, add_version, add_completion, add_unpack}) {
+  for (auto add :
+       {add_deploy, add_detect, add_apps,    add_status, add_logs,    add_releases,   add_rollback, add_restart,
+        add_stop,   add_start,  add_destroy, add_run,    add_env,     add_config,     add_domains,  add_limits,
+        add_serve,  add_daemon, add_edge,    add_doctor, add_version, add_completion, add_unpack}) {
     add(parser);
   }
 }

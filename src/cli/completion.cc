@@ -44,7 +44,8 @@ void print_bash(const CLI::App& app) {
 void print_fish(const CLI::App& app) {
   for (const auto* command : subcommands(app)) {
     auto name = command->get_name();
-    std::cout << "complete -c serai -n __fish_use_subcommand -a " << name << " -d '" << command->get_description() << "'\n";
+    std::cout << "complete -c serai -n __fish_use_subcommand -a " << name << " -d '" << command->get_description()
+              << "'\n";
     for (const auto* option : command->get_options())
       for (const auto& option_name : option->get_lnames()) {
         std::cout << "complete -c serai -n '__fish_seen_subcommand_from " << name << "' -l " << option_name << '\n';
@@ -66,7 +67,9 @@ void add_completion(const Parser& parser) {
   options->app = &parser.app;
   auto* command = add_command(parser, parser.app, "completion", "Print a script that completes commands in your shell",
                               "source <(serai completion bash)", options, print_script);
-  command->add_option("shell", options->shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  command->add_option("shell", options->shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
 }
 
 }  // namespace cli

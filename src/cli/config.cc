@@ -24,10 +24,9 @@ void add_config(const Parser& parser) {
   group->fallthrough()->require_subcommand(1);
   group->footer("Example:\n  serai config show mysite");
   auto options = std::make_shared<AppOption>();
-  auto* command = add_command(parser, *group, "show", "Every setting, its value and where it came from",
-                              "serai config show mysite", options, [](const Context& context, const AppOption& o) {
-                                return print(context, context.client().config(o.app), show);
-                              });
+  auto* command = add_command(
+      parser, *group, "show", "Every setting, its value and where it came from", "serai config show mysite", options,
+      [](const Context& context, const AppOption& o) { return print(context, context.client().config(o.app), show); });
   add_app_argument(command, options->app);
 }
 

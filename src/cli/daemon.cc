@@ -37,11 +37,13 @@ Result<int> stop(const Context& context, const Options& options) {
 void add_daemon(const Parser& parser) {
   auto options = std::make_shared<Options>();
   auto* command = add_command(parser, parser.app, "daemon", "Run the control plane in the foreground",
-                              "serai daemon --root /var/lib/serai --listen :80", options, [&parser](const Context& context, const Options& o) {
-                                return run_daemon(context, o);
-                              });
-  command->add_option("--listen", options->daemon.listen, "Where the edge listens: HOST:PORT or :PORT (repeatable; default :80)")
-      ->type_size(1)->allow_extra_args(false);
+                              "serai daemon --root /var/lib/serai --listen :80", options,
+                              [&parser](const Context& context, const Options& o) { return run_daemon(context, o); });
+  command
+      ->add_option("--listen", options->daemon.listen,
+                   "Where the edge listens: HOST:PORT or :PORT (repeatable; default :80)")
+      ->type_size(1)
+      ->allow_extra_args(false);
   command->add_option("--log-format", options->log_format, "text or json")->check(CLI::IsMember({"text", "json"}));
   command->add_option("--crash-at", options->daemon.crash_at, "For tests: end like kill -9 at this step")->group("");
   auto* stop_command = add_command(parser, *command, "stop", "End the daemon; edge and apps go on serving",

@@ -71,8 +71,8 @@ void DeployView::show_step(const json& event) {
 void DeployView::show_failure(const json& event) {
   clear_running();
   auto red = colours_ ? "\033[31m" : "", plain = colours_ ? "\033[0m" : "";
-  out_ << "  " << padded(event.value("step", ""), kNameWidth) << red << "failed" << plain << "  " << event.value("found", "")
-       << '\n';
+  out_ << "  " << padded(event.value("step", ""), kNameWidth) << red << "failed" << plain << "  "
+       << event.value("found", "") << '\n';
   if (auto output = event.value("output", ""); !output.empty()) out_ << '\n', print_indented(out_, output, "    | ");
   if (auto cause = event.value("cause", ""); !cause.empty()) out_ << "\n  cause     " << cause << '\n';
   if (auto advice = event.value("advice", ""); !advice.empty()) out_ << "  to do     " << advice << '\n';
@@ -106,8 +106,8 @@ Result<int> follow_deploy(const Context& context, const Result<std::string>& dep
     return true;
   });
   if (!watched) {
-    return std::unexpected(std::move(watched.error())
-                               .add_context("watch the deploy (it goes on without us; see `serai status`)"));
+    return std::unexpected(
+        std::move(watched.error()).add_context("watch the deploy (it goes on without us; see `serai status`)"));
   }
   return exit_code;
 }

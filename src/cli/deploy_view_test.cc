@@ -18,13 +18,18 @@ std::string shown(const std::vector<json>& events, int* exit_code = nullptr) {
 
 TEST(DeployView, AlignsStepsAndNotes) {
   EXPECT_EQ(shown({{{"event", "step"}, {"step", "build"}, {"state", "started"}},
-                   {{"event", "step"}, {"step", "build"}, {"state", "done"}, {"text", "42 packages from uv.lock"}, {"note", "1.8 s"}}}),
+                   {{"event", "step"},
+                    {"step", "build"},
+                    {"state", "done"},
+                    {"text", "42 packages from uv.lock"},
+                    {"note", "1.8 s"}}}),
             "  build     42 packages from uv.lock                            1.8 s\n");
 }
 
 TEST(DeployView, EndsASuccessWithTheAddress) {
   int code = 1;
-  EXPECT_EQ(shown({{{"event", "done"}, {"text", "Live at http://shop.localhost"}}}, &code), "  Live at http://shop.localhost\n");
+  EXPECT_EQ(shown({{{"event", "done"}, {"text", "Live at http://shop.localhost"}}}, &code),
+            "  Live at http://shop.localhost\n");
   EXPECT_EQ(code, 0);
 }
 
@@ -39,7 +44,8 @@ TEST(DeployView, ExplainsAFailure) {
                       {"still_serving", "r6 keeps serving"}}},
                     &code);
   EXPECT_EQ(text,
-            "  phase     failed  migrate ended with exit status 1\n\n    | one\n    | two\n\n  cause     the database is locked\n"
+            "  phase     failed  migrate ended with exit status 1\n\n    | one\n    | two\n\n  cause     the database "
+            "is locked\n"
             "  to do     stop the other writer\n  r6 keeps serving\n");
   EXPECT_EQ(code, 1);
 }

@@ -12,7 +12,7 @@ Result<int> destroy(const Context& context, const AppOption& options) {
   if (!sure) return std::unexpected(sure.error());
   if (!*sure) return 1;
   return print(context, context.client().destroy(options.app),
-                       [&](const json&) { std::cout << "  " << options.app << " is gone\n"; });
+               [&](const json&) { std::cout << "  " << options.app << " is gone\n"; });
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ struct Options {};
 void show(const json& value) {
   for (const auto& fact : value.value("facts", json::array())) {
     bool good = fact.value("good", false);
-    std::cout << (good ? "  ok       " : "  missing  ") << padded(fact.value("what", ""), 24) << fact.value("found", "") << '\n';
+    std::cout << (good ? "  ok       " : "  missing  ") << padded(fact.value("what", ""), 24) << fact.value("found", "")
+              << '\n';
     if (!good && !fact.value("advice", "").empty()) std::cout << "           " << fact.value("advice", "") << '\n';
   }
 }
@@ -21,7 +22,8 @@ void show(const json& value) {
 }  // namespace
 
 void add_doctor(const Parser& parser) {
-  add_command(parser, parser.app, "doctor", "Try out what this host can do", "serai doctor", std::make_shared<Options>(),
+  add_command(parser, parser.app, "doctor", "Try out what this host can do", "serai doctor",
+              std::make_shared<Options>(),
               [](const Context& context, const Options&) { return print(context, context.client().doctor(), show); });
 }
 

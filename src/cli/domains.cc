@@ -26,17 +26,17 @@ void add_domains(const Parser& parser) {
                           options, [](const Context& context, const Options& o) {
                             return print(context, context.client().add_domain(o.app, o.host), show);
                           });
-  auto* remove = add_command(parser, *group, "remove", "Answer to this host no more",
-                             "serai domains remove mysite www.example.org", options,
-                             [](const Context& context, const Options& o) {
-                               return print(context, context.client().remove_domain(o.app, o.host), show);
-                             });
-  auto* list = add_command(parser, *group, "list", "List the hosts", "serai domains list mysite", options,
-                           [](const Context& context, const Options& o) {
-                             return print(context, context.client().domains(o.app), show);
-                           });
+  auto* remove =
+      add_command(parser, *group, "remove", "Answer to this host no more",
+                  "serai domains remove mysite www.example.org", options, [](const Context& context, const Options& o) {
+                    return print(context, context.client().remove_domain(o.app, o.host), show);
+                  });
+  auto* list = add_command(
+      parser, *group, "list", "List the hosts", "serai domains list mysite", options,
+      [](const Context& context, const Options& o) { return print(context, context.client().domains(o.app), show); });
   for (auto* command : {add, remove, list}) add_app_argument(command, options->app);
-  for (auto* command : {add, remove}) command->add_option("host", options->host, "The host, for example www.example.org")->required();
+  for (auto* command : {add, remove})
+    command->add_option("host", options->host, "The host, for example www.example.org")->required();
 }
 
 }  // namespace cli

@@ -28,12 +28,18 @@ Result<int> run_edge(const Context& context, const Options& options) {
 
 void add_edge(const Parser& parser) {
   auto options = std::make_shared<Options>();
-  auto* command = add_command(parser, parser.app, "edge", "Run the front door in the foreground (the daemon starts it itself)",
-                              "serai edge --listen :8080", options, run_edge);
+  auto* command =
+      add_command(parser, parser.app, "edge", "Run the front door in the foreground (the daemon starts it itself)",
+                  "serai edge --listen :8080", options, run_edge);
   command->add_option("--folder", options->edge.folder, "Its folder (default: ROOT/edge)");
-  command->add_option("--listen", options->edge.listen, "HOST:PORT or :PORT (repeatable)")->type_size(1)->allow_extra_args(false);
-  command->add_option("--trusted-proxy", options->edge.trusted_proxies, "An address range whose forwarded headers are believed (repeatable)")
-      ->type_size(1)->allow_extra_args(false);
+  command->add_option("--listen", options->edge.listen, "HOST:PORT or :PORT (repeatable)")
+      ->type_size(1)
+      ->allow_extra_args(false);
+  command
+      ->add_option("--trusted-proxy", options->edge.trusted_proxies,
+                   "An address range whose forwarded headers are believed (repeatable)")
+      ->type_size(1)
+      ->allow_extra_args(false);
   auto formats = CLI::IsMember({"text", "json"});
   command->add_option("--log-format", options->log_format, "text or json")->check(formats);
   command->add_option("--access-log-format", options->access_log_format, "text or json")->check(formats);

@@ -41,8 +41,8 @@ void add_env(const Parser& parser) {
                                   "serai env set mysite DEBUG=0 SECRET_KEY=…", options, set);
   auto* unset_command = add_command(parser, *group, "unset", "Remove variables and make a new release",
                                     "serai env unset mysite DEBUG", options, unset);
-  auto* list_command =
-      add_command(parser, *group, "list", "List the names; values are never printed", "serai env list mysite", options, list);
+  auto* list_command = add_command(parser, *group, "list", "List the names; values are never printed",
+                                   "serai env list mysite", options, list);
   for (auto* command : {set_command, unset_command, list_command}) add_app_argument(command, options->app);
   set_command->add_option("values", options->items, "KEY=VALUE")->required();
   unset_command->add_option("names", options->items, "Names")->required();

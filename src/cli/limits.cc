@@ -21,10 +21,9 @@ void show(const json& value) {
 
 void add_limits(const Parser& parser) {
   auto options = std::make_shared<AppOption>();
-  auto* command = add_command(parser, parser.app, "limits", "Show an app's limits and how often each one bit",
-                              "serai limits mysite", options, [](const Context& context, const AppOption& o) {
-                                return print(context, context.client().limits(o.app), show);
-                              });
+  auto* command = add_command(
+      parser, parser.app, "limits", "Show an app's limits and how often each one bit", "serai limits mysite", options,
+      [](const Context& context, const AppOption& o) { return print(context, context.client().limits(o.app), show); });
   add_app_argument(command, options->app);
 }
 

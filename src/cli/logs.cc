@@ -14,8 +14,11 @@ struct Options {
 
 Result<int> logs(const Context& context, const Options& options) {
   auto done = context.client().logs(options.app, options.query, [&](const json& event) {
-    if (context.json_output) std::cout << event.dump() << std::endl;
-    else std::cout << event.value("time", "") << "  " << event.value("process", "") << "  " << event.value("text", "") << std::endl;
+    if (context.json_output)
+      std::cout << event.dump() << std::endl;
+    else
+      std::cout << event.value("time", "") << "  " << event.value("process", "") << "  " << event.value("text", "")
+                << std::endl;
     return std::cout.good();
   });
   if (!done) return std::unexpected(done.error());

@@ -6,8 +6,9 @@ namespace cli {
 
 void add_restart(const Parser& parser) {
   auto options = std::make_shared<AppOption>();
-  auto* command = add_command(parser, parser.app, "restart", "Start a new instance of the same release and switch to it without downtime", "serai restart mysite",
-                              options, [](const Context& context, const AppOption& o) {
+  auto* command = add_command(parser, parser.app, "restart",
+                              "Start a new instance of the same release and switch to it without downtime",
+                              "serai restart mysite", options, [](const Context& context, const AppOption& o) {
                                 return follow_deploy(context, context.client().restart(o.app));
                               });
   add_app_argument(command, options->app);

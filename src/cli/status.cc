@@ -28,13 +28,15 @@ void show_processes(const json& processes) {
 
 void show(const json& status) {
   std::cout << status.value("app", "") << "  " << status.value("state", "") << '\n';
-  if (int release = status.value("release", 0)) line("release", fmt::format("r{}  {}", release, status.value("digest", "")));
+  if (int release = status.value("release", 0))
+    line("release", fmt::format("r{}  {}", release, status.value("digest", "")));
   line("urls", joined(status.value("urls", json::array())));
   line("web", status.value("web", ""));
   show_processes(status.value("processes", json::array()));
   line("keeps", joined(status.value("data", json::array())));
   if (auto deploy = status.value("last_deploy", json::object()); !deploy.empty()) {
-    line(deploy.value("kind", "deploy").c_str(), fmt::format("{}  {}", deploy.value("state", ""), deploy.value("found", "")));
+    line(deploy.value("kind", "deploy").c_str(),
+         fmt::format("{}  {}", deploy.value("state", ""), deploy.value("found", "")));
   }
   for (const auto& event : status.value("events", json::array())) {
     line("event", fmt::format("{}  {}", time_text(event.value("at", 0LL)), event.value("text", "")));

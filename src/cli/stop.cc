@@ -8,10 +8,11 @@ namespace cli {
 
 void add_stop(const Parser& parser) {
   auto options = std::make_shared<AppOption>();
-  auto* command = add_command(parser, parser.app, "stop", "Stop an app; its data and releases stay", "serai stop mysite",
-                              options, [](const Context& context, const AppOption& o) {
+  auto* command = add_command(parser, parser.app, "stop", "Stop an app; its data and releases stay",
+                              "serai stop mysite", options, [](const Context& context, const AppOption& o) {
                                 return print(context, context.client().stop(o.app), [&](const json&) {
-                                  std::cout << "  " << o.app << " is stopped   start it again: serai start " << o.app << '\n';
+                                  std::cout << "  " << o.app << " is stopped   start it again: serai start " << o.app
+                                            << '\n';
                                 });
                               });
   add_app_argument(command, options->app);

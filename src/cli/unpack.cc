@@ -6,9 +6,10 @@ namespace cli {
 
 void add_unpack(const Parser& parser) {
   struct Options {};
-  auto* command = add_command(parser, parser.app, "unpack", "Unpack an archive from standard input into this folder", "",
-                              std::make_shared<Options>(),
-                              [](const Context&, const Options&) -> Result<int> { return control_plane::unpack_in_child(); });
+  auto* command = add_command(parser, parser.app, "unpack", "Unpack an archive from standard input into this folder",
+                              "", std::make_shared<Options>(), [](const Context&, const Options&) -> Result<int> {
+                                return control_plane::unpack_in_child();
+                              });
   command->group("");
 }
 

@@ -37,7 +37,8 @@ void print_left_out(const app::PackPlan& plan) {
     std::cerr << "  left out  " << path << "  (" << reason << ")\n";
   };
   constexpr std::size_t most = 12;
-  for (std::size_t i = 0; i < plan.left_out.size() && i < most; i++) print(plan.left_out[i].path, plan.left_out[i].reason);
+  for (std::size_t i = 0; i < plan.left_out.size() && i < most; i++)
+    print(plan.left_out[i].path, plan.left_out[i].reason);
   if (plan.left_out.size() > most) std::cerr << "  left out  " << plan.left_out.size() - most << " more\n";
   for (const auto& file : plan.questionable) print(file.path, file.reason);
 }

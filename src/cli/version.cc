@@ -23,7 +23,8 @@ Result<int> version(const Context& context, const Options&) {
 }  // namespace
 
 void add_version(const Parser& parser) {
-  add_command(parser, parser.app, "version", "Print the version", "serai version --json", std::make_shared<Options>(), version);
+  add_command(parser, parser.app, "version", "Print the version", "serai version --json", std::make_shared<Options>(),
+              version);
 }
 
 }  // namespace cli

@@ -90,10 +90,9 @@ Result<std::string> Client::upload(const ReadBytes& read) const {
 }
 
 Result<std::string> Client::deploy(const DeployRequest& request) const {
-  return begin_deploy("/v1/deploys", {{"upload", request.upload},
-                                      {"app", request.app},
-                                      {"env", request.env},
-                                      {"only_detect", request.only_detect}});
+  return begin_deploy(
+      "/v1/deploys",
+      {{"upload", request.upload}, {"app", request.app}, {"env", request.env}, {"only_detect", request.only_detect}});
 }
 
 Result<void> Client::watch_deploy(const std::string& id, const OnEvent& on_event) const {

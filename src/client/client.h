@@ -52,7 +52,7 @@ class Client {
   // Ends the daemon; with `everything` also the edge and all instances.
   Result<json> stop_host(bool everything) const;
 
-  Result<std::string> upload(const ReadBytes& read) const;  // the upload's id
+  Result<std::string> upload(const ReadBytes& read) const;         // the upload's id
   Result<std::string> deploy(const DeployRequest& request) const;  // the deploy's id
   Result<void> watch_deploy(const std::string& id, const OnEvent& on_event) const;
 

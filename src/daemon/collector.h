@@ -6,9 +6,9 @@
 
 namespace control_plane {
 
-constexpr int kKeptReleases = 5;                         // per app, the live one included
-constexpr std::uint64_t kCacheBudget = 2ULL << 30;       // bytes per app, then its cache is emptied
-constexpr std::uint64_t kLeastFreeBytes = 1ULL << 30;    // below this, caches go whatever their size
+constexpr int kKeptReleases = 5;                       // per app, the live one included
+constexpr std::uint64_t kCacheBudget = 2ULL << 30;     // bytes per app, then its cache is emptied
+constexpr std::uint64_t kLeastFreeBytes = 1ULL << 30;  // below this, caches go whatever their size
 
 // What one app no longer needs. Not while a deploy of this app is at work, except by that deploy.
 Result<void> collect(Services& services, const std::string& app);

@@ -28,7 +28,8 @@ base::Result<base::Fd> lock_root(const Paths& paths) {
   auto lock = base::open(paths.lock().string(), O_RDWR | O_CREAT, 0600);
   if (!lock) return lock;
   if (::flock(lock->get(), LOCK_EX | LOCK_NB) < 0) {
-    return std::unexpected(base::Error(base::Kind::conflict, fmt::format("another daemon runs with the root {}", paths.root.string()),
+    return std::unexpected(base::Error(base::Kind::conflict,
+                                       fmt::format("another daemon runs with the root {}", paths.root.string()),
                                        "stop it (serai daemon stop), or use another --root"));
   }
   return lock;

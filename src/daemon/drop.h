@@ -12,7 +12,8 @@ namespace control_plane {
 inline void become_user(environment::Identity identity) {
   if (::geteuid() != 0) return;
   // The library's setuid() would signal other threads, which the child does not have.
-  bool done = ::syscall(SYS_setgroups, 0, nullptr) == 0 && ::syscall(SYS_setresgid, identity.gid, identity.gid, identity.gid) == 0 &&
+  bool done = ::syscall(SYS_setgroups, 0, nullptr) == 0 &&
+              ::syscall(SYS_setresgid, identity.gid, identity.gid, identity.gid) == 0 &&
               ::syscall(SYS_setresuid, identity.uid, identity.uid, identity.uid) == 0;
   if (!done) ::_exit(126);
 }

@@ -99,7 +99,8 @@ base::Result<void> EdgeKeeper::listen_where_missing() {
 
 base::Result<void> EdgeKeeper::spawn() {
   if (auto made = base::make_folders(options_.folder, 0755); !made) return made;
-  if (auto owned = base::change_owner(options_.folder, options_.identity.uid, options_.identity.gid); !owned) return owned;
+  if (auto owned = base::change_owner(options_.folder, options_.identity.uid, options_.identity.gid); !owned)
+    return owned;
   auto log = base::open((options_.folder / "edge.log").string(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640);
   if (!log) return std::unexpected(log.error());
   base::Command command;
@@ -157,8 +158,9 @@ base::Result<control::Message> EdgeKeeper::ask(control::Message message) {
   if (!answer) return base::wrap(answer.error(), "wait for the edge's answer: " + type);
   if (answer->type() == "error") {
     const auto& body = answer->body();
-    return std::unexpected(base::Error(base::kind_named(body.value("kind", "")), body.value("message", ""), body.value("advice", ""))
-                               .add_context("tell the edge: " + type));
+    return std::unexpected(
+        base::Error(base::kind_named(body.value("kind", "")), body.value("message", ""), body.value("advice", ""))
+            .add_context("tell the edge: " + type));
   }
   return answer;
 }
@@ -231,7 +233,8 @@ void EdgeKeeper::revive() {
   base::log(base::Level::error, "edge.died", {{"why", why}}, "the edge is started again with its sockets");
   if (auto spawned = spawn(); !spawned) {
     channel_.reset();
-    base::log(base::Level::error, "edge.start", {{"error", spawned.error().describe()}}, "the edge does not start; trying again");
+    base::log(base::Level::error, "edge.start", {{"error", spawned.error().describe()}},
+              "the edge does not start; trying again");
   }
 }
 

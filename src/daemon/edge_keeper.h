@@ -1,5 +1,6 @@
-// control_plane::EdgeKeeper: starts the edge or adopts a running one, hands it its listening sockets, and starts it again when
-// it dies. It keeps copies of the sockets, so connections wait in the kernel meanwhile and none is refused. Thread-safe.
+// control_plane::EdgeKeeper: starts the edge or adopts a running one, hands it its listening sockets, and starts it
+// again when it dies. It keeps copies of the sockets, so connections wait in the kernel meanwhile and none is refused.
+// Thread-safe.
 #pragma once
 
 #include <filesystem>
@@ -18,9 +19,9 @@
 namespace control_plane {
 
 struct EdgeOptions {
-  std::filesystem::path folder;      // ROOT/edge
-  std::vector<std::string> listen;   // net::parse_address forms
-  environment::Identity identity;    // whom the edge runs as
+  std::filesystem::path folder;     // ROOT/edge
+  std::vector<std::string> listen;  // net::parse_address forms
+  environment::Identity identity;   // whom the edge runs as
 };
 
 class EdgeKeeper final : public Front {

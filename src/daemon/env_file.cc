@@ -53,8 +53,8 @@ base::Result<void> check_variables(const Variables& values) {
     if (value.find('\0') != std::string::npos) return base::invalid("set {}: its value holds a NUL byte", name);
     for (std::string_view ours : {"PORT", "HOST", "LD_PRELOAD", "SERAI_CONTROL_FD"}) {
       if (name == ours) {
-        return std::unexpected(base::Error(base::Kind::invalid, fmt::format("set {}: Serai sets it itself", name),
-                                           "choose another name"));
+        return std::unexpected(
+            base::Error(base::Kind::invalid, fmt::format("set {}: Serai sets it itself", name), "choose another name"));
       }
     }
   }

@@ -12,7 +12,7 @@ TEST(EnvFile, KeepsValuesForTheirOwnerOnly) {
   char pattern[] = "/tmp/serai-env-XXXXXX";
   std::filesystem::path folder = ::mkdtemp(pattern);
   ASSERT_TRUE(write_env_file(folder, 3, {{"KEY", "value"}}));
-  struct stat facts {};
+  struct stat facts{};
   ASSERT_EQ(::stat((folder / "3.json").c_str(), &facts), 0);
   EXPECT_EQ(facts.st_mode & 0777, 0600u);
   EXPECT_EQ(read_env_file(folder, 3)->at("KEY"), "value");

@@ -17,7 +17,8 @@ void Feed::publish(const std::string& deploy, const nlohmann::json& event) {
   published_.notify_all();
 }
 
-Result<std::vector<std::string>> Feed::wait(const std::string& deploy, std::size_t from, std::chrono::milliseconds timeout) {
+Result<std::vector<std::string>> Feed::wait(const std::string& deploy, std::size_t from,
+                                            std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
   auto seen = count_;
   lock.unlock();

@@ -1,5 +1,5 @@
-// control_plane::Feed: what deploys tell their watchers. Kept in the store, so that a watcher who comes late, or after a
-// restart of the daemon, gets everything from the beginning. Thread-safe.
+// control_plane::Feed: what deploys tell their watchers. Kept in the store, so that a watcher who comes late, or after
+// a restart of the daemon, gets everything from the beginning. Thread-safe.
 #pragma once
 
 #include <atomic>

@@ -10,7 +10,8 @@
 namespace control_plane {
 
 struct Traffic {
-  std::uint64_t requests = 0, failed = 0;  // answered for the app so far; of them 502, 503, 504 of the edge's own making
+  std::uint64_t requests = 0,
+                failed = 0;  // answered for the app so far; of them 502, 503, 504 of the edge's own making
 };
 
 // Thread-safe; calls block.

@@ -73,29 +73,32 @@ base::Result<int> ask_once(const HealthCheck& check) {
   auto socket = net::connect(check.address);
   if (!socket) return std::unexpected(socket.error());
   if (auto ready = wait_for(socket->get(), POLLOUT, deadline); !ready) return std::unexpected(ready.error());
-  if (int error = net::socket_error(socket->get())) return std::unexpected(base::Error::from_errno("connect to the app", error));
+  if (int error = net::socket_error(socket->get()))
+    return std::unexpected(base::Error::from_errno("connect to the app", error));
   http::h1::ClientCodec codec;
   if (auto sent = send(socket->get(), request_for(check, codec), deadline); !sent) return std::unexpected(sent.error());
   return receive_status(socket->get(), codec, deadline);
 }
 
-base::Result<Healthy> wait_until_healthy(const HealthCheck& check, const std::function<base::Result<void>()>& is_alive) {
+base::Result<Healthy> wait_until_healthy(const HealthCheck& check,
+                                         const std::function<base::Result<void>()>& is_alive) {
   auto begin = Clock::now();
   auto pause = milliseconds(5);
   std::string last;
   while (Clock::now() - begin < check.time_limit) {
     auto status = ask_once(check);
-    if (status && *status < 500) return Healthy{*status, std::chrono::duration_cast<milliseconds>(Clock::now() - begin)};
+    if (status && *status < 500)
+      return Healthy{*status, std::chrono::duration_cast<milliseconds>(Clock::now() - begin)};
     last = status ? fmt::format("GET {} with Host {} was answered with {}", check.path, check.host, *status)
                   : status.error().describe();
     if (auto alive = is_alive(); !alive) return std::unexpected(alive.error());
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, milliseconds(500));
   }
-  return std::unexpected(base::Error(base::Kind::unavailable,
-                                     fmt::format("no answer below 500 within {} s; the last try: {}",
-                                                 check.time_limit.count() / 1000, last),
-                                     "make the health path answer below 500 ([web] health in serai.toml)"));
+  return std::unexpected(base::Error(
+      base::Kind::unavailable,
+      fmt::format("no answer below 500 within {} s; the last try: {}", check.time_limit.count() / 1000, last),
+      "make the health path answer below 500 ([web] health in serai.toml)"));
 }
 
 }  // namespace control_plane

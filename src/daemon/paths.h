@@ -19,7 +19,9 @@ struct Paths : environment::Layout {
   std::filesystem::path uploads() const { return root / "uploads"; }
   std::filesystem::path upload(const std::string& id) const { return uploads() / id; }
   std::filesystem::path releases(const std::string& name) const { return app(name) / "releases"; }
-  std::filesystem::path release(const std::string& name, const std::string& folder) const { return releases(name) / folder; }
+  std::filesystem::path release(const std::string& name, const std::string& folder) const {
+    return releases(name) / folder;
+  }
   std::filesystem::path code(const std::string& name, const std::string& folder) const {
     return release(name, folder) / "code";
   }

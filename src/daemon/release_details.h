@@ -1,4 +1,5 @@
-// control_plane::ReleaseDetails: everything about a release that is not a column of its row; stored as JSON in Release::config.
+// control_plane::ReleaseDetails: everything about a release that is not a column of its row; stored as JSON in
+// Release::config.
 #pragma once
 
 #include <string>
@@ -13,7 +14,7 @@ namespace control_plane {
 struct ReleaseDetails {
   app::Config config;
   app::Interpreter interpreter;
-  std::string framework;    // "Django 5.2"
+  std::string framework;  // "Django 5.2"
   std::string code_digest;
   std::vector<app::Effective> settings;  // for `serai config show`
 

@@ -16,7 +16,8 @@ using nlohmann::json;
 // Grows across restarts of the daemon without being stored.
 std::uint64_t next_generation(std::uint64_t last) {
   auto time = std::chrono::system_clock::now().time_since_epoch();
-  return std::max<std::uint64_t>(last + 1, static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(time).count()));
+  return std::max<std::uint64_t>(
+      last + 1, static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(time).count()));
 }
 
 json static_folders(const std::filesystem::path& code, const app::Config& config) {
@@ -34,7 +35,8 @@ std::string port_of(const std::string& address) {
 
 }  // namespace
 
-std::vector<std::string> hosts_of(const std::string& app, const app::Config& config, const std::vector<std::string>& domains) {
+std::vector<std::string> hosts_of(const std::string& app, const app::Config& config,
+                                  const std::vector<std::string>& domains) {
   std::vector<std::string> hosts = config.hosts;
   auto add = [&](const std::string& host) {
     if (std::ranges::find(hosts, host) == hosts.end()) hosts.push_back(host);
@@ -72,7 +74,8 @@ void Routes::resume(const std::string& app) {
 
 base::Result<void> Routes::add_upstream(json& entry, const Placement& placement, const app::WebProcess& web) {
   if (web.kind == app::WebProcess::Kind::none) return entry["state"] = "stopped", base::Result<void>{};
-  if (placement.instance.empty()) return entry["state"] = held_.contains(placement.app) ? "hold" : "stopped", base::Result<void>{};
+  if (placement.instance.empty())
+    return entry["state"] = held_.contains(placement.app) ? "hold" : "stopped", base::Result<void>{};
   entry["state"] = held_.contains(placement.app) ? "hold" : "up";
   if (web.kind == app::WebProcess::Kind::engine) {
     entry["upstream"] = {{"unix", paths_.app_socket(placement.instance).string()}};
@@ -88,7 +91,8 @@ base::Result<void> Routes::add_upstream(json& entry, const Placement& placement,
 base::Result<json> Routes::entry(const Placement& placement) {
   auto release = store_.find_release(placement.app, placement.release);
   if (!release) return std::unexpected(release.error());
-  if (!*release) return base::fail(base::Kind::internal, "{} is placed with r{}, which is gone", placement.app, placement.release);
+  if (!*release)
+    return base::fail(base::Kind::internal, "{} is placed with r{}, which is gone", placement.app, placement.release);
   auto details = ReleaseDetails::from_text((*release)->config);
   if (!details) return std::unexpected(details.error());
   const auto& config = details->config;

@@ -1,5 +1,5 @@
-// control_plane::Routes: the edge's table, computed from the store: every app with a placement, its hosts and where it listens.
-// Thread-safe.
+// control_plane::Routes: the edge's table, computed from the store: every app with a placement, its hosts and where it
+// listens. Thread-safe.
 #pragma once
 
 #include <mutex>
@@ -18,7 +18,8 @@ namespace control_plane {
 
 // APP.localhost, [routes] hosts of the release, and the domains that were added; the last ones come first, since an
 // app knows its real name best.
-std::vector<std::string> hosts_of(const std::string& app, const app::Config& config, const std::vector<std::string>& domains);
+std::vector<std::string> hosts_of(const std::string& app, const app::Config& config,
+                                  const std::vector<std::string>& domains);
 
 class Routes {
  public:

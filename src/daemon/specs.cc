@@ -9,9 +9,9 @@ namespace {
 
 // Builds get more than the app: a compiler needs memory that the app never will.
 constexpr allocation::Limits kBuildLimits{.cpu = 2.0, .memory = 2ULL << 30, .processes = 512};
-constexpr const char* kPassedToBuilds[] = {"HTTP_PROXY",    "HTTPS_PROXY",      "NO_PROXY",         "http_proxy",
-                                           "https_proxy",   "no_proxy",         "SSL_CERT_FILE",    "UV_NATIVE_TLS",
-                                           "UV_INDEX_URL",  "UV_DEFAULT_INDEX", "UV_HTTP_TIMEOUT"};
+constexpr const char* kPassedToBuilds[] = {"HTTP_PROXY",   "HTTPS_PROXY",      "NO_PROXY",       "http_proxy",
+                                           "https_proxy",  "no_proxy",         "SSL_CERT_FILE",  "UV_NATIVE_TLS",
+                                           "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_HTTP_TIMEOUT"};
 
 environment::Variables with(environment::Variables variables, const std::map<std::string, std::string>& more) {
   for (const auto& [name, value] : more) variables[name] = value;
@@ -37,7 +37,8 @@ environment::ProcessSpec engine_process(const app::WebProcess& web) {
   environment::ProcessSpec process;
   process.name = "web";
   process.argv = {"/venv/bin/python", "-m", "serai", "--bind", fmt::format("fd://{}", environment::kListenDescriptor)};
-  process.argv.insert(process.argv.end(), {"--forwarded-allow", "unix"});  // the edge, which writes these headers itself
+  process.argv.insert(process.argv.end(),
+                      {"--forwarded-allow", "unix"});  // the edge, which writes these headers itself
   for (const auto& argument : app::engine_arguments(web)) process.argv.push_back(argument);
   process.env = web.env;
   process.env["PYTHONPATH"] = "/serai/engine";
@@ -84,15 +85,18 @@ allocation::Limits limits_of(const app::Config& config) {
 
 environment::Listen listen_of(const app::WebProcess& web) {
   switch (web.kind) {
-    case app::WebProcess::Kind::engine: return environment::Listen::unix_socket;
-    case app::WebProcess::Kind::own: return environment::Listen::tcp;
-    case app::WebProcess::Kind::none: break;
+    case app::WebProcess::Kind::engine:
+      return environment::Listen::unix_socket;
+    case app::WebProcess::Kind::own:
+      return environment::Listen::tcp;
+    case app::WebProcess::Kind::none:
+      break;
   }
   return environment::Listen::nothing;
 }
 
-base::Result<environment::InstanceSpec> instance_spec(const Runnable& runnable, const Tools& tools, const std::string& id,
-                                                      std::uint16_t port) {
+base::Result<environment::InstanceSpec> instance_spec(const Runnable& runnable, const Tools& tools,
+                                                      const std::string& id, std::uint16_t port) {
   const auto& config = runnable.details.config;
   environment::InstanceSpec spec;
   spec.app = runnable.app;

@@ -26,8 +26,8 @@ environment::Parts parts_of(const Runnable& runnable, const Tools& tools);
 environment::Variables variables_of(const Runnable& runnable);
 allocation::Limits limits_of(const app::Config& config);
 // `port` is where a program that brings its own server listens; 0 for our engine.
-base::Result<environment::InstanceSpec> instance_spec(const Runnable& runnable, const Tools& tools, const std::string& id,
-                                                      std::uint16_t port);
+base::Result<environment::InstanceSpec> instance_spec(const Runnable& runnable, const Tools& tools,
+                                                      const std::string& id, std::uint16_t port);
 // One command of the app, in its view.
 environment::RunSpec run_spec(const Runnable& runnable, const Tools& tools, environment::View view,
                               std::vector<std::string> argv);

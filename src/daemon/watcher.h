@@ -1,5 +1,5 @@
-// control_plane::Watcher: follows the supervisors of all placed instances, records what happens to their processes, and has a
-// new instance started when one is lost. Lives on the daemon's loop; `sync` may be called from any thread.
+// control_plane::Watcher: follows the supervisors of all placed instances, records what happens to their processes, and
+// has a new instance started when one is lost. Lives on the daemon's loop; `sync` may be called from any thread.
 #pragma once
 
 #include <functional>

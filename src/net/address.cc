@@ -71,7 +71,8 @@ base::Result<SocketAddress> resolve(const Address& address, bool passive) {
 base::Result<void> remove_stale_socket(const std::string& path, SocketAddress& address) {
   struct stat info;
   if (::lstat(path.c_str(), &info) < 0) return {};
-  if (!S_ISSOCK(info.st_mode)) return base::fail(base::Kind::conflict, "listen on {}: a file that is no socket is there", path);
+  if (!S_ISSOCK(info.st_mode))
+    return base::fail(base::Kind::conflict, "listen on {}: a file that is no socket is there", path);
   Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (::connect(probe.get(), address.get(), address.length) == 0 || errno == EAGAIN) {
     return base::fail(base::Kind::conflict, "listen on {}: another process is listening there", path);
@@ -126,8 +127,10 @@ base::Result<Address> parse_address(std::string_view text) {
   auto colon = text.rfind(':');
   if (colon == text.npos) return base::invalid("{} is no address: expected host:port, unix:/path or fd://N", text);
   auto host = text.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  else if (host.contains(':')) return base::invalid("{} is no address: write an IPv6 host in brackets", text);
+  if (host.starts_with('[') && host.ends_with(']'))
+    host = host.substr(1, host.size() - 2);
+  else if (host.contains(':'))
+    return base::invalid("{} is no address: write an IPv6 host in brackets", text);
   auto port = parse_number<std::uint16_t>(text.substr(colon + 1), "port");
   if (!port) return std::unexpected(port.error());
   return TcpAddress{std::string(host), *port};

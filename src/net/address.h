@@ -42,7 +42,7 @@ base::Result<base::Fd> connect(const Address& address);
 int socket_error(int socket);
 
 struct Accepted {
-  base::Fd socket;  // non-blocking; TCP_NODELAY set for TCP
+  base::Fd socket;        // non-blocking; TCP_NODELAY set for TCP
   std::string peer_host;  // literal address; empty for Unix sockets
   std::uint16_t peer_port = 0;
 };

@@ -35,7 +35,10 @@ TEST(Address, AConnectionIsAcceptedOnBothFamilies) {
 
 TEST(Address, AStaleUnixSocketIsReplacedAndALiveOneIsAConflict) {
   std::string path = "/tmp/serai-net-" + std::to_string(::getpid()) + ".sock";
-  { auto first = listen(UnixAddress{path}); ASSERT_TRUE(first); }
+  {
+    auto first = listen(UnixAddress{path});
+    ASSERT_TRUE(first);
+  }
   auto second = listen(UnixAddress{path});
   ASSERT_TRUE(second) << second.error().describe();
   auto third = listen(UnixAddress{path});

@@ -63,14 +63,20 @@ TEST_F(LoopTest, DeferredWorkRunsOnceAtTheEndOfTheTurn) {
 }
 
 TEST_F(LoopTest, DestroyingDeferredWorkTakesItBack) {
-  { Once once; loop->defer(once); }
+  {
+    Once once;
+    loop->defer(once);
+  }
   loop->turn(nanoseconds(0));
 }
 
 TEST_F(LoopTest, TimersFireInOrderAndMayBeSetAgainFromTheirCallback) {
   std::string order;
   Timer late(*loop, [&] { order += 'b'; });
-  Timer early(*loop, [&] { order += 'a'; if (order == "a") early.set_after(milliseconds(0)); });
+  Timer early(*loop, [&] {
+    order += 'a';
+    if (order == "a") early.set_after(milliseconds(0));
+  });
   late.set_after(milliseconds(4));
   early.set_after(milliseconds(1));
   while (!order.ends_with('b')) loop->turn(nanoseconds(-1));
@@ -79,7 +85,12 @@ TEST_F(LoopTest, TimersFireInOrderAndMayBeSetAgainFromTheirCallback) {
 
 TEST_F(LoopTest, PostedJobsWakeTheLoopFromAnotherThread) {
   bool ran = false;
-  std::thread other([&] { loop->post([&] { ran = true; loop->stop(); }); });
+  std::thread other([&] {
+    loop->post([&] {
+      ran = true;
+      loop->stop();
+    });
+  });
   loop->run();
   other.join();
   EXPECT_TRUE(ran);

@@ -65,7 +65,10 @@ json last_deploy_of(Resources& resources, const std::string& app) {
   auto deploys = resources.services.store.deploys(app, 1);
   if (!deploys || deploys->empty()) return json::object();
   const auto& deploy = deploys->front();
-  json value{{"deploy", deploy.id}, {"kind", to_string(deploy.kind)}, {"state", to_string(deploy.state)}, {"step", deploy.step}};
+  json value{{"deploy", deploy.id},
+             {"kind", to_string(deploy.kind)},
+             {"state", to_string(deploy.state)},
+             {"step", deploy.step}};
   if (deploy.state != DeployState::failed) return value;
   if (auto events = resources.services.store.deploy_events(deploy.id); events && !events->empty()) {
     auto last = json::parse(events->back(), nullptr, false);
@@ -87,7 +90,8 @@ Result<json> status(Resources& resources, const std::string& name) {
   if (!placement) return std::unexpected(placement.error());
   auto release = resources.services.store.find_release(name, placement->release);
   auto details = find_details(resources, *placement);
-  if (!release || !*release || !details) return base::fail(base::Kind::internal, "the live release of {} is missing", name);
+  if (!release || !*release || !details)
+    return base::fail(base::Kind::internal, "the live release of {} is missing", name);
   auto urls = resources.services.routes.urls(name, details->config);
   return json{{"app", name},
               {"state", state_of(resources, *placement)},
@@ -128,8 +132,10 @@ Result<json> config(Resources& resources, const std::string& app) {
   auto settings = app::to_json(details->settings);
   auto release = resources.services.store.find_release(app, placement->release);
   if (release && *release) {
-    for (const auto& name : resources.services.store.env_names(app, (*release)->env_version).value_or(std::vector<std::string>{})) {
-      settings.push_back({{"path", "env." + name}, {"value", "(secret)"}, {"origin", "env"}, {"evidence", "serai env set"}});
+    for (const auto& name :
+         resources.services.store.env_names(app, (*release)->env_version).value_or(std::vector<std::string>{})) {
+      settings.push_back(
+          {{"path", "env." + name}, {"value", "(secret)"}, {"origin", "env"}, {"evidence", "serai env set"}});
     }
   }
   return json{{"app", app}, {"release", placement->release}, {"settings", settings}};
@@ -146,11 +152,21 @@ Result<json> limits(Resources& resources, const std::string& app) {
   const auto& [instance, state, limit, usage, hits] = *found;
   auto cpu_seconds = std::chrono::duration<double>(usage.cpu).count();
   json values = json::array();
-  values.push_back({{"limit", "cpu"}, {"value", fmt::format("{} CPU", limit.cpu)}, {"used", fmt::format("{:.1f} s", cpu_seconds)}, {"hits", hits.cpu_throttled}});
-  values.push_back({{"limit", "memory"}, {"value", mebibytes(limit.memory)}, {"used", mebibytes(usage.memory)}, {"hits", hits.memory_reached}});
+  values.push_back({{"limit", "cpu"},
+                    {"value", fmt::format("{} CPU", limit.cpu)},
+                    {"used", fmt::format("{:.1f} s", cpu_seconds)},
+                    {"hits", hits.cpu_throttled}});
+  values.push_back({{"limit", "memory"},
+                    {"value", mebibytes(limit.memory)},
+                    {"used", mebibytes(usage.memory)},
+                    {"hits", hits.memory_reached}});
   values.push_back({{"limit", "out of memory"}, {"value", ""}, {"used", ""}, {"hits", hits.out_of_memory_kills}});
-  values.push_back({{"limit", "processes"}, {"value", std::to_string(limit.processes)}, {"used", std::to_string(usage.processes)}, {"hits", hits.processes_refused}});
-  return json{{"app", app}, {"instance", placement->instance}, {"limits", values}, {"events", events_of(resources, app)}};
+  values.push_back({{"limit", "processes"},
+                    {"value", std::to_string(limit.processes)},
+                    {"used", std::to_string(usage.processes)},
+                    {"hits", hits.processes_refused}});
+  return json{
+      {"app", app}, {"instance", placement->instance}, {"limits", values}, {"events", events_of(resources, app)}};
 }
 
 Result<json> done(const std::string& app, const Result<void>& result) {
@@ -162,8 +178,9 @@ Result<json> done(const std::string& app, const Result<void>& result) {
 
 void add_apps(Router& router, Resources& resources) {
   auto for_app = [&](const char* pattern, Result<json> (*answer)(Resources&, const std::string&)) {
-    router.add("GET", pattern,
-               [&resources, answer](Exchange&, const Parameters& at) { return answer(resources, at.find("app")->second); });
+    router.add("GET", pattern, [&resources, answer](Exchange&, const Parameters& at) {
+      return answer(resources, at.find("app")->second);
+    });
   };
   router.add("GET", "/v1/apps", [&](Exchange&, const Parameters&) { return list(resources); });
   for_app("/v1/apps/{app}", status);

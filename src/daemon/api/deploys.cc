@@ -66,12 +66,10 @@ void add_deploys(Router& router, Resources& resources) {
     if (!body) return body;
     return begun(resources.deploys.rollback(at.find("app")->second, body->value("release", 0)));
   });
-  router.add("POST", "/v1/apps/{app}/restart", [&](Exchange&, const Parameters& at) {
-    return begun(resources.deploys.restart(at.find("app")->second));
-  });
-  router.add("POST", "/v1/apps/{app}/start", [&](Exchange&, const Parameters& at) {
-    return begun(resources.deploys.start(at.find("app")->second));
-  });
+  router.add("POST", "/v1/apps/{app}/restart",
+             [&](Exchange&, const Parameters& at) { return begun(resources.deploys.restart(at.find("app")->second)); });
+  router.add("POST", "/v1/apps/{app}/start",
+             [&](Exchange&, const Parameters& at) { return begun(resources.deploys.start(at.find("app")->second)); });
   router.add("POST", "/v1/apps/{app}/env", [&](Exchange& exchange, const Parameters& at) -> Result<json> {
     auto body = exchange.read_json();
     if (!body) return body;

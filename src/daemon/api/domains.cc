@@ -14,7 +14,8 @@ Result<std::string> checked_host(const std::string& text) {
   std::string_view name = host;
   if (name.starts_with("*.")) name.remove_prefix(2);
   auto good = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.'; };
-  bool shaped = !name.empty() && name.size() <= 253 && name.front() != '.' && name.back() != '.' && name.find("..") == name.npos;
+  bool shaped =
+      !name.empty() && name.size() <= 253 && name.front() != '.' && name.back() != '.' && name.find("..") == name.npos;
   if (shaped && std::ranges::all_of(name, good)) return host;
   return std::unexpected(base::Error(base::Kind::invalid, fmt::format("\"{}\" is no host name", text),
                                      "write a name without port and path, for example www.example.org"));
@@ -35,7 +36,8 @@ Result<json> list(Resources& resources, const std::string& app) {
 void add_domains(Router& router, Resources& resources) {
   router.add("GET", "/v1/apps/{app}/domains",
              [&](Exchange&, const Parameters& at) { return list(resources, at.find("app")->second); });
-  auto change = [&resources](const Parameters& at, Result<void> (Store::*act)(const std::string&, const std::string&)) -> Result<json> {
+  auto change = [&resources](const Parameters& at,
+                             Result<void> (Store::*act)(const std::string&, const std::string&)) -> Result<json> {
     const auto& app = at.find("app")->second;
     if (auto placement = find_placement(resources, app); !placement) return std::unexpected(placement.error());
     auto host = checked_host(at.find("host")->second);

@@ -1,4 +1,5 @@
-// control_plane::api::Exchange: one request over the API socket and its answer. Blocking; owned by its connection's thread.
+// control_plane::api::Exchange: one request over the API socket and its answer. Blocking; owned by its connection's
+// thread.
 #pragma once
 
 #include <sys/types.h>

@@ -9,9 +9,12 @@ namespace {
 
 std::string_view name_of(environment::Fact::State state) {
   switch (state) {
-    case environment::Fact::State::good: return "good";
-    case environment::Fact::State::degraded: return "degraded";
-    case environment::Fact::State::missing: break;
+    case environment::Fact::State::good:
+      return "good";
+    case environment::Fact::State::degraded:
+      return "degraded";
+    case environment::Fact::State::missing:
+      break;
   }
   return "missing";
 }
@@ -24,7 +27,10 @@ json interpreters_fact(const Tools& tools) {
     found += (found.empty() ? "" : ", ") + interpreter.version.text() + (has_engine ? "" : " (no engine)");
   }
   bool good = !tags.empty() && !found.empty();
-  return {{"what", "python"}, {"found", found}, {"good", good}, {"state", good ? "good" : "missing"},
+  return {{"what", "python"},
+          {"found", found},
+          {"good", good},
+          {"state", good ? "good" : "missing"},
           {"advice", good ? "" : "build the engine for an installed CPython: make build"}};
 }
 

@@ -30,7 +30,7 @@ LogLine parse_log_line(std::string_view line) {
 bool LogReader::open_current() {
   auto opened = base::open(file_.string(), O_RDONLY | O_NOFOLLOW);
   if (!opened) return false;
-  struct stat facts {};
+  struct stat facts{};
   ::fstat(opened->get(), &facts);
   fd_ = std::move(*opened);
   inode_ = facts.st_ino;
@@ -53,7 +53,7 @@ std::vector<LogLine> LogReader::last(std::size_t count) {
   std::vector<LogLine> lines;
   if (!open_current()) return lines;
   // A line is at most 16 KiB and rarely 200 bytes: the end of the file is enough.
-  struct stat facts {};
+  struct stat facts{};
   ::fstat(fd_.get(), &facts);
   auto wanted = static_cast<off_t>(count) * 512 + (64 << 10);
   bool from_middle = facts.st_size > wanted;
@@ -67,7 +67,7 @@ std::vector<LogLine> LogReader::last(std::size_t count) {
 std::vector<LogLine> LogReader::next() {
   std::vector<LogLine> lines;
   if (fd_.is_open()) read_rest(lines);
-  struct stat facts {};
+  struct stat facts{};
   bool replaced = ::stat(file_.c_str(), &facts) == 0 && facts.st_ino != inode_;
   if (!replaced) return lines;
   if (fd_.is_open()) read_rest(lines);  // what was written between the read and the rotation

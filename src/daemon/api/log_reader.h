@@ -1,5 +1,5 @@
-// control_plane::api::LogReader: the last lines of one process's log (instance/log_file.h writes it), then the lines that come,
-// across rotations. Of one thread.
+// control_plane::api::LogReader: the last lines of one process's log (instance/log_file.h writes it), then the lines
+// that come, across rotations. Of one thread.
 #pragma once
 
 #include <sys/types.h>
@@ -16,9 +16,9 @@
 namespace control_plane::api {
 
 struct LogLine {
-  std::string time;     // RFC 3339, UTC
+  std::string time;  // RFC 3339, UTC
   std::string process;
-  std::string stream;   // out, err, serai
+  std::string stream;  // out, err, serai
   std::string text;
 };
 // "2026-11-23T07:45:00.123Z web out text"; a line of another shape is all text.

@@ -35,7 +35,8 @@ bool send(Exchange& exchange, std::vector<LogLine> lines) {
   return true;
 }
 
-std::vector<LogLine> last_lines(Readers& readers, const std::filesystem::path& logs, const std::string& only, std::size_t count) {
+std::vector<LogLine> last_lines(Readers& readers, const std::filesystem::path& logs, const std::string& only,
+                                std::size_t count) {
   std::vector<LogLine> lines;
   for (const auto& name : processes_of(logs, only)) {
     auto [reader, added] = readers.try_emplace(name, logs / (name + ".log"));

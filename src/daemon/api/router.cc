@@ -49,13 +49,18 @@ void Router::serve(Exchange& exchange) const {
     if (route.method != exchange.method()) continue;
     auto result = route.handler(exchange, *parameters);
     if (!exchange.has_answered()) {
-      if (result) exchange.answer(200, *result);
-      else exchange.answer(result.error());
+      if (result)
+        exchange.answer(200, *result);
+      else
+        exchange.answer(result.error());
     }
     return;
   }
-  if (path_known) return exchange.answer(405, to_json(base::Error(base::Kind::invalid, "this path does not take " + exchange.method())));
-  exchange.answer(base::Error(base::Kind::not_found, fmt::format("the API has no {}", exchange.path()), "see docs/api.md"));
+  if (path_known)
+    return exchange.answer(405,
+                           to_json(base::Error(base::Kind::invalid, "this path does not take " + exchange.method())));
+  exchange.answer(
+      base::Error(base::Kind::not_found, fmt::format("the API has no {}", exchange.path()), "see docs/api.md"));
 }
 
 }  // namespace control_plane::api

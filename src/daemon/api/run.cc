@@ -1,5 +1,5 @@
-// POST /v1/apps/{app}/run: a one-off command in a fresh view of the live release. The client's three descriptors ride on
-// the request; the answer comes when the command has ended.
+// POST /v1/apps/{app}/run: a one-off command in a fresh view of the live release. The client's three descriptors ride
+// on the request; the answer comes when the command has ended.
 #include <nlohmann/json.hpp>
 
 #include "daemon/api/resources.h"

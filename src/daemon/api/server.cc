@@ -47,10 +47,13 @@ void Server::accept(base::Fd socket, uid_t uid) {
 void Server::serve(Exchange& exchange) {
   try {
     auto asked = exchange.read_head();
-    if (!asked) exchange.answer(asked.error());
-    else if (*asked) router_.serve(exchange);
+    if (!asked)
+      exchange.answer(asked.error());
+    else if (*asked)
+      router_.serve(exchange);
   } catch (const std::exception& error) {
-    base::log(base::Level::error, "api.exception", {{"path", exchange.path()}, {"what", error.what()}}, "an API handler threw");
+    base::log(base::Level::error, "api.exception", {{"path", exchange.path()}, {"what", error.what()}},
+              "an API handler threw");
     exchange.answer(base::Error(base::Kind::internal, "the daemon failed to handle this; its log says more"));
   }
 }

@@ -1,4 +1,5 @@
-// control_plane::api::Server: accepts on ROOT/api.sock, by peer credentials, and serves each connection on its own thread.
+// control_plane::api::Server: accepts on ROOT/api.sock, by peer credentials, and serves each connection on its own
+// thread.
 //
 // A thread per connection, because the API is local and slow by nature: a deploy is watched for minutes, a log is
 // followed for hours, a command runs as long as it runs. Linear code is worth more here than connections by the

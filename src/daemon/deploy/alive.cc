@@ -30,7 +30,8 @@ base::Result<void> LaunchWatch::take(const nlohmann::json& event) {
     }
     if (type == "failed") {
       output_ = message.value("traceback", "") + "\n" + message.value("error", "");
-      return base::fail(base::Kind::conflict, "the server failed at {}: {}", message.value("step", ""), message.value("error", ""));
+      return base::fail(base::Kind::conflict, "the server failed at {}: {}", message.value("step", ""),
+                        message.value("error", ""));
     }
   }
   if (kind == "process_exited") {
@@ -38,8 +39,8 @@ base::Result<void> LaunchWatch::take(const nlohmann::json& event) {
     auto out_of_memory = event.value("cause", "") == "out_of_memory";
     if (process == "web" || out_of_memory) {
       if (output_.empty()) output_ = event.value("output", "");
-      return base::fail(out_of_memory ? base::Kind::overloaded : base::Kind::conflict, "the process {} ended while it was starting: {}", process,
-                        event.value("description", ""));
+      return base::fail(out_of_memory ? base::Kind::overloaded : base::Kind::conflict,
+                        "the process {} ended while it was starting: {}", process, event.value("description", ""));
     }
   }
   if (kind == "ended") return base::fail(base::Kind::conflict, "the instance ended while it was starting");

@@ -11,7 +11,8 @@ namespace control_plane {
 // Follows one instance's events from its start. Of one thread.
 class LaunchWatch {
  public:
-  LaunchWatch(const environment::Layout& layout, std::string instance) : layout_(layout), instance_(std::move(instance)) {}
+  LaunchWatch(const environment::Layout& layout, std::string instance)
+      : layout_(layout), instance_(std::move(instance)) {}
 
   // Reads what happened; an error once the web process failed or ended, or the instance is gone.
   base::Result<void> check();

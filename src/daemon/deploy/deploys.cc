@@ -29,7 +29,8 @@ Deploy new_record(const std::string& app, DeployKind kind) {
 }
 
 void log_failure(const char* event, const std::string& app, const base::Error& error) {
-  base::log(base::Level::error, event, {{"app", app}, {"error", error.describe()}}, "will be tried again at the next start");
+  base::log(base::Level::error, event, {{"app", app}, {"error", error.describe()}},
+            "will be tried again at the next start");
 }
 
 }  // namespace
@@ -89,9 +90,9 @@ Result<void> Deploys::add_app_if_new(const std::string& app) {
 
 Result<std::string> Deploys::deploy(const DeployRequest& request) {
   if (app::app_name_from(request.app) != request.app) {
-    return std::unexpected(base::Error(base::Kind::invalid, fmt::format("\"{}\" is no name for an app", request.app),
-                                       fmt::format("use lower-case letters, digits and dashes, for example {}",
-                                                   app::app_name_from(request.app))));
+    return std::unexpected(base::Error(
+        base::Kind::invalid, fmt::format("\"{}\" is no name for an app", request.app),
+        fmt::format("use lower-case letters, digits and dashes, for example {}", app::app_name_from(request.app))));
   }
   if (auto checked = check_variables(request.env); !checked) return std::unexpected(checked.error());
   auto record = new_record(request.app, DeployKind::deploy);
@@ -128,8 +129,9 @@ Result<std::string> Deploys::rollback(const std::string& app, int release) {
   auto target = std::ranges::find_if(*releases, is_target);
   if (target == releases->end()) {
     auto wanted = release ? fmt::format("release r{}", release) : "earlier release";
-    return std::unexpected(base::Error(base::Kind::not_found, fmt::format("{} has no {}", app, wanted),
-                                       fmt::format("see `serai releases {}`; the last {} are kept", app, kKeptReleases)));
+    return std::unexpected(
+        base::Error(base::Kind::not_found, fmt::format("{} has no {}", app, wanted),
+                    fmt::format("see `serai releases {}`; the last {} are kept", app, kKeptReleases)));
   }
   auto record = new_record(app, DeployKind::rollback);
   record.release = target->number;
@@ -156,7 +158,8 @@ Result<std::string> Deploys::start(const std::string& app) {
   return begin(record, [this](Journal& journal) { return Mover(services_, journal).move(); });
 }
 
-Result<std::string> Deploys::change_env(const std::string& app, const Variables& set, const std::vector<std::string>& unset) {
+Result<std::string> Deploys::change_env(const std::string& app, const Variables& set,
+                                        const std::vector<std::string>& unset) {
   if (auto checked = check_variables(set); !checked) return std::unexpected(checked.error());
   auto placement = placement_of(app);
   if (!placement) return std::unexpected(placement.error());
@@ -196,8 +199,8 @@ Result<void> Deploys::release_with_env(Journal& journal, Variables values) {
   auto release = **live;
   auto details = ReleaseDetails::from_text(release.config);
   if (!details) return std::unexpected(details.error());
-  release.digest = app::release_id({details->code_digest, release.build, details->interpreter.version.text(), details->config,
-                                    names, static_cast<std::uint64_t>(*version)});
+  release.digest = app::release_id({details->code_digest, release.build, details->interpreter.version.text(),
+                                    details->config, names, static_cast<std::uint64_t>(*version)});
   release.number = *number;
   release.env_version = *version;
   release.created_at = now();

@@ -1,5 +1,5 @@
-// control_plane::Deploys: begins changes of apps and carries each out on a thread of its own, one per app at a time; takes up
-// what a daemon before us left unfinished. Thread-safe.
+// control_plane::Deploys: begins changes of apps and carries each out on a thread of its own, one per app at a time;
+// takes up what a daemon before us left unfinished. Thread-safe.
 #pragma once
 
 #include <functional>
@@ -23,7 +23,8 @@ struct DeployRequest {
 class Deploys {
  public:
   // `on_change` is called, on the deploy's thread, whenever instances may have come or gone.
-  Deploys(Services& services, std::function<void()> on_change) : services_(services), on_change_(std::move(on_change)) {}
+  Deploys(Services& services, std::function<void()> on_change)
+      : services_(services), on_change_(std::move(on_change)) {}
   ~Deploys() { wait(); }
 
   // Each returns the deploy's id at once; its events are in the feed.

@@ -16,7 +16,8 @@ namespace control_plane {
 
 class Maker {
  public:
-  Maker(Services& services, Journal& journal, Variables given) : services_(services), journal_(journal), given_(std::move(given)) {}
+  Maker(Services& services, Journal& journal, Variables given)
+      : services_(services), journal_(journal), given_(std::move(given)) {}
 
   // The steps until it is known how the app runs.
   Result<void> detect();
@@ -46,9 +47,9 @@ class Maker {
 
   Services& services_;
   Journal& journal_;
-  Variables given_;        // with this deploy: --env
-  Variables values_;       // in force: the live release's, then the given ones, then generated ones
-  int env_version_ = 0;    // of the live release
+  Variables given_;      // with this deploy: --env
+  Variables values_;     // in force: the live release's, then the given ones, then generated ones
+  int env_version_ = 0;  // of the live release
   bool values_changed_ = false;
   std::optional<app::Detection> detection_;
   Runnable runnable_;

@@ -1,5 +1,5 @@
-// control_plane::Mover: moves an app's placement to a release: launch a new instance, wait until it is healthy, switch the
-// edge over, drain the old one. The old instance serves until the new one does. Of one thread.
+// control_plane::Mover: moves an app's placement to a release: launch a new instance, wait until it is healthy, switch
+// the edge over, drain the old one. The old instance serves until the new one does. Of one thread.
 #pragma once
 
 #include <functional>

@@ -12,7 +12,8 @@ Result<void> Deploys::remove_instances(const std::string& app) {
   for (const auto& instance : *instances) {
     if (instance.app != app) continue;
     if (auto stopped = services_.environment.stop(instance.id); !stopped) {
-      base::log(base::Level::warning, "instance.stop", {{"instance", instance.id}, {"error", stopped.error().describe()}},
+      base::log(base::Level::warning, "instance.stop",
+                {{"instance", instance.id}, {"error", stopped.error().describe()}},
                 "an instance did not stop properly");
     }
     if (auto gone = services_.environment.destroy(instance.id); !gone) return gone;

@@ -20,9 +20,9 @@ base::Result<app::Unpacked> read_report(const base::Output& output) {
   auto report = json::parse(output.out, nullptr, false);
   if (!report.is_object()) return base::fail(base::Kind::internal, "unpack the upload: {}", output.err);
   if (report.contains("kind")) {
-    return std::unexpected(base::Error(base::kind_named(report.value("kind", "")), report.value("message", ""),
-                                       report.value("advice", ""))
-                               .add_context("unpack the upload"));
+    return std::unexpected(
+        base::Error(base::kind_named(report.value("kind", "")), report.value("message", ""), report.value("advice", ""))
+            .add_context("unpack the upload"));
   }
   return app::Unpacked{report.value("files", 0ull), report.value("bytes", 0ull), report.value("digest", "")};
 }
@@ -47,7 +47,8 @@ base::Result<app::Unpacked> unpack_upload(const std::filesystem::path& archive, 
   };
   auto output = base::run(command, kTimeLimit);
   if (!output) return std::unexpected(output.error());
-  if (output->timed_out) return base::fail(base::Kind::overloaded, "unpack the upload: it took longer than {} min", kTimeLimit.count());
+  if (output->timed_out)
+    return base::fail(base::Kind::overloaded, "unpack the upload: it took longer than {} min", kTimeLimit.count());
   return read_report(*output);
 }
 

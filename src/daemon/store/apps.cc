@@ -107,8 +107,10 @@ Result<std::vector<std::string>> Store::domains(const std::string& app) {
 
 Result<void> Store::add_event(const AppEvent& event) {
   return transact("add an event", [&](SQLite::Database& db) {
-    execute(db, "INSERT INTO events(app, kind, text, at) VALUES(?, ?, ?, ?)", event.app, event.kind, event.text, event.at);
-    execute(db, "DELETE FROM events WHERE app = ?1 AND id <= (SELECT max(id) FROM events WHERE app = ?1) - 5000", event.app);
+    execute(db, "INSERT INTO events(app, kind, text, at) VALUES(?, ?, ?, ?)", event.app, event.kind, event.text,
+            event.at);
+    execute(db, "DELETE FROM events WHERE app = ?1 AND id <= (SELECT max(id) FROM events WHERE app = ?1) - 5000",
+            event.app);
   });
 }
 

@@ -37,7 +37,8 @@ void write_deploy(SQLite::Database& db, const Deploy& d) {
   execute(db,
           "UPDATE deploys SET state = ?, step = ?, release = ?, instance = ?, old_instance = ?, switched = ?, "
           "finished_at = ? WHERE id = ?",
-          static_cast<int>(d.state), d.step, d.release, d.instance, d.old_instance, d.switched ? 1 : 0, d.finished_at, d.id);
+          static_cast<int>(d.state), d.step, d.release, d.instance, d.old_instance, d.switched ? 1 : 0, d.finished_at,
+          d.id);
 }
 
 }  // namespace
@@ -116,7 +117,8 @@ Result<void> Store::remove_instance(const std::string& id) {
 Result<std::vector<Instance>> Store::instances() {
   return transact("list instances", [&](SQLite::Database& db) {
     std::vector<Instance> found;
-    SQLite::Statement row(db, "SELECT id, app, release, state, created_at, last_event FROM instances ORDER BY created_at, id");
+    SQLite::Statement row(
+        db, "SELECT id, app, release, state, created_at, last_event FROM instances ORDER BY created_at, id");
     while (row.executeStep()) {
       found.push_back({row.getColumn(0).getString(), row.getColumn(1).getString(), row.getColumn(2).getInt(),
                        static_cast<InstanceState>(row.getColumn(3).getInt()), row.getColumn(4).getInt64(),
@@ -137,7 +139,8 @@ Result<void> Store::add_deploy(const Deploy& d) {
             d.started_at, d.finished_at);
   });
   if (added || added.error().kind() != base::Kind::conflict) return added;
-  return std::unexpected(base::Error(base::Kind::conflict, fmt::format("{} is being deployed or restarted already", d.app),
+  return std::unexpected(base::Error(base::Kind::conflict,
+                                     fmt::format("{} is being deployed or restarted already", d.app),
                                      "wait for it to end, then try again"));
 }
 
@@ -147,7 +150,8 @@ Result<void> Store::update_deploy(const Deploy& deploy) {
 
 Result<void> Store::commit_switch(const Deploy& d) {
   return transact("commit a switch", [&](SQLite::Database& db) {
-    execute(db, "INSERT OR REPLACE INTO placements(app, release, instance) VALUES(?, ?, ?)", d.app, d.release, d.instance);
+    execute(db, "INSERT OR REPLACE INTO placements(app, release, instance) VALUES(?, ?, ?)", d.app, d.release,
+            d.instance);
     auto state = "UPDATE instances SET state = ? WHERE id = ?";
     execute(db, state, static_cast<int>(InstanceState::running), d.instance);
     execute(db, state, static_cast<int>(InstanceState::draining), d.old_instance);
@@ -171,16 +175,17 @@ Result<std::vector<Deploy>> Store::running_deploys() {
 
 Result<std::vector<Deploy>> Store::deploys(const std::string& app, int most) {
   return transact("list deploys", [&](SQLite::Database& db) {
-    return read_deploys(prepare(db, "SELECT * FROM deploys WHERE app = ? ORDER BY started_at DESC, rowid DESC LIMIT ?", app,
-                                most));
+    return read_deploys(
+        prepare(db, "SELECT * FROM deploys WHERE app = ? ORDER BY started_at DESC, rowid DESC LIMIT ?", app, most));
   });
 }
 
 Result<void> Store::add_deploy_event(const std::string& deploy, const std::string& event) {
   return transact("record a deploy's event", [&](SQLite::Database& db) {
-    execute(db,
-            "INSERT INTO deploy_events SELECT ?1, 1 + coalesce(max(number), 0), ?2 FROM deploy_events WHERE deploy = ?1",
-            deploy, event);
+    execute(
+        db,
+        "INSERT INTO deploy_events SELECT ?1, 1 + coalesce(max(number), 0), ?2 FROM deploy_events WHERE deploy = ?1",
+        deploy, event);
   });
 }
 

@@ -47,7 +47,8 @@ Store::~Store() = default;
 
 Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& file) {
   try {
-    auto database = std::make_unique<SQLite::Database>(file.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5000);
+    auto database =
+        std::make_unique<SQLite::Database>(file.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5000);
     set_pragmas(*database);
     std::unique_ptr<Store> store(new Store(std::move(database)));
     if (auto migrated = store->migrate(); !migrated) return std::unexpected(migrated.error());
@@ -60,10 +61,10 @@ Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& file) {
 Result<void> Store::migrate() {
   int version = database_->execAndGet("PRAGMA user_version").getInt();
   if (version > static_cast<int>(migrations.size())) {
-    return std::unexpected(base::Error(base::Kind::unsupported,
-                                       fmt::format("the state database has schema version {}, this Serai knows {}", version,
-                                                   migrations.size()),
-                                       "start the newer Serai again, or restore a backup made by this one"));
+    return std::unexpected(base::Error(
+        base::Kind::unsupported,
+        fmt::format("the state database has schema version {}, this Serai knows {}", version, migrations.size()),
+        "start the newer Serai again, or restore a backup made by this one"));
   }
   for (auto next = static_cast<std::size_t>(version); next < migrations.size(); next++) {
     auto done = transact("migrate the state database", [&](SQLite::Database& database) {

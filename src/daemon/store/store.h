@@ -1,4 +1,5 @@
-// control_plane::Store: the daemon's memory, ROOT/state.db (SQLite, WAL, synchronous=FULL: a step that was journaled happened).
+// control_plane::Store: the daemon's memory, ROOT/state.db (SQLite, WAL, synchronous=FULL: a step that was journaled
+// happened).
 //
 // Thread-safe: one connection behind one mutex. Every call is one transaction. SQLite's exceptions end here and come
 // out as base::Error. Secret values are not in the database: see env_file.h.
