@@ -6,6 +6,8 @@ PYTHON ?= /usr/bin/python3
 SECONDS_PER_TARGET ?= 30
 VENV := build/venv
 JOBS := $(shell nproc)
+THREADED := net control edge daemon
+space := $(subst ,, )
 
 .PHONY: help setup build engines wheel install demo test test-all test-unit test-python test-asan test-tsan \
         bench bench-serve bench-edge bench-hosted fuzz fuzz-coverage format format-check lint clean hooks
@@ -17,7 +19,7 @@ setup:  ## system packages (packaging/debian-packages.txt), Python tools and git
 	@scripts/setup
 
 build: setup  ## the executable at build/release/serai, with its engine for $(PYTHON) beside it
-	@scripts/build release $(PYTHON)
+	@PYTHON=$(PYTHON) scripts/build release
 
 engines: build  ## the engine for every CPython found on this machine
 	@scripts/engines
@@ -36,11 +38,13 @@ test: build test-asan test-python test-tsan  ## every test that fits CI's time
 test-all: build engines test-asan test-tsan fuzz-coverage  ## every test, on every CPython found; slow ones too
 	@$(VENV)/bin/python -m pytest tests -m "" --every-python
 
-test-asan: setup  ## unit tests under the address and undefined-behaviour sanitizers
+test-asan: build  ## unit tests and a part of the end-to-end tests under the address and undefined-behaviour sanitizers
 	@scripts/build asan && ctest --preset asan -j $(JOBS)
+	@mkdir -p build/asan-host && ln -f build/asan/serai build/asan-host/serai && ln -sfn ../release/lib build/asan-host/lib
+	@SERAI=build/asan-host/serai $(VENV)/bin/python -m pytest tests/e2e/test_flask_site.py tests/edge
 
 test-tsan: setup  ## unit tests of the threaded folders under the thread sanitizer
-	@scripts/build tsan && ctest --preset tsan -j $(JOBS)
+	@scripts/build tsan $(THREADED:%=%_test) && ctest --preset tsan -j $(JOBS) -R '^($(subst $(space),|,$(THREADED)))/'
 
 test-python: build  ## engine, serve, edge and end-to-end tests against the release build
 	@$(VENV)/bin/python -m pytest tests
