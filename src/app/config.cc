@@ -48,6 +48,7 @@ json web_json(const WebProcess& web) {
                  {"folder", web.folder},
                  {"env", web.env},
                  {"health", web.health},
+                 {"health_timeout_ms", web.health_timeout.count()},
                  {"request_timeout_ms", web.request_timeout.count()},
                  {"max_body", web.max_body}};
   put(object, "workers", web.workers);
@@ -70,6 +71,7 @@ WebProcess web_from(const json& object) {
   web.folder = object.at("folder");
   web.env = object.at("env").get<std::map<std::string, std::string>>();
   web.health = object.at("health");
+  web.health_timeout = milliseconds(object.at("health_timeout_ms").get<std::int64_t>());
   web.request_timeout = milliseconds(object.at("request_timeout_ms").get<std::int64_t>());
   web.max_body = object.at("max_body");
   take(object, "workers", web.workers);

@@ -13,7 +13,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kHealthLimit{60'000};
 constexpr milliseconds kSettle{1'000};  // without a web process: how long the processes must live
 
 net::Address address_of(const environment::Instance& instance) {
@@ -131,7 +130,7 @@ Result<void> Mover::wait_for_instance(const environment::Instance& instance) {
   }
   auto hosts = services_.routes.hosts(runnable_.app, runnable_.details.config);
   if (!hosts) return std::unexpected(hosts.error());
-  HealthCheck check{address_of(instance), hosts->front(), web.health.empty() ? "/" : web.health, kHealthLimit};
+  HealthCheck check{address_of(instance), hosts->front(), web.health.empty() ? "/" : web.health, web.health_timeout};
   auto healthy = wait_until_healthy(check, [&] { return watch.check(); });
   if (!healthy) return explain(healthy.error());
   (void)watch.check();
