@@ -36,8 +36,8 @@ constexpr std::array rules = {
     Rule{any, "Cannot allocate memory", "out-of-memory", "a process got no memory",
          "raise [allocation] memory in serai.toml, or use fewer workers"},
 
-    Rule{build, "Hash mismatch for `*`", "hash-mismatch", "the content of {0} is not what the lock expects",
-         "lock anew if the package was published again; if not, somebody may have tampered with it"},
+    Rule{build, "Hash mismatch for `*`", "hash-mismatch", "the content of {0} does not have the hash that {lock} says",
+         "lock anew ({lock}) if the package was published again; if not, somebody may have tampered with it"},
     Rule{build, "In `--require-hashes` mode, all requirements must have *", "unhashed",
          "some requirements have hashes and some have not ({0})",
          "generate all of them: uv pip compile --generate-hashes requirements.in -o requirements.txt"},
@@ -117,7 +117,7 @@ constexpr std::array rules = {
          "see its compiler output, or use a version with wheels"},
 
     Rule{python, "ModuleNotFoundError: No module named '*'", "module-not-found",
-         "the module {0} is imported but not installed", "add its package to the project's dependencies and lock anew"},
+         "the module {0} is imported but not installed", "add its package to the project's dependencies ({lock}) and lock anew"},
     Rule{python, "ImportError: *: cannot open shared object file", "missing-library",
          "the system library {0} is not installed", "install the system package that holds it on the host"},
     Rule{python, "ImportError: cannot import name '*' from '*'", "import-error", "{1} has no {0}",
@@ -205,8 +205,8 @@ std::optional<Captures> match(std::string_view pattern, std::string_view line) {
   return captures;
 }
 
-std::string fill(std::string_view text, const Captures& captures) {
-  std::string filled(text);
+std::string fill(std::string_view text, std::string_view lock, const Captures& captures) {
+  auto filled = replace_all(std::string(text), "{lock}", lock);
   for (std::size_t i = 0; i < captures.size(); ++i)
     filled = replace_all(filled, fmt::format("{{{}}}", i), captures[i].substr(0, 200));
   return filled;
@@ -245,26 +245,27 @@ Diagnosis of_last_exception(const std::vector<std::string_view>& lines) {
   return {"unknown", "", "", lines.empty() ? "" : excerpt(lines, lines.size() - 1)};
 }
 
-std::optional<Diagnosis> by_rule(const Rule& rule, std::string_view output,
+std::optional<Diagnosis> by_rule(const Rule& rule, std::string_view output, std::string_view lock,
                                  const std::vector<std::string_view>& lines) {
   if (!rule.also.empty() && !output.contains(rule.also)) return {};
   for (std::size_t i = lines.size(); i-- > 0;) {
     auto captures = match(rule.pattern, lines[i]);
-    if (captures)
-      return Diagnosis{rule.code, fill(rule.cause, *captures), fill(rule.advice, *captures), excerpt(lines, i)};
+    if (!captures) continue;
+    return Diagnosis{rule.code, fill(rule.cause, lock, *captures), fill(rule.advice, lock, *captures), excerpt(lines, i)};
   }
   return {};
 }
 
 }  // namespace
 
-Diagnosis classify(Stage stage, std::string_view output) {
+Diagnosis classify(Stage stage, std::string_view output, std::string_view lock) {
+  if (lock.empty()) lock = "requirements.txt";
   constexpr std::size_t longest = 1 << 18;  // the end of an output tells why
   if (output.size() > longest) output.remove_prefix(output.size() - longest);
   auto lines = split_lines(output);
   for (const auto& rule : rules) {
     if (!(rule.stages & bit(stage))) continue;
-    if (auto diagnosis = by_rule(rule, output, lines)) return *diagnosis;
+    if (auto diagnosis = by_rule(rule, output, lock, lines)) return *diagnosis;
   }
   return of_last_exception(lines);
 }

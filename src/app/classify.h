@@ -15,6 +15,7 @@ struct Diagnosis {
   std::string excerpt;    // the lines of the output that matter, at most 20
 };
 
-Diagnosis classify(Stage stage, std::string_view output);
+// `lock` is the file that the dependencies come from; without one, advice names requirements.txt.
+Diagnosis classify(Stage stage, std::string_view output, std::string_view lock = "");
 
 }  // namespace app

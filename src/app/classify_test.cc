@@ -73,6 +73,13 @@ TEST(Classify, ShowsTheTracebackThatMattersAndNoMoreThanTwentyLines) {
   EXPECT_LE(std::ranges::count(classify(Stage::launch, std::string(1000, '\n')).excerpt, '\n'), 20);
 }
 
+TEST(Classify, NamesTheFileThatTheDependenciesComeFrom) {
+  auto tampered = classify(Stage::build, "error: Hash mismatch for `flask==3.0.0`", "uv.lock");
+  EXPECT_THAT(tampered.cause, HasSubstr("the hash that uv.lock says"));
+  EXPECT_THAT(tampered.advice, HasSubstr("lock anew (uv.lock)"));
+  EXPECT_THAT(classify(Stage::launch, "ModuleNotFoundError: No module named 'x'").advice, HasSubstr("requirements.txt"));
+}
+
 TEST(Classify, SaysUnknownWhenNothingMatches) {
   auto diagnosis = classify(Stage::build, "all is lost\n");
   EXPECT_EQ(diagnosis.code, "unknown");

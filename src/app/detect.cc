@@ -311,6 +311,7 @@ class Detector {
     if (workers) w.workers = static_cast<int>(*workers);
     if (auto threads = manifest().integer("web.threads")) w.threads = static_cast<int>(*threads);
     if (auto health = manifest().text("web.health")) w.health = *health;
+    w.health_timeout = manifest().duration("web.health_timeout").value_or(w.health_timeout);
     w.request_timeout = manifest().duration("web.request_timeout").value_or(w.request_timeout);
     w.graceful_timeout = manifest().duration("web.graceful_timeout").value_or(w.graceful_timeout);
     w.max_body = manifest().size("web.max_body").value_or(w.max_body);

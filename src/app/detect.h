@@ -55,6 +55,8 @@ std::vector<std::string> probe_command(const Detection& detection);
 // Takes in what the probe printed: interface, framework version, data and static paths, phases. An app that could not
 // be imported is an error whose message holds the exception; classify(Stage::detect, output) explains it.
 base::Result<void> apply_probe(Detection& detection, std::string_view output);
+// What the app itself printed meanwhile: the output without the probe's answer.
+std::string without_answer(std::string_view output);
 
 // A DNS-safe app name from a folder's or project's name.
 std::string app_name_from(std::string_view text);

@@ -200,6 +200,11 @@ TEST(Probe, KeepsAwayFromPathsOutsideTheApp) {
   EXPECT_TRUE(detection.config.static_files.empty());
 }
 
+TEST(Probe, TellsTheAppsOutputFromItsOwnAnswer) {
+  EXPECT_EQ(without_answer("hello\nSERAI-EXAMINE {\"ok\": true}\nbye\n"), "hello\nbye\n");
+  EXPECT_EQ(without_answer("Segmentation fault"), "Segmentation fault");
+}
+
 TEST(Probe, PassesAFailedImportOn) {
   Detection detection;
   auto failed = apply_probe(

@@ -245,6 +245,13 @@ std::vector<std::string> probe_command(const Detection& detection) {
   return {"/venv/bin/python", "-m", "serai.examine", request.dump(-1, ' ', true, json::error_handler_t::replace)};
 }
 
+std::string without_answer(std::string_view output) {
+  auto at = output.rfind(marker);
+  if (at == output.npos) return std::string(output);
+  auto end = output.find('\n', at);
+  return std::string(output.substr(0, at)) + std::string(end == output.npos ? "" : output.substr(end + 1));
+}
+
 base::Result<void> apply_probe(Detection& detection, std::string_view output) {
   auto answer = answer_in(output);
   if (!answer.is_object()) {

@@ -84,7 +84,7 @@ void Journal::fail(const base::Error& error, const std::string& still_serving) {
                        {"advice", error.advice()},
                        {"still_serving", still_serving}};
   if (!output_.empty()) {
-    auto diagnosis = app::classify(stage_, output_);
+    auto diagnosis = app::classify(stage_, output_, lock_);
     event["output"] = without_secrets(diagnosis.excerpt.empty() ? tail(output_, 20) : diagnosis.excerpt);
     event["cause"] = without_secrets(diagnosis.cause);
     event["cause_code"] = diagnosis.code;

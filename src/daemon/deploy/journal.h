@@ -31,6 +31,7 @@ class Journal {
 
   // What a failing step printed, for the explanation; values of secrets are taken out of everything that is told.
   void keep_output(app::Stage stage, std::string output);
+  void keep_lock(std::string file) { lock_ = std::move(file); }  // advice names it
   void keep_secrets(const Variables& values) { secrets_ = values; }
   std::chrono::milliseconds since_begin() const;
 
@@ -48,7 +49,7 @@ class Journal {
   std::chrono::steady_clock::time_point step_began_;
   Variables secrets_;
   app::Stage stage_ = app::Stage::launch;
-  std::string output_;
+  std::string output_, lock_;
 };
 
 // "212 ms", "1.8 s".

@@ -119,6 +119,7 @@ Result<void> Maker::unpack_and_read() {
   auto detection = app::detect(*folder, {.fallback_name = app, .env = values_});
   if (!detection) return std::unexpected(detection.error());
   detection_ = std::move(*detection);
+  journal_.keep_lock(detection_->lock.file);
   tell_detection();
   for (const auto& finding : detection_->findings) {
     if (finding.level != app::Finding::Level::found) {
@@ -221,7 +222,7 @@ Result<void> Maker::ask_the_app() {
   spec.timeout = std::chrono::minutes(2);
   auto result = services_.environment.run_once(spec);
   if (!result) return std::unexpected(result.error());
-  journal_.keep_output(app::Stage::detect, result->err + result->out);
+  journal_.keep_output(app::Stage::detect, result->err + app::without_answer(result->out));
   if (result->out_of_memory) return std::unexpected(out_of_memory("importing the app", spec.limits));
   if (auto applied = app::apply_probe(*detection_, result->out); !applied) return applied;
   runnable_.details.config = detection_->config;
