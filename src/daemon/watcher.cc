@@ -75,6 +75,8 @@ void Watcher::record(const Watched& watched, const nlohmann::json& event) {
   auto kind = event.value("event", "");
   auto at = static_cast<std::int64_t>(event.value("time", 0.0));
   if (kind == "process_exited") {
+    bool on_purpose = event.value("cause", "") == "exit" && event.value("code", 0) == 0 && !event.contains("restart_in_ms");
+    if (on_purpose) return;  // drained or stopped
     bool out_of_memory = event.value("cause", "") == "out_of_memory";
     auto text = fmt::format("{} ended: {}{}", event.value("process", ""), event.value("description", ""),
                             event.contains("restart_in_ms") ? ", restarted" : "");
