@@ -4,7 +4,9 @@
 
 namespace edge {
 
-Held::~Held() {
+Held::~Held() { leave_queue(); }
+
+void Held::leave_queue() {
   if (queue_) queue_->remove(*this);
 }
 

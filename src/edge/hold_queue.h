@@ -20,6 +20,7 @@ class Held {
   virtual void on_released() = 0;
   virtual void on_hold_expired(Why why) = 0;
   bool is_held() const { return queue_ != nullptr; }
+  void leave_queue();
 
  protected:
   Held() = default;

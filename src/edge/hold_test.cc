@@ -1,12 +1,14 @@
 #include <gmock/gmock.h>
 
 #include "edge/test_support.h"
+#include "net/address.h"
 
 namespace edge::test {
 namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -110,6 +112,23 @@ TEST_F(HoldTest, AnAppThatIsNeverReachedIsABadGateway) {
   EXPECT_THAT(expect(*client, "does not answer"), StartsWith("HTTP/1.1 502 "));
 }
 
+TEST_F(HoldTest, ARequestOfAnAppThatWentAndCameBackWaitsWithTheOthers) {
+  set_routes({route(app.path)});
+  auto client = connect();
+  client->send(kGet);
+  auto upstream = accept(app);
+  settle();  // the request lies unread
+  set_routes({});
+  set_routes({on_hold()});
+  upstream->close();
+  ASSERT_TRUE(until([&] { return counters()["held"] == 1; }));
+  set_routes({route(app.path)});
+  auto next = accept(app);
+  expect(*next, "GET");
+  next->send(kOk);
+  expect(*client, "hi");
+}
+
 TEST_F(HoldTest, ASwitchMovesNewRequestsAndLetsOldOnesFinish) {
   App next(folder.path / "next.sock");
   set_routes({route(app.path)});
@@ -171,6 +190,28 @@ TEST_F(RetryTest, AConnectionThatTheAppClosedIsNotUsedAgain) {
   expect(*other, "\r\n\r\nbody");
   other->send(kOk);
   expect(*client, "hi");
+}
+
+// In one turn of the loop: the request takes the connection before its end is noticed.
+TEST_F(RetryTest, AConnectionThatClosesAsItIsTakenCostsNoRequest) {
+  one_request();
+  client->send(kPost);
+  upstream->close();
+  auto other = accept(app);
+  expect(*other, "\r\n\r\nbody");
+  other->send(kOk);
+  expect(*client, "hi");
+}
+
+TEST_F(RetryTest, BytesThatCameBeforeTheRequestAreNotItsAnswer) {
+  one_request();
+  client->send(kGet);
+  upstream->send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstale");
+  auto other = accept(app);
+  expect(*other, "GET");
+  other->send(kOk);
+  EXPECT_THAT(expect(*client, "hi"), Not(HasSubstr("stale")));
+  expect_end(*upstream);
 }
 
 TEST_F(RetryTest, ARequestThatNoAppReadIsSentAgain) {
@@ -244,6 +285,80 @@ TEST_F(RetryTest, AnAppThatDoesNotAnswerInTimeIsAGatewayTimeout) {
   upstream = accept(app);
   EXPECT_THAT(expect(*client, "takes too long"), StartsWith("HTTP/1.1 504 "));
   expect_end(*upstream);
+}
+
+// A program that brings its own server: over TCP, one client per connection.
+struct OwnServerTest : HoldTest {
+  base::Fd listener;
+  std::unique_ptr<Wire> client, upstream;
+  void listen(int backlog) {
+    listener = std::move(*net::listen(net::TcpAddress{"127.0.0.1", 0}, {.backlog = backlog}));
+    set_routes({own_server()});
+    client = connect();
+  }
+  nlohmann::json own_server() {
+    return route("", {{"upstream", {{"unix", nullptr}, {"tcp", address()}}}, {"pooling", "per_client"}});
+  }
+  std::string address() { return net::to_string(*net::local_address(listener.get())); }
+  std::unique_ptr<Wire> try_accept() {
+    auto accepted = net::accept(listener.get());
+    return accepted && *accepted ? std::make_unique<Wire>(std::move((*accepted)->socket)) : nullptr;
+  }
+  [[nodiscard]] bool accept_next() {
+    return until([&] { return (upstream = try_accept()) != nullptr; });
+  }
+  // The next request comes on an old connection, is read, and gets no answer.
+  void leave_unanswered(std::string_view request) {
+    client->send(kGet);
+    ASSERT_TRUE(accept_next());
+    expect(*upstream, "GET");
+    upstream->send(kOk);
+    expect(*client, "hi");
+    client->send(request);
+    expect(*upstream, request.substr(0, 6));
+    upstream->close();
+  }
+};
+
+TEST_F(OwnServerTest, ASafeRequestOnAnOldConnectionIsRepeated) {
+  listen(8);
+  leave_unanswered(kGet);
+  ASSERT_TRUE(accept_next());
+  expect(*upstream, "GET");
+  upstream->send(kOk);
+  expect(*client, "hi");
+}
+
+TEST_F(OwnServerTest, ARequestThatMayDoHarmIsNotRepeated) {
+  listen(8);
+  leave_unanswered("DELETE / HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_THAT(expect(*client, "could not answer"), StartsWith("HTTP/1.1 502 "));
+  EXPECT_EQ(try_accept(), nullptr);
+}
+
+TEST_F(OwnServerTest, AConnectionThatComesTooLateCarriesNoRequest) {
+  options.timeouts.connect = std::chrono::milliseconds(50);
+  server.reset();
+  start();
+  listen(0);
+  Wire filler(
+      std::move(*net::connect(*net::parse_address(address()))));  // the backlog is full: others are not answered
+  client->send(kPost);
+  ASSERT_TRUE(until([&] { return counters()["upstream_errors"] >= 1; }));
+  auto held = own_server();
+  held["state"] = "hold";
+  set_routes({held});
+  ASSERT_TRUE(until([&] { return counters()["held"] == 1; }));
+  ASSERT_TRUE(accept_next());  // the filler's: there is room now
+  auto before = net::Clock::now();
+  ASSERT_TRUE(until([&] { return net::Clock::now() - before > std::chrono::milliseconds(1500); }));  // TCP tries again
+  for (auto late = try_accept(); late; late = try_accept()) {
+    settle();
+    EXPECT_EQ(late->take(), "") << "a request was sent while it waits";
+  }
+  set_routes({own_server()});
+  ASSERT_TRUE(accept_next());
+  expect(*upstream, "\r\n\r\nbody");
 }
 
 }  // namespace

@@ -17,10 +17,9 @@ using http::Event;
 constexpr std::uint32_t kReading = EPOLLIN | EPOLLRDHUP | EPOLLET;
 constexpr std::size_t kSpareCapacity = 8 << 10;  // what an idle connection may keep for its next request
 
-// RFC 9110 section 9.2.2.
-bool is_idempotent(std::string_view method) {
-  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" || method == "DELETE" ||
-         method == "TRACE";
+// RFC 9110 section 9.2.1: does no harm, however often it arrives.
+bool is_safe(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE";
 }
 
 // An app is not a stranger: its heads may be larger and its answers as long as it likes.
@@ -46,7 +45,7 @@ base::Result<void> UpstreamConnection::start(const http::OutgoingRequest& reques
   sent_ = 0;
   touched_ = answered_ = write_broken_ = reusable_ = paused_ = false;
   has_body_ = request.framing != http::Framing::none;
-  idempotent_ = is_idempotent(request.method);
+  safe_ = is_safe(request.method);
   auto written = codec_.send_head(request, output_);
   if (!written) return std::unexpected(written.error());
   context_.loop.defer(*this);
@@ -106,10 +105,14 @@ void UpstreamConnection::on_ready(std::uint32_t epoll_events) {
   if (epoll_events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
     readable_ = true;
     if (epoll_events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) ended_by_peer_ = true;
-    if (receiver_)
-      read();
-    else
+    if (!receiver_) {
       leave_pool();
+    } else if (!touched_) {
+      // It left, or talked out of turn, in the very turn in which it was taken: what came answers nothing of ours.
+      return fail("the app closed the connection before the request was sent", true);
+    } else {
+      read();
+    }
   }
   if (epoll_events & EPOLLOUT) flush();
 }
@@ -127,8 +130,10 @@ void UpstreamConnection::finish_connecting() {
   }
   watch_writes(false);
   flush();
-  if (receiver_) receiver_->on_upstream_open();
+  if (receiver_ && is_open()) receiver_->on_upstream_open();
 }
+
+void UpstreamConnection::give_up_connecting() { fail("connect: no answer in time", true); }
 
 void UpstreamConnection::watch_writes(bool on) {
   if (watching_writes_ == on || !socket_.is_open()) return;
@@ -199,7 +204,7 @@ void UpstreamConnection::read() {
 // `error` 0: the end of the stream.
 void UpstreamConnection::read_failed(int error) {
   ended_by_peer_ = true;
-  if (error == 0) {
+  if (error == 0 && answered_) {
     auto event = codec_.end_of_input();
     if (event.kind == Event::Kind::end) {
       handle(event, true);
@@ -208,10 +213,11 @@ void UpstreamConnection::read_failed(int error) {
   }
   if (answered_) return fail("the app broke off its answer", false);
   // A Unix socket is reset when its peer leaves bytes unread. Of a request without a body that means: its head was not
-  // read to the end, so nothing of it was done. Other transports cannot tell; there a request that may be repeated
-  // is, when the connection was an old one (RFC 9110 section 9.2.2).
-  bool unread = is_unix_ && error == ECONNRESET && !has_body_;
-  bool stale = !is_unix_ && reused_ && !has_body_ && idempotent_;
+  // read to the end, so nothing of it was done. Other transports cannot tell; there a request that does no harm is
+  // repeated, when the connection was an old one (RFC 9110 section 9.2.2).
+  bool is_kept = !has_body_ && !write_broken_;  // whole, in our buffer
+  bool unread = is_unix_ && error == ECONNRESET && is_kept;
+  bool stale = !is_unix_ && reused_ && safe_ && is_kept;
   fail(error ? fmt::format("read: {}", std::strerror(error)) : "the app closed the connection without an answer",
        unread || stale);
 }

@@ -52,6 +52,8 @@ class UpstreamConnection final : net::Pollable, net::Deferred, public Mortal {
   base::Result<void> connect(const net::Endpoint& endpoint);
   // Whether on_upstream_open has been, or a reused socket is there.
   bool is_open() const { return socket_.is_open() && !connecting_; }
+  // Fails the attempt to connect; its socket is closed, so that the request is not sent by it later.
+  void give_up_connecting();
   bool is_congested() const { return output_.size() - sent_ > kHighWater; }
   std::size_t buffered() const { return output_.size(); }
 
@@ -94,7 +96,7 @@ class UpstreamConnection final : net::Pollable, net::Deferred, public Mortal {
   std::string output_;
   std::size_t sent_ = 0;     // of output_; what was sent is kept while the request may have to go out again
   http::InputBuffer input_;  // what came while paused
-  bool is_unix_ = false, reused_ = false, has_body_ = false, idempotent_ = false;
+  bool is_unix_ = false, reused_ = false, has_body_ = false, safe_ = false;
   bool connecting_ = false, watching_writes_ = false, readable_ = false, ended_by_peer_ = false, paused_ = false;
   bool touched_ = false;       // a byte of the request was accepted by the socket
   bool answered_ = false;      // a byte of the answer came

@@ -74,13 +74,13 @@ void UpstreamExchange::on_body_end() {
 // ---- waiting ----
 
 void UpstreamExchange::hold(const App& app, Why why) {
-  auto& record = client_.record();
   if (!std::exchange(was_held_, true)) {
     runtime().counters.held_total++;
     hold_until_ = loop().now() + app.hold.timeout;
   }
   if (loop().now() >= hold_until_) return on_hold_expired(why);
-  if (record.runtime()->holds.add(*this, upstream_->buffered(), app.hold, hold_until_, why)) return;
+  // The app's present queue: this request may have begun with a runtime that left the table since.
+  if (app.runtime->holds.add(*this, upstream_->buffered(), app.hold, hold_until_, why)) return;
   client_.answer(Trouble::too_many_wait);
 }
 
@@ -181,7 +181,7 @@ void UpstreamExchange::fail(Trouble trouble, std::string_view reason) {
 }
 
 void UpstreamExchange::on_cut() {
-  if (is_held()) runtime().holds.remove(*this);
+  leave_queue();
   if (!upstream_) return;
   upstream_->abandon();
   client_.context().bury(std::move(upstream_));
@@ -191,7 +191,7 @@ void UpstreamExchange::on_sweep(net::Clock::time_point now) {
   if (is_held() || !upstream_) return;
   if (!upstream_->is_open()) {
     if (now - connecting_since_ < client_.context().options.timeouts.connect) return;
-    return on_upstream_failed({"connect: no answer in time", true});
+    return upstream_->give_up_connecting();
   }
   bool overdue = request_timeout_.count() > 0 && now - waiting_since_ > request_timeout_;
   if (overdue && !answering_) fail(Trouble::app_timeout, "the app did not answer in time");
