@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <limits>
 
 #include "edge/client_set.h"
 #include "edge/dispatch.h"
@@ -18,6 +19,13 @@ constexpr std::size_t kMostDiscarded = 256 << 10;  // of a body that nobody want
 constexpr std::size_t kSpareCapacity = 2 << 10;    // what a waiting connection may keep for its next answer
 constexpr milliseconds kLingering{2000};           // until the client has read the last answer
 constexpr milliseconds kDrainGrace{1000};          // for requests that are on their way to a draining edge
+constexpr int kReadsPerTurn = 16;                  // of requests; then others get their turn
+
+// How large a body may be is each app's own matter, see dispatch.
+http::Limits limits_of_heads(http::Limits limits) {
+  limits.body_bytes = std::numeric_limits<std::uint64_t>::max();
+  return limits;
+}
 
 }  // namespace
 
@@ -26,7 +34,7 @@ ClientConnection::ClientConnection(Context& context, ClientSet& set, base::Fd so
       set_(set),
       socket_(std::move(socket)),
       peer_(std::move(peer)),
-      codec_(context.options.limits, "serai"),
+      codec_(limits_of_heads(context.options.limits), "serai"),
       output_(context.loop, socket_.get(), *this),
       since_(context.loop.now()) {}
 
@@ -68,7 +76,8 @@ bool ClientConnection::wants_event() const {
 
 void ClientConnection::read() {
   auto& space = context_.client_bytes;
-  while (readable_ && !processing_ && wants_event()) {
+  for (int reads = 0; readable_ && !processing_ && wants_event(); reads++) {
+    if (reads >= kReadsPerTurn && state_ != State::exchange) return wrote();  // goes on when that is settled
     ssize_t count = ::recv(socket_.get(), space.data(), space.size(), 0);
     if (count > 0) {
       last_read_ = context_.loop.now();
@@ -285,6 +294,7 @@ void ClientConnection::at_end_of_turn() {
 // What follows from how far the output has come.
 void ClientConnection::settle() {
   if (output_.take_wanted_room() && exchange_) exchange_->on_drained();
+  if (state_ == State::closed || state_ == State::lingering) return;
   if (output_.is_broken()) return give_up();
   if (!output_.is_empty()) return;
   if (last_answer_ && !exchange_) return begin_lingering();
@@ -344,6 +354,7 @@ void ClientConnection::close() {
   if (state_ == State::closed) return;
   state_ = State::closed;
   end_exchange();
+  record_.finish(context_);
   context_.bury(std::move(private_upstream_));
   context_.loop.remove(socket_.get(), *this);
   socket_.close();
@@ -354,6 +365,12 @@ void ClientConnection::close() {
 
 void ClientConnection::on_sweep(net::Clock::time_point now) {
   const auto& timeouts = context_.options.timeouts;
+  bool between = state_ == State::waiting || state_ == State::head;
+  if (between && !output_.is_empty()) {  // the last answer is still on its way: nothing else is due yet
+    since_ = now;
+    if (output_.is_blocked() && now - output_.last_progress() > timeouts.write) close();
+    return;
+  }
   auto passed = now - since_;
   switch (state_) {
     case State::waiting:

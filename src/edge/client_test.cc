@@ -188,6 +188,40 @@ TEST_F(ClientTest, AClientThatTakesNothingIsGivenUp) {
   EXPECT_EQ(counters()["aborted"], 1);
 }
 
+TEST_F(ClientTest, ASlowClientGetsItsWholeAnswerHoweverLongThatTakes) {
+  options.timeouts.keep_alive = options.timeouts.head = milliseconds(30);
+  restart();
+  auto client = connect();
+  client->stop_reading();
+  client->send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  auto upstream = accept(app);
+  expect(*upstream, "GET");
+  const std::string body(400'000, 'x');  // more than the socket takes, less than the edge keeps
+  upstream->send("HTTP/1.1 200 OK\r\nContent-Length: 400000\r\n\r\n");
+  for (std::size_t at = 0; at < body.size(); at += 50'000) {
+    upstream->send(std::string_view(body).substr(at, 50'000));
+    settle();
+  }
+  ASSERT_TRUE(until([&] { return counters()["requests"] == 1; }));
+  auto before = net::Clock::now();
+  ASSERT_TRUE(until([&] { return net::Clock::now() - before > milliseconds(120); }));
+  client->read_on();
+  EXPECT_THAT(expect(*client, body), StartsWith("HTTP/1.1 200 "));
+  expect_end(*client);  // idle from now on
+}
+
+TEST_F(ClientTest, RequestsThatAreCutByTheEndOfADrainAreLogged) {
+  auto client = connect();
+  client->send("GET /cut HTTP/1.1\r\nHost: h\r\n\r\n");
+  auto upstream = accept(app);
+  expect(*upstream, "GET");
+  server->drain(milliseconds(0));
+  expect_end(*client);
+  server->reopen_logs();
+  EXPECT_THAT(*base::read_file(folder.path / "access.log"), HasSubstr("GET /cut "));
+  EXPECT_EQ(counters()["in_flight"], 0);
+}
+
 TEST_F(ClientTest, AHostWithoutARouteGetsAFriendlyPage) {
   set_routes({route(app.path, {{"hosts", {"shop.example"}}})});
   auto client = connect();

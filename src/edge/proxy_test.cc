@@ -197,6 +197,13 @@ TEST_F(ProxyTest, ABodyAboveTheAppsLimitIsRefusedBeforeTheAppSeesIt) {
   EXPECT_EQ(app.try_accept(), nullptr);
 }
 
+TEST_F(ProxyTest, AnAppMayAllowLargerBodiesThanUsual) {
+  set_routes({route(app.path, {{"limits", {{"max_body", 100'000'000}}}})});
+  auto client = connect();
+  client->send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99000000\r\n\r\nbegun");
+  EXPECT_THAT(expect(*accept(app), "begun"), HasSubstr("content-length: 99000000\r\n"));
+}
+
 TEST_F(ProxyTest, AChunkedBodyAboveTheLimitIsCutOff) {
   set_routes({route(app.path, {{"limits", {{"max_body", 10}}}})});
   auto client = connect();
