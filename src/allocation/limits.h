@@ -11,7 +11,7 @@ namespace allocation {
 
 struct Limits {
   double cpu = 1.0;                     // in CPUs: 0.5 is half of one
-  std::uint64_t memory = 512ULL << 20;  // bytes, private /tmp included
+  std::uint64_t memory = 512ULL << 20;  // bytes, /dev/shm included
   std::uint32_t processes = 256;        // processes and threads
 
   friend bool operator==(const Limits&, const Limits&) = default;

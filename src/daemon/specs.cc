@@ -148,7 +148,6 @@ environment::RunSpec build_step_spec(const Runnable& runnable, const Tools& tool
   }
   spec.cwd = step.cwd;
   spec.limits = kBuildLimits;
-  spec.tmp_bytes = 2ULL << 30;
   spec.timeout = step.timeout;
   return spec;
 }

@@ -21,6 +21,10 @@ struct Layout {
   std::filesystem::path kept_record(const std::string& a) const { return app(a) / "kept.json"; }
   std::filesystem::path instances() const { return root / "instances"; }
   std::filesystem::path instance(const std::string& id) const { return instances() / id; }
+  // Root's alone: what the app writes is in it, for nobody else on the host to see.
+  std::filesystem::path own(const std::string& id) const { return instance(id) / "own"; }
+  std::filesystem::path tmp(const std::string& id) const { return own(id) / "tmp"; }
+  std::filesystem::path var_tmp(const std::string& id) const { return own(id) / "var-tmp"; }
   std::filesystem::path control_socket(const std::string& id) const { return instance(id) / "control.sock"; }
   std::filesystem::path app_socket(const std::string& id) const { return instance(id) / "app.sock"; }
 };

@@ -60,7 +60,7 @@ struct InstanceSpec {
   Listen listen = Listen::unix_socket;
   std::uint16_t port = 0;  // Listen::tcp: the caller's choice, since argv may name it; 0 lets the environment choose
   allocation::Limits limits;
-  std::uint64_t tmp_bytes = 64ULL << 20;
+  std::uint64_t shm_bytes = 64ULL << 20;  // /dev/shm: counts as memory
   std::chrono::milliseconds graceful_timeout{30'000};
 };
 
@@ -79,7 +79,7 @@ struct RunSpec {
   std::vector<std::string> argv;
   std::string cwd = "/app";
   allocation::Limits limits;
-  std::uint64_t tmp_bytes = 512ULL << 20;
+  std::uint64_t shm_bytes = 64ULL << 20;
   std::chrono::milliseconds timeout{600'000};
   std::size_t output_limit = 1 << 20;  // bytes of each stream that are returned
   // Descriptors to use instead of capturing (`serai run`); -1: capture (stdin: /dev/null). With `terminal` the command

@@ -125,7 +125,7 @@ base::Result<RunResult> SharedEnvironment::run_once(const RunSpec& spec) {
   Record record{.app = spec.app, .id = random_id(), .user = *user};
   if (spec.view == View::release) record.code = spec.parts.code;
   record.limits = spec.limits;
-  if (auto made = make_instance_folder(record.id); !made) return std::unexpected(made.error());
+  if (auto made = make_instance_folder(record.id, record.user); !made) return std::unexpected(made.error());
   // Held while the command runs: whoever gets it later knows that we were killed.
   auto lock = Lock::take(layout_.instance(record.id) / "lock");
   if (!lock) return std::unexpected(lock.error());
@@ -151,7 +151,9 @@ base::Result<RunResult> SharedEnvironment::run_in(const RunSpec& spec, Record& r
                                .user = record.user,
                                .home = layout_.home(spec.app),
                                .cache = layout_.cache(spec.app),
-                               .tmp_bytes = spec.tmp_bytes});
+                               .tmp = layout_.tmp(record.id),
+                               .var_tmp = layout_.var_tmp(record.id),
+                               .shm_bytes = spec.shm_bytes});
   if (spec.view == View::release) {
     auto view = app_view(record, spec.data_folders, spec.data_files);
     if (!view) return std::unexpected(view.error());

@@ -91,11 +91,11 @@ base::Result<void> SharedEnvironment::forget(const std::string& app) {
 }
 
 Layer SharedEnvironment::layer(const std::string& id, const fs::path& code) const {
-  auto own = layout_.instance(id) / "own";
+  auto own = layout_.own(id);
   return {.id = id, .code = code, .upper = own / "upper", .work = own / "work", .view = own / "view"};
 }
 
-base::Result<void> SharedEnvironment::make_instance_folder(const std::string& id) {
+base::Result<void> SharedEnvironment::make_instance_folder(const std::string& id, Identity user) {
   if (!is_name(id)) return base::invalid("\"{}\" is no id for an instance: letters, digits, \"-\" and \".\" are", id);
   if (::mkdir(layout_.instance(id).c_str(), 0711) < 0) {
     if (errno == EEXIST) return base::fail(base::Kind::conflict, "start instance {}: there is one of that name", id);
@@ -103,8 +103,11 @@ base::Result<void> SharedEnvironment::make_instance_folder(const std::string& id
   }
   // "own" is root's alone: what the app writes is in it, for nobody on the host to see.
   ::chmod(layout_.instance(id).c_str(), 0711);
-  auto made = base::make_folders(layout_.instance(id) / "own", 0700);
-  return made ? base::make_folders(layout_.instance(id) / "own" / "view") : made;
+  auto made = base::make_folders(layout_.own(id), 0700);
+  if (made) made = base::make_folders(layout_.own(id) / "view");
+  for (const auto& folder : {layout_.tmp(id), layout_.var_tmp(id)})
+    if (made) made = make_owned(folder, 01777, user);
+  return made;
 }
 
 // A release belongs to the app's user, so that it can be written through an overlay; the folder itself never is.
@@ -160,7 +163,9 @@ instance::Plan SharedEnvironment::plan(const Record& record, const InstanceSpec&
                                .user = record.user,
                                .home = layout_.home(spec.app),
                                .cache = {},
-                               .tmp_bytes = spec.tmp_bytes});
+                               .tmp = layout_.tmp(spec.id),
+                               .var_tmp = layout_.var_tmp(spec.id),
+                               .shm_bytes = spec.shm_bytes});
   plan.mounts.insert(plan.mounts.end(), view.mounts.begin(), view.mounts.end());
   plan.control_socket = layout_.control_socket(spec.id);
   plan.events_file = layout_.instance(spec.id) / "events.jsonl";
@@ -220,7 +225,7 @@ base::Result<Instance> SharedEnvironment::start(const InstanceSpec& spec, Launch
   record.port = spec.listen == Listen::tcp ? spec.port : 0;
   record.graceful_timeout_ms = spec.graceful_timeout.count();
   record.limits = spec.limits;
-  if (auto made = launch.step("folder", [&] { return make_instance_folder(spec.id); }); !made)
+  if (auto made = launch.step("folder", [&] { return make_instance_folder(spec.id, record.user); }); !made)
     return std::unexpected(made.error());
   auto started = start_steps(spec, record, launch);
   if (started) return started;

@@ -34,7 +34,7 @@ class SharedEnvironment final : public Environment {
 
  private:
   Layer layer(const std::string& id, const std::filesystem::path& code) const;
-  base::Result<void> make_instance_folder(const std::string& id);
+  base::Result<void> make_instance_folder(const std::string& id, Identity user);
   base::Result<AppView> app_view(const Record& record, const std::vector<std::string>& folders,
                                  const std::vector<std::string>& files);
   base::Result<void> limit(Record& record);

@@ -78,6 +78,17 @@ TEST_F(SharedTest, CannotWriteOutsideItsOwnPlaces) {
   EXPECT_EQ(base::read_file(code / "main.py").value(), "print(1)");
 }
 
+TEST_F(SharedTest, KeepsTemporaryFilesOnDiskAndForgetsThem) {
+  auto code = make_release("r1", {{"a", ""}});
+  auto spec = run_spec("shop", code,
+                       "stat -f -c %T /tmp /var/tmp; head -c 150000000 /dev/zero > /tmp/upload && stat -c %s /tmp/upload");
+  spec.limits.memory = 64 << 20;
+  auto out = output_of(spec);
+  EXPECT_THAT(out, Not(HasSubstr("tmpfs")));
+  EXPECT_THAT(out, HasSubstr("150000000"));
+  EXPECT_EQ(output_of(run_spec("shop", code, "ls -A /tmp /var/tmp")), "/tmp:\n\n/var/tmp:\n");
+}
+
 TEST_F(SharedTest, KillsACommandAtItsTimeout) {
   auto spec = run_spec("shop", make_release("r1", {{"a", ""}}), "echo begun; sleep 1000 & sleep 1000");
   spec.timeout = std::chrono::milliseconds(300);

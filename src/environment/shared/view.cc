@@ -109,9 +109,9 @@ std::vector<Mount> system_mounts(const SystemView& view) {
   add_etc(mounts, view.user);
   mounts.push_back({.kind = "proc", .to = "proc"});
   add_dev(mounts);
-  add_tmpfs(mounts, "dev/shm", view.tmp_bytes);
-  add_tmpfs(mounts, "tmp", view.tmp_bytes);
-  add_tmpfs(mounts, "var/tmp", view.tmp_bytes);
+  add_tmpfs(mounts, "dev/shm", view.shm_bytes);
+  add_part(mounts, view.tmp, "tmp", true);
+  add_part(mounts, view.var_tmp, "var/tmp", true);
   add_tmpfs(mounts, "run", 16 << 20);
   bool build = view.view == View::build;
   add_part(mounts, view.home, "home/app", true);

@@ -13,7 +13,8 @@ struct SystemView {
   View view = View::release;
   Identity user;
   std::filesystem::path home, cache;  // cache: builds only
-  std::uint64_t tmp_bytes = 0;
+  std::filesystem::path tmp, var_tmp;   // the instance's own, on disk: what is spooled there is not its memory
+  std::uint64_t shm_bytes = 0;
 };
 // Everything but /app.
 std::vector<instance::Mount> system_mounts(const SystemView& view);
