@@ -14,6 +14,7 @@ from typing import Any, Self
 from . import leftovers
 from .cli import EXECUTABLE, CommandFailed, Outcome, run
 from .leftovers import Identity, Leftovers
+from .places import scratch_folder
 from .processes import Process
 from .wait import until
 from .web import Browser
@@ -28,7 +29,7 @@ class Host:
     """Everything of one Serai. As a context manager it starts the daemon and stops everything at the end."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="serai-test-")) if root is None else root.parent
+        self.folder = Path(tempfile.mkdtemp(prefix="serai-test-", dir=scratch_folder())) if root is None else root.parent
         self.root = root or self.folder / "root"
         self.folder.chmod(0o755)  # apps' users pass through it
         self.port = free_port()
