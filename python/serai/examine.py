@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 from serai import interface, loading
@@ -102,7 +103,7 @@ def _attribute_of(target: loading.Target, found: Any) -> loading.Target:
     return loading.Target.parse(f"{target.module}:{name}" if name else target.text, factory=False)
 
 
-def _app_in(module: Any) -> str | None:
+def _app_in(module: ModuleType) -> str | None:
     """The name of an app object of a known framework, else a factory that needs no argument."""
     for name, value in vars(module).items():
         if not name.startswith("_") and not inspect.isclass(value) and _framework(value, "") != "":
