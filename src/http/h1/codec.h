@@ -30,6 +30,10 @@ class ServerCodec final : public http::ServerCodec {
   base::Result<void> field(StreamId, std::string_view name, std::string_view value, std::string& out) override {
     return writer_.field(name, value, out);
   }
+  // With the application's own reason phrase, unless it is empty or has control characters.
+  base::Result<void> start(int status, std::string_view reason, std::string& out) {
+    return writer_.start(status, out, reason);
+  }
   // The same for a field that was parsed: its name is known already.
   base::Result<void> field(const Header& header, std::string& out) { return writer_.field(header, out); }
   base::Result<void> finish_head(StreamId, std::optional<std::uint64_t> length, std::string& out) override {

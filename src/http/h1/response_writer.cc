@@ -26,17 +26,18 @@ void ResponseWriter::begin(Method method, std::uint8_t minor_version, bool keep_
   sent_ = 0;
 }
 
-base::Result<void> ResponseWriter::start(int status, std::string& out) {
+base::Result<void> ResponseWriter::start(int status, std::string& out, std::string_view reason) {
   if (state_ != State::begun) return refuse("a response was started twice or without a request");
   if (status < 200 || status > 999) return refuse(fmt::format("{} is not the status of a final response", status));
   status_ = status;
   state_ = State::fields;
-  if (status == 200) {
+  if (status == 200 && (reason.empty() || reason == "OK")) {
     append(out, "HTTP/1.1 200 OK\r\n");
   } else {
     char digits[] = {static_cast<char>('0' + status / 100), static_cast<char>('0' + status / 10 % 10),
                      static_cast<char>('0' + status % 10)};
-    append(out, "HTTP/1.1 ", std::string_view(digits, 3), " ", reason_phrase(status), "\r\n");
+    append(out, "HTTP/1.1 ", std::string_view(digits, 3), " ",
+           reason.empty() || has_control(reason) ? reason_phrase(status) : reason, "\r\n");
   }
   return {};
 }

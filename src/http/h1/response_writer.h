@@ -24,7 +24,8 @@ class ResponseWriter {
   void begin(const RequestHead& request) { begin(request.method, request.minor_version, request.keep_alive); }
   void begin(Method method, std::uint8_t minor_version, bool keep_alive);
 
-  base::Result<void> start(int status, std::string& out);
+  // `reason`: of the application; the usual one where it is empty or has control characters.
+  base::Result<void> start(int status, std::string& out, std::string_view reason = {});
   base::Result<void> field(std::string_view name, std::string_view value, std::string& out) {
     return field(Header{name, value, find_header_id(name)}, out);
   }

@@ -115,6 +115,19 @@ TEST(ResponseWriter, WritesAnyStatusAndKnowsThePhrase) {
   EXPECT_TRUE(write({}, 299, {}, 0).text.starts_with("HTTP/1.1 299 \r\n"));
 }
 
+TEST(ResponseWriter, TakesACleanReasonPhraseOfTheApplication) {
+  auto status_line = [](int status, std::string_view reason) {
+    ResponseWriter writer;
+    std::string out;
+    writer.begin(Method::get, 1, true);
+    EXPECT_TRUE(writer.start(status, out, reason));
+    return out;
+  };
+  EXPECT_EQ(status_line(404, "No Such Page"), "HTTP/1.1 404 No Such Page\r\n");
+  EXPECT_EQ(status_line(200, "All Right"), "HTTP/1.1 200 All Right\r\n");
+  EXPECT_EQ(status_line(404, "Split\r\nX: y"), "HTTP/1.1 404 Not Found\r\n");
+}
+
 class RefusedFields : public ::testing::Test {
  protected:
   void SetUp() override {
