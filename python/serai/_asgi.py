@@ -11,7 +11,7 @@ import logging
 import selectors
 import signal
 import traceback
-from collections.abc import Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 DRAINED = 0
@@ -56,7 +56,7 @@ async def _serve(server: Any, finished: asyncio.Future[int], on_ready: Callable[
             return finished.result(), None
     except StartupFailed as failure:
         return STARTUP_FAILED, str(failure)
-    server._open(lifespan.context, lifespan.state, _log_error)
+    server._open(lifespan.context, lifespan.state, _as_coroutine, _log_error)
     on_ready()
     outcome = await finished
     await lifespan.shutdown()
@@ -72,6 +72,10 @@ def _end(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.run_until_complete(loop.shutdown_default_executor())
+
+
+async def _as_coroutine(awaitable: Awaitable[object]) -> None:
+    await awaitable
 
 
 def _log_error(message: str, exception: BaseException | None) -> None:

@@ -7,6 +7,10 @@ void raise(PyObject* type, const std::string& message) {
   throw Raised();
 }
 
+bool ends_program() {
+  return PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) || PyErr_ExceptionMatches(PyExc_SystemExit);
+}
+
 Ref take_exception() {
 #if PY_VERSION_HEX >= 0x030C0000
   return Ref::steal(PyErr_GetRaisedException());

@@ -35,6 +35,9 @@ inline void checked(int result) {
   if (result < 0) rethrow();
 }
 
+// Whether the pending exception ends the program (KeyboardInterrupt, SystemExit) and not only the request around which
+// it was raised. Others may derive from BaseException alone too: asyncio.CancelledError, time-outs of gevent.
+bool ends_program();
 // Takes the pending exception out of the interpreter, normalised and with its traceback attached.
 Ref take_exception();
 // Makes it pending again.

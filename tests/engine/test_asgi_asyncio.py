@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from engine.harness import Server, Start
+from engine.harness import Server, Start, request_bytes
 from support.wait import until
 
 
@@ -95,3 +95,29 @@ def test_a_task_factory_is_respected(server: Server) -> None:
     client.request("/factory")
     assert client.request("/current-task").json["is_task"]
     until(lambda: "factory" in client.request("/show-events").json, "the factory to be used")
+
+
+def test_polling_receive_piles_up_nothing(server: Server) -> None:
+    assert server.get("/polling-receive").json < 20
+
+
+def test_a_greedy_receiver_does_not_starve_others(server: Server) -> None:
+    greedy, other = server.client(), server.client()
+    greedy.send(request_bytes("/greedy-receive"))
+    greedy.socket.shutdown(1)
+    other.request("/current-task")
+    assert greedy.is_quiet()  # the other one was served meanwhile
+    assert greedy.response().body == b"timed out"
+
+
+def test_a_receive_that_is_given_up_loses_no_body(server: Server) -> None:
+    body = server.client().request("/cancelled-for-its-budget", "POST", b"body").body
+    assert body.endswith(b".body")
+
+
+def test_requests_are_served_by_a_loop_inside_a_request(server: Server) -> None:
+    outer = server.client()
+    outer.send(request_bytes("/nested-loop"))
+    assert outer.is_quiet()
+    assert server.get("/set-ready").body == b"set"
+    assert outer.response().body == b"nested"

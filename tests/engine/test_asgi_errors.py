@@ -1,7 +1,9 @@
 """Applications that break the protocol, and clients that leave."""
 
+import signal
+
 import pytest
-from engine.harness import Server, Start
+from engine.harness import Server, Start, request_bytes
 from support.wait import until
 
 
@@ -79,3 +81,39 @@ def test_system_exit_leaves_run(asgi: Start) -> None:
     client = server.client()
     client.send(b"GET /exit HTTP/1.1\r\nHost: test\r\n\r\n")
     assert server.process.wait(20) == 5
+
+
+def test_a_frameworks_word_for_a_client_that_left_is_no_error(asgi: Start) -> None:
+    server = asgi()
+    client = server.client()
+    client.send(request_bytes("/stream-as-starlette"))
+    client.head()
+    client.reset()
+    until(lambda: any(event.startswith("OSError") for event in events(server)), "the event")
+    assert "Exception in ASGI" not in server.log()
+
+
+def test_a_refused_start_may_be_followed_by_another(asgi: Start) -> None:
+    response = asgi().get("/better-start")
+    assert (response.status, response.body, response.header("x-split")) == (500, b"better", None)
+
+
+def test_an_application_may_give_any_awaitable(asgi: Start) -> None:
+    server = asgi("asgi_app:awaitable")
+    assert server.get("/").body == b"hello"
+    assert server.get("/background").body == b"answered"
+    assert server.get("/nothing").status == 500
+    assert "can't be used in 'await' expression" in server.log()
+
+
+def test_what_is_no_exception_but_no_exit_either_ends_its_request_only(asgi: Start) -> None:
+    server = asgi("asgi_app:awaitable")
+    assert server.get("/cancelled").status == 500
+    assert server.get("/").body == b"hello"
+
+
+def test_draining_ends_with_the_last_background_task(asgi: Start) -> None:
+    server = asgi(graceful_timeout=60)
+    server.get("/background")
+    server.signal(signal.SIGTERM)
+    assert server.wait()["outcome"] == 0  # waits for less than the graceful timeout

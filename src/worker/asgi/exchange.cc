@@ -37,6 +37,14 @@ std::string_view require_bytes(PyObject* object, const char* what) {
   python::raise(PyExc_TypeError, std::string(what) + " must be bytes, not " + Py_TYPE(object)->tp_name);
 }
 
+// Our own exception, or what Starlette makes of it.
+bool tells_of_disconnect(PyObject* exception, const python::Ref& client_disconnected) {
+  if (PyErr_GivenExceptionMatches(exception, client_disconnected.get())) return true;
+  python::Ref before = python::Ref::steal(PyException_GetContext(exception));
+  return before.is_set() && PyErr_GivenExceptionMatches(before.get(), client_disconnected.get()) &&
+         std::string_view(Py_TYPE(exception)->tp_name) == "ClientDisconnect";
+}
+
 }  // namespace
 
 // --- loop thread, no GIL --------------------------------------------------------------------------------------------
@@ -129,7 +137,12 @@ bool Exchange::spend_budget() {
 }
 
 python::Ref Exchange::add_waiter(std::vector<python::Ref>& waiters) {
-  python::Ref future = python::call_method(handler_.loop(), handler_.state().names.create_future.get());
+  // An application that polls receive() with a time-out would pile up cancelled ones.
+  const Names& names = handler_.state().names;
+  std::erase_if(waiters, [&](const python::Ref& future) {
+    return python::call_method(future.get(), names.done.get()).get() == Py_True;
+  });
+  python::Ref future = python::call_method(handler_.loop(), names.create_future.get());
   waiters.push_back(future.share());
   return future;
 }
@@ -204,6 +217,7 @@ void Exchange::begin_response(PyObject* message) {
   if (code == -1 && PyErr_Occurred()) python::rethrow();
   if (code < 200 || code > 999)
     python::raise(PyExc_ValueError, "status " + std::to_string(code) + " is not 200 to 999");
+  connection_->codec().restart_answer();  // a start that was refused may be followed by a better one
   connection_->prepare_response();
   head_.clear();
   if (auto done = connection_->codec().start(0, static_cast<int>(code), head_); !done) refuse(done.error());
@@ -226,10 +240,7 @@ void Exchange::add_fields(PyObject* headers) {
   }
 }
 
-void Exchange::refuse(const base::Error& error) {
-  failed_ = true;
-  python::raise(PyExc_RuntimeError, error.describe());
-}
+void Exchange::refuse(const base::Error& error) { python::raise(PyExc_RuntimeError, error.describe()); }
 
 void Exchange::finish_head(std::optional<std::uint64_t> length) {
   auto& codec = connection_->codec();
@@ -326,9 +337,8 @@ void Exchange::on_task_done(PyObject* task) {
   if (python::call_method(task, names.cancelled.get()).get() == Py_True) return fail_unfinished();
   python::Ref exception = python::call_method(task, names.exception.get());
   if (exception.get() != Py_None) {
-    bool is_our_news =
-        lost_ && PyErr_GivenExceptionMatches(exception.get(), handler_.state().client_disconnected.get());
-    if (!is_our_news) handler_.log_error("Exception in ASGI application", exception.get());
+    if (!lost_ || !tells_of_disconnect(exception.get(), handler_.state().client_disconnected))
+      handler_.log_error("Exception in ASGI application", exception.get());
   } else if (connection_) {
     handler_.log_error(response_begun_ ? "ASGI application returned without completing its response"
                                        : "ASGI application returned without starting a response",

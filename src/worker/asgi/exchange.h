@@ -85,7 +85,6 @@ class Exchange final : public worker::Exchange, public std::enable_shared_from_t
   bool request_ended_ = false, request_delivered_ = false;
   bool client_finished_ = false, lost_ = false;
   bool response_begun_ = false, response_complete_ = false;
-  bool failed_ = false;  // the response was refused half-way
 };
 
 }  // namespace worker::asgi

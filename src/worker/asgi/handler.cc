@@ -23,6 +23,18 @@ nanoseconds from_seconds(double seconds) {
   return std::chrono::duration_cast<nanoseconds>(std::chrono::duration<double>(std::min(seconds, 1e9)));
 }
 
+// Counts how many calls of a function are on the stack.
+class Nesting {
+ public:
+  explicit Nesting(int& depth) : depth_(depth) { depth_++; }
+  ~Nesting() { depth_--; }
+  Nesting(const Nesting&) = delete;
+  Nesting& operator=(const Nesting&) = delete;
+
+ private:
+  int& depth_;
+};
+
 std::uint64_t monotonic_ns() { return static_cast<std::uint64_t>(net::Clock::now().time_since_epoch().count()); }
 
 }  // namespace
@@ -54,9 +66,10 @@ void Handler::attach(PyObject* loop, int inner_fd, PyObject* poll_inner) {
   inner_fd_ = inner_fd;
 }
 
-void Handler::open(PyObject* context, PyObject* lifespan_state, PyObject* log_error) {
+void Handler::open(PyObject* context, PyObject* lifespan_state, PyObject* as_coroutine, PyObject* log_error) {
   context_ = python::Ref::borrow(context);
   lifespan_state_ = python::Ref::borrow(lifespan_state);
+  as_coroutine_ = python::Ref::borrow(as_coroutine);
   log_error_ = python::Ref::borrow(log_error);
 }
 
@@ -68,7 +81,7 @@ void Handler::detach() {
   running_.clear();
   tasks_.reset();
   for (python::Ref* ref :
-       {&loop_, &poll_inner_, &asyncio_ready_, &context_, &lifespan_state_, &log_error_, &finished_}) {
+       {&loop_, &poll_inner_, &asyncio_ready_, &context_, &lifespan_state_, &as_coroutine_, &log_error_, &finished_}) {
     ref->clear();
   }
 }
@@ -86,13 +99,16 @@ void Handler::queue(std::shared_ptr<Exchange> exchange) { queue_.push_back(std::
 // --- one select -----------------------------------------------------------------------------------------------------
 
 python::Ref Handler::select(double timeout) {
+  Nesting nesting(selects_);
   nanoseconds most = from_seconds(timeout);
+  if (report_finished()) most = nanoseconds(0);  // the last background task may have ended since the last turn
   for (int i = 0; i < turns_per_select; i++) {
     turn_once(queue_.empty() ? most : nanoseconds(0));
     python::checked(PyErr_CheckSignals());
     run_queue();
     report_finished();
-    if (inner_ready_ || asyncio_has_work() || most == nanoseconds(0)) break;
+    // Whoever turns the loop inside a request looks for something that we do not know.
+    if (selects_ > 1 || inner_ready_ || asyncio_has_work() || most == nanoseconds(0)) break;
     // asyncio chose its timeout before applications ran in here and set timers of their own.
     nanoseconds timer = until_next_timer();
     if (timer == nanoseconds(0)) break;
@@ -130,7 +146,7 @@ void Handler::run(Exchange& exchange) {
   try {
     exchange.run();
   } catch (const python::Raised&) {
-    if (!PyErr_ExceptionMatches(PyExc_Exception)) throw;
+    if (python::ends_program()) throw;
     python::Ref exception = python::take_exception();
     log_error("Exception in ASGI application", exception.get());
     exchange.fail_unfinished();
@@ -156,12 +172,13 @@ nanoseconds Handler::until_next_timer() const {
   return at <= now ? nanoseconds(0) : std::max(from_seconds(at - now), nanoseconds(1));
 }
 
-void Handler::report_finished() {
-  if (!finished_.is_set() || !server_->is_finished()) return;
+bool Handler::report_finished() {
+  if (!finished_.is_set() || !server_->is_finished()) return false;
   python::Ref future = std::move(finished_);
-  if (python::call_method(future.get(), state_.names.done.get()).get() == Py_True) return;
+  if (python::call_method(future.get(), state_.names.done.get()).get() == Py_True) return false;
   python::Ref outcome = python::integer(static_cast<int>(server_->outcome()));
   python::call_method(future.get(), state_.names.set_result.get(), outcome.get());
+  return true;
 }
 
 // --- for exchanges --------------------------------------------------------------------------------------------------
@@ -175,8 +192,10 @@ python::Ref Handler::start(PyObject* scope, PyObject* receive, PyObject* send) {
       python::Ref instance = python::call(app_.get(), scope);
       coroutine = python::call(instance.get(), receive, send);
     }
+    // asyncio.Task takes coroutines; an application may give any awaitable.
+    if (!PyCoro_CheckExact(coroutine.get())) coroutine = python::call(as_coroutine_.get(), coroutine.get());
   } catch (const python::Raised&) {
-    if (!PyErr_ExceptionMatches(PyExc_Exception)) throw;
+    if (python::ends_program()) throw;
     python::Ref exception = python::take_exception();
     log_error("Exception in ASGI application", exception.get());
     return {};

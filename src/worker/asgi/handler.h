@@ -34,8 +34,9 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   void attach(PyObject* loop, int inner_fd, PyObject* poll_inner);
   // The future that gets the outcome (int) when the server is finished.
   void set_finished(PyObject* future) { finished_ = python::Ref::borrow(future); }
-  // Every request runs in a copy of `context` and gets a shallow copy of `state`.
-  void open(PyObject* context, PyObject* lifespan_state, PyObject* log_error);
+  // Every request runs in a copy of `context` and gets a shallow copy of `state`. `as_coroutine` makes a coroutine of
+  // any awaitable.
+  void open(PyObject* context, PyObject* lifespan_state, PyObject* as_coroutine, PyObject* log_error);
   void detach();
 
   // selectors.BaseSelector.select: seconds; negative: no limit. A list of (key, events).
@@ -67,13 +68,14 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   void run(Exchange& exchange);
   bool asyncio_has_work() const;
   net::nanoseconds until_next_timer() const;
-  void report_finished();
+  // True when it has just told so.
+  bool report_finished();
 
   State& state_;
   Options options_;
   Counters counters_;
   std::unique_ptr<Server> server_;
-  python::Ref app_, loop_, poll_inner_, asyncio_ready_, context_, lifespan_state_, log_error_, finished_;
+  python::Ref app_, loop_, poll_inner_, asyncio_ready_, context_, lifespan_state_, as_coroutine_, log_error_, finished_;
   Version version_;
   std::unique_ptr<TaskStarter> tasks_;
   std::unique_ptr<ScopeBuilder> scopes_;
@@ -83,6 +85,7 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   std::uint64_t turn_ = 0;
   net::Clock::time_point turn_began_;
   int inner_fd_ = -1;
+  int selects_ = 0;  // on the stack: more than one where a request turns the loop (nest_asyncio, debuggers)
   bool inner_ready_ = false;
 };
 

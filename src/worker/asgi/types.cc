@@ -13,19 +13,19 @@ namespace {
 // --- Operation ------------------------------------------------------------------------------------------------------
 
 enum class Kind : std::uint8_t { receive, send };
-//  fresh ──► done                      (completed at once)
-//    │ ────► yielded ──► done          (completed, but this task has had enough of this turn)
+//  fresh ──► done                      (at once)
+//    │ ────► yielded ──► …             (this task has had enough of this turn; nothing is done yet, so that a
+//    │                                  cancellation loses nothing)
 //    └─────► waiting ──► … ──► done    (on a future)
 enum class Stage : std::uint8_t { fresh, yielded, waiting, done };
 
 struct Operation {
   PyObject_HEAD std::shared_ptr<Exchange> exchange;
-  python::Ref message;  // of send
+  python::Ref message;  // of send, until it is taken
   python::Ref future;   // waited for
   python::Ref result;
   Kind kind;
   Stage stage;
-  bool waited;
 };
 
 Operation* operation_of(PyObject* self) { return reinterpret_cast<Operation*>(self); }
@@ -35,17 +35,11 @@ PySendResult suspend(State& state, Operation& operation, python::Ref future, PyO
   python::checked(PyObject_SetAttr(future.get(), state.names.future_blocking.get(), Py_True));
   operation.future = future.share();
   operation.stage = Stage::waiting;
-  operation.waited = true;
   *result = future.release();
   return PYGEN_NEXT;
 }
 
 PySendResult complete(Operation& operation, PyObject** result) {
-  if (!operation.waited && operation.exchange->spend_budget()) {
-    operation.stage = Stage::yielded;
-    *result = Py_NewRef(Py_None);  // a bare yield: the task goes on in the loop's next turn, as after sleep(0)
-    return PYGEN_NEXT;
-  }
   operation.stage = Stage::done;
   *result = operation.result.share().release();
   return PYGEN_RETURN;
@@ -59,7 +53,7 @@ PySendResult advance_receive(State& state, Operation& operation, PyObject** resu
 }
 
 PySendResult advance_send(State& state, Operation& operation, PyObject** result) {
-  if (operation.stage == Stage::fresh) {
+  if (operation.message.is_set()) {
     python::Ref message = std::move(operation.message);
     operation.result = python::Ref::borrow(Py_None);
     Progress progress = operation.exchange->send(message.get());
@@ -73,10 +67,11 @@ PySendResult advance_send(State& state, Operation& operation, PyObject** result)
 
 PySendResult advance(PyObject* self, PyObject** result) {
   Operation& operation = *operation_of(self);
-  if (operation.stage == Stage::yielded) operation.stage = Stage::done;
-  if (operation.stage == Stage::done) {
-    *result = operation.result.share().release();
-    return PYGEN_RETURN;
+  if (operation.stage == Stage::done) return complete(operation, result);
+  if (operation.stage == Stage::fresh && operation.exchange->spend_budget()) {
+    operation.stage = Stage::yielded;
+    *result = Py_NewRef(Py_None);  // a bare yield: the task goes on in the loop's next turn, as after sleep(0)
+    return PYGEN_NEXT;
   }
   operation.future.clear();
   State& state = State::of_type(Py_TYPE(self));
@@ -183,7 +178,6 @@ PyObject* make_operation(State& state, const std::shared_ptr<Exchange>& exchange
   new (&operation->result) python::Ref();
   operation->kind = kind;
   operation->stage = Stage::fresh;
-  operation->waited = false;
   return reinterpret_cast<PyObject*>(operation);
 }
 

@@ -247,3 +247,38 @@ async def leave(scope, receive, send):
 async def slow(scope, receive, send):
     await asyncio.sleep(float(scope["query_string"] or b"0.2"))
     await answer(send, b"slow")
+
+
+class ClientDisconnect(Exception):
+    pass
+
+
+@route("/stream-as-starlette")
+async def stream_as_starlette(scope, receive, send):
+    try:
+        await stream_forever(scope, receive, send)
+    except OSError:
+        raise ClientDisconnect()  # noqa: B904 (starlette/responses.py says it so)
+
+
+@route("/better-start")
+async def better_start(scope, receive, send):
+    try:
+        await bad_header(scope, receive, send)
+    except RuntimeError:
+        await answer(send, b"better", status=500)
+
+
+class Awaitable:
+    def __init__(self, coroutine):
+        self.coroutine = coroutine
+
+    def __await__(self):
+        return self.coroutine.__await__()
+
+
+def awaitable(scope, receive, send):
+    """An application that is no coroutine function."""
+    if scope["type"] == "http" and scope["path"] == "/cancelled":
+        raise asyncio.CancelledError
+    return None if scope.get("path") == "/nothing" else Awaitable(app(scope, receive, send))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import gc
 import sys
 import threading
 import time
@@ -229,3 +230,73 @@ async def factory(scope, receive, send):
 
     loop.set_task_factory(make)
     await answer(send, b"set")
+
+
+@route
+async def polling_receive(scope, receive, send):
+    """Asks again and again whether the client is still there, as is_disconnected() of frameworks does."""
+    await read_all(receive)
+    for _ in range(100):
+        try:
+            await asyncio.wait_for(receive(), 0.0005)
+        except asyncio.TimeoutError:
+            continue
+    gc.collect()
+    await answer(send, sum(isinstance(thing, asyncio.Future) for thing in gc.get_objects()))
+
+
+@route
+async def greedy_receive(scope, receive, send):
+    """Receives without end what is there at once: http.disconnect of a client that ended its direction."""
+    await read_all(receive)
+    assert (await receive())["type"] == "http.disconnect"
+    try:
+        await asyncio.wait_for(drink(receive), 0.3)
+    except asyncio.TimeoutError:
+        await answer(send, b"timed out")
+
+
+async def drink(receive):
+    while True:
+        await receive()
+
+
+@route
+async def cancelled_for_its_budget(scope, receive, send):
+    """A receive() that had to let others run first, and is given up meanwhile, takes no body with it."""
+    await send({"type": "http.response.start", "status": 200})
+    while is_done_at_once(send({"type": "http.response.body", "body": b".", "more_body": True})):
+        pass
+    given_up = receive()
+    assert not is_done_at_once(given_up)
+    given_up.close()
+    message = await receive()
+    await send({"type": "http.response.body", "body": message["body"]})
+
+
+def is_done_at_once(operation):
+    try:
+        assert operation.send(None) is None
+    except StopIteration:
+        return True
+    return False
+
+
+ready = asyncio.Event()
+
+
+@route
+async def set_ready(scope, receive, send):
+    ready.set()
+    await answer(send, b"set")
+
+
+@route
+async def nested_loop(scope, receive, send):
+    """Turns the loop inside a request, as nest_asyncio does."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    asyncio.tasks._leave_task(loop, task)
+    while not ready.is_set():
+        loop._run_once()
+    asyncio.tasks._enter_task(loop, task)
+    await answer(send, b"nested")
