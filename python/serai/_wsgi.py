@@ -55,9 +55,7 @@ def _work_in_threads(server: Any, read_end: int, write_end: int) -> None:
         finally:
             os.write(write_end, b"\0")
 
-    threads = [threading.Thread(target=work, name=f"serai-{i + 1}") for i in range(server._threads)]
-    for thread in threads:
-        thread.start()
+    threads = _start_threads(server._threads, work)
     left = len(threads)
     while left:
         try:
@@ -70,6 +68,22 @@ def _work_in_threads(server: Any, read_end: int, write_end: int) -> None:
         thread.join()
     if ends:
         raise ends[0]
+
+
+def _start_threads(count: int, work: Callable[[], None]) -> list[threading.Thread]:
+    """So many, or as many as the system lets us have."""
+    threads: list[threading.Thread] = []
+    for i in range(count):
+        thread = threading.Thread(target=work, name=f"serai-{i + 1}")
+        try:
+            thread.start()
+        except RuntimeError as error:  # a limit of processes or memory
+            if not threads:
+                raise
+            logger.warning("serving with %d of %d threads: %s", i, count, error)
+            break
+        threads.append(thread)
+    return threads
 
 
 class FileWrapper:

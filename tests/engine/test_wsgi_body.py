@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from engine.harness import Start
+from engine.harness import Start, request_bytes
 
 
 def test_the_input_is_a_whole_file(wsgi: Start) -> None:
@@ -95,3 +95,16 @@ def test_a_slow_client_does_not_keep_the_thread(wsgi: Start) -> None:
     slow.head()
     assert server.get("/").body == b"hello"  # one thread: it is free although 30 MiB wait for the slow client
     assert len(slow.exactly(32 << 20)) == 32 << 20
+
+
+def test_the_reason_phrase_is_the_applications(wsgi: Start) -> None:
+    client = wsgi().client()
+    for status, line in (
+        ("404 No Such Page", b"HTTP/1.1 404 No Such Page\r\n"),
+        ("200 All Right", b"HTTP/1.1 200 All Right\r\n"),
+        ("404", b"HTTP/1.1 404 Not Found\r\n"),
+        ("404%20Split%0D%0AX:%20y", b"HTTP/1.1 404 Not Found\r\n"),
+    ):
+        client.send(request_bytes("/own-reason?" + status.replace(" ", "%20")))
+        assert client.until(b"\r\n") == line
+        client.until(b"\r\n\r\n")

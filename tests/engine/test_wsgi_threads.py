@@ -48,3 +48,15 @@ def test_pipelined_requests_stay_in_order(wsgi: Start) -> None:
     client = wsgi(threads=4).client()
     client.send(request_bytes("/slow?0.05") + request_bytes("/"))
     assert [client.response().body, client.response().body] == [b"slow", b"hello"]
+
+
+def test_an_answer_does_not_wait_for_close(wsgi: Start) -> None:
+    server = wsgi(threads=2)
+    assert server.get("/works-in-close").body == b"one"
+    assert server.get("/let-close").status == 200
+
+
+def test_fewer_threads_than_wanted_serve_too(wsgi: Start) -> None:
+    server = wsgi("few_threads:app", threads=4)
+    assert together(server, "/slow?0.02", 6) == [b"slow"] * 6
+    assert "serving with 2 of 4 threads: can't start new thread" in server.log()

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include "http/spooled_body.h"
 #include "python/ref.h"
@@ -41,7 +41,7 @@ class EnvironBuilder {
     python::Ref name, port;
   };
   const Local& local(const std::shared_ptr<const Peer>& peer) const;
-  mutable std::vector<Local> locals_;  // one per listening socket
+  mutable std::deque<Local> locals_;  // one per listening socket
 };
 
 }  // namespace worker::wsgi

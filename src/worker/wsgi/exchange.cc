@@ -44,6 +44,12 @@ int parse_status(std::string_view status) {
 
 struct ClientGone {};
 
+// The application may keep start_response and write() for longer than the request lives.
+struct Forgetting {
+  PyObject* start_response;
+  ~Forgetting() { forget_exchange(start_response); }
+};
+
 }  // namespace
 
 Exchange::Exchange(Handler& handler, Connection& connection)
@@ -75,7 +81,7 @@ Ending Exchange::run() {
     call_application();
     return Ending::complete;
   } catch (const python::Raised&) {
-    if (!PyErr_ExceptionMatches(PyExc_Exception)) throw;
+    if (python::ends_program()) throw;
     return on_exception();
   } catch (const ClientGone&) {
     return Ending::aborted;
@@ -94,6 +100,7 @@ void Exchange::call_application() {
   if (connection_.head().framing == http::Framing::chunked) size = body_.size();
   python::Ref environ = handler_.environs().build(connection_, input.get(), size);
   python::Ref start = make_start_response(handler_.state(), *this);
+  Forgetting at_end{start.get()};
   python::Ref result;
   try {
     result = python::call(handler_.app(), environ.get(), start.get());
@@ -101,13 +108,11 @@ void Exchange::call_application() {
   } catch (...) {
     // PEP 3333: close() is called however the request ends.
     python::Ref pending = PyErr_Occurred() ? python::take_exception() : python::Ref();
-    if (result.is_set()) close_result(result.get());
-    forget_exchange(start.get());
+    if (result.is_set()) close_result(result.get(), false);
     if (pending.is_set()) python::restore_exception(std::move(pending));
     throw;
   }
-  close_result(result.get());
-  forget_exchange(start.get());
+  close_result(result.get(), true);
 }
 
 python::Ref Exchange::make_input() {
@@ -115,12 +120,13 @@ python::Ref Exchange::make_input() {
     if (body_.size() == 0) return python::call(handler_.bytes_io());
     return python::call(handler_.bytes_io(), python::bytes(body_.memory()).get());
   }
-  int copy = ::dup(body_.file());
-  if (copy < 0 || ::lseek(copy, 0, SEEK_SET) < 0) {
-    PyErr_SetFromErrno(PyExc_OSError);
-    python::rethrow();
-  }
-  return python::call(handler_.open_input(), python::integer(copy).get());
+  auto copy = base::dup(body_.file());
+  if (!copy) python::raise(PyExc_OSError, copy.error().describe());
+  ::lseek(copy->get(), 0, SEEK_SET);
+  python::Ref number = python::integer(copy->get());
+  python::Ref input = python::call(handler_.open_input(), number.get());
+  (void)copy->release();
+  return input;
 }
 
 void Exchange::send_result(PyObject* result) {
@@ -148,7 +154,10 @@ void Exchange::send_sequence(PyObject* sequence) {
     total += static_cast<std::uint64_t>(PyBytes_GET_SIZE(chunk));
   }
   if (started_ && total > 0 && !declared_) finish_head(total);
-  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence); i++) append(PySequence_Fast_GET_ITEM(sequence, i));
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence); i++) {
+    python::Ref chunk = python::Ref::borrow(PySequence_Fast_GET_ITEM(sequence, i));  // the list is the application's
+    append(chunk.get());
+  }
 }
 
 // PEP 3333, "Buffering and Streaming": a piece is transmitted before the next one is asked for, except that the last
@@ -212,6 +221,13 @@ void Exchange::transmit() {
   while (connection_.output().pending() > handler_.options().max_response_spool) wait_until_writable();
 }
 
+// For when a client that is gone makes no difference; the connection finds out later.
+void Exchange::send_what_is_there() {
+  if (connection_.output().is_empty()) return;
+  python::GilRelease released;
+  (void)connection_.send_borrowed();
+}
+
 void Exchange::wait_until_writable() {
   auto timeout = std::chrono::duration_cast<std::chrono::milliseconds>(handler_.options().write_timeout);
   pollfd writable = {.fd = connection_.socket(), .events = POLLOUT, .revents = 0};
@@ -230,14 +246,24 @@ void Exchange::finish_head(std::optional<std::uint64_t> length) {
   connection_.output().append(head_);
 }
 
-void Exchange::close_result(PyObject* result) {
+// What it raises is logged only: the answer is settled, and so is the exception of a request that failed.
+void Exchange::close_result(PyObject* result, bool is_settled) {
   if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) return;
-  python::Ref close = python::Ref::steal(PyObject_GetAttr(result, handler_.state().names.close.get()));
-  if (!close.is_set()) {
-    if (!PyErr_ExceptionMatches(PyExc_AttributeError)) python::rethrow();
-    return PyErr_Clear();
+  try {
+    python::Ref close = python::Ref::steal(PyObject_GetAttr(result, handler_.state().names.close.get()));
+    if (close.is_set()) {
+      // It may do work that must not delay the answer: Werkzeug's call_on_close, Django's request_finished.
+      if (is_settled) send_what_is_there();
+      python::call(close.get());
+    } else {
+      if (!PyErr_ExceptionMatches(PyExc_AttributeError)) python::rethrow();
+      PyErr_Clear();
+    }
+  } catch (const python::Raised&) {
+    if (python::ends_program()) throw;
+    python::Ref exception = python::take_exception();
+    handler_.log_error("Exception in close() of what a WSGI application returned", exception.get());
   }
-  python::call(close.get());
 }
 
 bool Exchange::send_file(PyObject* wrapper) {
@@ -265,22 +291,26 @@ bool Exchange::send_file(PyObject* wrapper) {
 void Exchange::start_response(PyObject* status, PyObject* headers, PyObject* exc_info) {
   if (exc_info != Py_None && head_sent_) {
     // Too late for another answer: PEP 3333 wants the exception raised again.
-    if (!PyTuple_Check(exc_info) || PyTuple_GET_SIZE(exc_info) != 3) {
-      python::raise(PyExc_TypeError, "exc_info must be a tuple of three");
+    if (!PyTuple_Check(exc_info) || PyTuple_GET_SIZE(exc_info) != 3 ||
+        !PyExceptionInstance_Check(PyTuple_GET_ITEM(exc_info, 1))) {
+      python::raise(PyExc_TypeError, "exc_info must be what sys.exc_info() gives while an exception is handled");
     }
     python::restore_exception(python::Ref::borrow(PyTuple_GET_ITEM(exc_info, 1)));
     python::rethrow();
   }
   if (exc_info == Py_None && started_) python::raise(PyExc_RuntimeError, "start_response was called twice");
-  int code = parse_status(latin1_view(status, "the status"));
+  std::string_view line = latin1_view(status, "the status");
+  int code = parse_status(line);
   if (!PyList_Check(headers)) python::raise(PyExc_TypeError, "headers must be a list of tuples");
   auto& codec = connection_.codec();
   codec.restart_answer();
   connection_.prepare_response();
   head_.clear();
   declared_.reset();
+  started_ = false;
   auto refuse = [](const base::Error& error) { python::raise(PyExc_ValueError, error.describe()); };
-  if (auto done = codec.start(0, code, head_); !done) refuse(done.error());
+  if (auto done = codec.start(code, line.substr(std::min<std::size_t>(line.size(), 4)), head_); !done)
+    refuse(done.error());
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); i++) {
     PyObject* pair = PyList_GET_ITEM(headers, i);
     if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {

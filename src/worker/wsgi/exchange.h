@@ -47,7 +47,9 @@ class Exchange final : public worker::Exchange {
   void append(PyObject* chunk);
   void transmit();
   void wait_until_writable();
-  void close_result(PyObject* result);
+  // `is_settled`: the whole answer is in the output.
+  void close_result(PyObject* result, bool is_settled);
+  void send_what_is_there();
   bool is_body_complete() const { return declared_ && written_ >= *declared_; }
   python::Ref make_input();
   Ending on_exception();

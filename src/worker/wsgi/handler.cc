@@ -34,9 +34,9 @@ void Handler::open(Helpers helpers, const std::vector<int>& sockets) {
 void Handler::watch_signals(int read_end) { signals_ = std::make_unique<SignalPipe>(server_->loop(), read_end); }
 
 void Handler::close() {
-  queue_.clear();
   signals_.reset();
-  server_.reset();
+  server_.reset();  // its connections still know their exchanges
+  queue_.clear();
   reading_.clear();
   helpers_ = {};
   environs_.reset();

@@ -1,8 +1,10 @@
 """WSGI behaviours, one per path."""
 
+import asyncio
 import io
 import json
 import os
+import resource
 import sys
 import threading
 import time
@@ -269,3 +271,80 @@ def current_thread(environ, start_response):
 @route
 def leave(environ, start_response):
     raise SystemExit(5)
+
+
+@route
+def own_reason(environ, start_response):
+    return answer(start_response, status=unquote(environ["QUERY_STRING"]))
+
+
+@route
+def cancelled(environ, start_response):
+    """What async_to_sync may let through: a BaseException that asks nobody to leave."""
+    raise asyncio.CancelledError
+
+
+class Unclosable(Closing):
+    def close(self):
+        raise ValueError("raised in close")
+
+
+kept = []  # a start_response that outlives its request
+
+
+@route
+def fails_to_close(environ, start_response):
+    kept.append(start_response)
+    start_response("200 OK", [("Content-Length", "3")])
+    return Unclosable([b"one"])
+
+
+@route
+def use_kept(environ, start_response):
+    try:
+        kept.pop()("200 OK", [])
+    except RuntimeError as error:
+        return answer(start_response, str(error).encode())
+
+
+closable = threading.Event()
+
+
+class WorksInClose(Closing):
+    def close(self):
+        closable.wait(10)
+
+
+@route
+def works_in_close(environ, start_response):
+    start_response("200 OK", [("Content-Length", "3")])
+    return WorksInClose([b"one"])
+
+
+@route
+def let_close(environ, start_response):
+    closable.set()
+    return answer(start_response)
+
+
+@route
+def no_exc_info(environ, start_response):
+    write = start_response("200 OK", [])
+    write(b"begun")
+    start_response("500 Internal Server Error", [], (None, None, None))
+    return []
+
+
+@route
+def few_descriptors(environ, start_response):
+    """Leaves no descriptor free."""
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    return answer(start_response)
+
+
+@route
+def many_descriptors(environ, start_response):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    return answer(start_response)
