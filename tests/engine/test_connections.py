@@ -128,6 +128,7 @@ def test_draining_answers_what_runs_and_closes_idle_connections(serve: Start) ->
     server.signal(signal.SIGTERM)
     response = busy.response()
     assert (response.body, response.header("connection")) == (b"slow", "close")
+    busy.close()
     assert idle.is_closed()
     assert finish(server) == 0
 
@@ -147,6 +148,7 @@ def test_retiring_leaves_idle_connections_one_more_request(serve: Start) -> None
     server.signal(signal.SIGUSR1)
     until(lambda: accepts_no_more(server), "the server to stop accepting")
     assert idle.request("/").header("connection") == "close"
+    idle.close()
     assert finish(server) == 0
 
 
@@ -167,6 +169,7 @@ def test_the_access_log_has_one_line_per_request(serve: Start) -> None:
     client.request("/?a=1", User_Agent="test")
     client.send(b"bad\r\n\r\n")
     client.response()
+    client.close()
     server.stop()
     lines = [line for line in server.log().splitlines() if "HTTP/1.1" in line or '" 400 ' in line]
     assert '"GET /?a=1 HTTP/1.1" 200 5' in lines[0]
