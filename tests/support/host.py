@@ -29,7 +29,9 @@ class Host:
     """Everything of one Serai. As a context manager it starts the daemon and stops everything at the end."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="serai-test-", dir=scratch_folder())) if root is None else root.parent
+        self.folder = (
+            Path(tempfile.mkdtemp(prefix="serai-test-", dir=scratch_folder())) if root is None else root.parent
+        )
         self.root = root or self.folder / "root"
         self.folder.chmod(0o755)  # apps' users pass through it
         self.port = free_port()
