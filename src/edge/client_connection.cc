@@ -16,10 +16,17 @@ using http::Event;
 using std::chrono::milliseconds;
 
 constexpr std::size_t kMostDiscarded = 256 << 10;  // of a body that nobody wants, before the connection is given up
+constexpr std::size_t kMostLingered = 16 << 20;    // of what comes behind the last answer
 constexpr std::size_t kSpareCapacity = 2 << 10;    // what a waiting connection may keep for its next answer
 constexpr milliseconds kLingering{2000};           // until the client has read the last answer
 constexpr milliseconds kDrainGrace{1000};          // for requests that are on their way to a draining edge
 constexpr int kReadsPerTurn = 16;                  // of requests; then others get their turn
+
+// Makes the close a reset, where nothing but the end of the connection tells the end of an answer.
+void reset_when_closed(int socket) {
+  linger at_once{.l_onoff = 1, .l_linger = 0};
+  (void)::setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);  // then the end looks like a good one
+}
 
 // How large a body may be is each app's own matter, see dispatch.
 http::Limits limits_of_heads(http::Limits limits) {
@@ -252,6 +259,7 @@ void ClientConnection::abort() {
   end_exchange();
   record_.bytes_out = codec_.response().body_bytes();
   record_.finish(context_);
+  if (codec_.head().minor_version == 0) reset_when_closed(socket_.get());
   output_.break_off();
   wrote();  // closes at the end of the turn, when none of our functions runs
 }
@@ -346,7 +354,7 @@ void ClientConnection::discard() {
     ssize_t count = ::recv(socket_.get(), space.data(), space.size(), MSG_DONTWAIT);
     if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (count > 0) discarded_ += static_cast<std::size_t>(count);
-    if (count <= 0 || discarded_ > 4 * kMostDiscarded) return close();
+    if (count <= 0 || discarded_ > kMostLingered) return close();
   }
 }
 

@@ -216,6 +216,19 @@ TEST_F(ProxyTest, AChunkedBodyAboveTheLimitIsCutOff) {
   expect_end(*client);
 }
 
+TEST_F(ProxyTest, AClientThatSendsItsWholeBodyFirstStillReadsTheRefusal) {
+  set_routes({route(app.path, {{"limits", {{"max_body", 10}}}})});
+  auto client = connect();
+  client->send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 8000000\r\n\r\n");
+  const std::string piece(1000, 'x');
+  int sent = 0;
+  ASSERT_TRUE(until([&] {
+    while (sent < 8000 && client->try_send(piece)) sent++;
+    return sent == 8000;
+  }));
+  EXPECT_THAT(expect(*client, "request"), StartsWith("HTTP/1.1 413 "));
+}
+
 TEST_F(ProxyTest, AnEarlyAnswerEndsTheUpload) {
   auto client = connect();
   client->send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\nbegun");

@@ -6,6 +6,8 @@
 namespace edge {
 namespace {
 
+constexpr std::size_t kSpareCapacity = 1 << 10;  // what is kept for the next request
+
 std::string_view value_of(const http::RequestHead& head, http::HeaderId id) {
   auto* field = head.find(id);
   return field ? field->value : std::string_view();
@@ -51,6 +53,7 @@ void RequestRecord::finish(Context& context) {
   if (aborted) status = 499;  // as nginx says it: the client went before its answer was whole
   auto took = context.loop.now() - started_;
   log(context, took);
+  if (text_.capacity() > kSpareCapacity) text_ = {};
   auto runtime = std::move(runtime_);
   if (!runtime) return;
   auto& counters = runtime->counters;

@@ -69,6 +69,31 @@ TEST_F(ServerTest, ListensOnFourAndSixByItself) {
   ASSERT_TRUE(until([&] { return counters()["in_flight"] == 1; }));
 }
 
+// An answer without a length ends with its connection: one that broke off must not look whole.
+TEST_F(ServerTest, AnOldClientSeesThatAnAnswerBrokeOff) {
+  options.listen = {"127.0.0.1:0"};
+  start();
+  set_routes({route(app.path)});
+  auto client = std::move(*net::Endpoint::of(*net::parse_address(server->addresses()[0]))->connect());
+  const std::string_view request = "GET / HTTP/1.0\r\nHost: h\r\n\r\n";
+  ASSERT_TRUE(until([&] { return ::send(client.get(), request.data(), request.size(), MSG_NOSIGNAL) > 0; }));
+  auto upstream = accept(app);
+  expect(*upstream, "GET");
+  upstream->send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
+  settle();
+  upstream->close();
+  char buffer[4096];
+  ssize_t count = 1;
+  int error = 0;
+  ASSERT_TRUE(until([&] {
+    count = ::recv(client.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+    error = errno;
+    return count == 0 || (count < 0 && error != EAGAIN);
+  }));
+  EXPECT_EQ(count, -1);
+  EXPECT_EQ(error, ECONNRESET);
+}
+
 TEST_F(ServerTest, SixIsNamedInForwardedHeadersAsRfc7239Says) {
   options.listen = {"[::1]:0"};
   start();

@@ -127,7 +127,15 @@ def test_other_users_may_not_give_orders(edge: Edge) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: h\r\nX-Slow: ", b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHost: h\r\nX-Slow: ",
+        b"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+        pytest.param(b"GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: " + b"x" * 20_000 + b"\r\n\r\n", id="large head"),
+    ],
+)
 def test_a_connection_that_waits_costs_at_most_8_kib(edge: Edge, tmp_path: Path, sent: bytes) -> None:
     count = 2000
     app = SmallApp(tmp_path / "app.sock", "app")
