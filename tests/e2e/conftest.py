@@ -30,7 +30,8 @@ def host() -> Iterator[Host]:
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After each test: no instance, upload or folder without its app, and no error in the log that nobody expected."""
+    """After each test: no process, mount, control group, user or folder that no running app needs, and no error in the
+    log that nobody expected."""
     if "host" not in request.fixturenames:
         yield
         return

@@ -129,6 +129,7 @@ def check(host: Host, write: Callable[..., Path], failure: Failure) -> None:
     assert all(word in explained for word in failure.says), f"{failure.says} not all in {explained!r}\n{outcome}"
     assert failure.shows in event.get("output", ""), str(outcome)
     assert event["advice"], str(outcome)
+    assert "SERAI-EXAMINE" not in outcome.text, str(outcome)
     assert "r1" in event["still_serving"]
     assert host.browser(NAME).get("/").text == "the old release"
     assert traces(host) == before

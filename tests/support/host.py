@@ -159,9 +159,9 @@ class Host:
     def left_behind(self) -> Leftovers:
         """What is below the root, or runs, and belongs to no running app."""
         apps = self.apps()
-        left = leftovers.below_root(self.root, apps)
-        running = sum(self.status(app).get("state") == "running" for app in apps)
         instances = self.instances()
+        left = leftovers.beside(self.identity, apps, set(instances))
+        running = sum(self.status(app).get("state") == "running" for app in apps)
         if len(instances) != running:
             left.found.append(f"{len(instances)} instances for {running} running apps: {', '.join(instances)}")
         return left

@@ -14,6 +14,7 @@ from . import processes
 
 CGROUPS = Path("/sys/fs/cgroup")
 UIDS_PER_ROOT = 0x1000  # as src/environment/identity.cc reserves them
+SUPERVISOR, FIRST_APP = 1, 16  # offsets in the range
 
 
 @dataclass(frozen=True)
@@ -110,11 +111,45 @@ def _entries(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.exists() else []
 
 
-def below_root(root: Path, apps: set[str]) -> Leftovers:
-    """Folders that should be gone while exactly `apps` are hosted."""
+def beside(identity: Identity, apps: set[str], instances: set[str]) -> Leftovers:
+    """What should be gone while exactly `apps` are hosted, by exactly `instances`."""
     left = Leftovers()
-    left.found += [f"upload: {path}" for path in _entries(root / "uploads")]
-    left.found += [f"app that is gone: {path}" for path in _entries(root / "apps") if path.name not in apps]
-    if not apps:
-        left.found += [f"instance: {path}" for path in _entries(root / "instances")]
+    left.found += _folders(identity.root, apps)
+    left.found += [f"mount: {mount}" for mount in mounts(identity)]
+    left.found += [f"user of an app that is gone: {app}" for app in sorted(_users(identity) - apps)]
+    left.found += [f"control group: {group}" for group in _groups_below(identity) if group.name not in instances]
+    left.found += [f"process: {process}" for process in _strays(identity, instances)]
     return left
+
+
+def _folders(root: Path, apps: set[str]) -> list[str]:
+    builds = [path for path in _entries(root / "builds") if path.name.rpartition("-")[0] not in apps]
+    return [
+        *(f"upload: {path}" for path in _entries(root / "uploads")),
+        *(f"app that is gone: {path}" for path in _entries(root / "apps") if path.name not in apps),
+        *(f"build of an app that is gone: {path}" for path in builds),
+        *(f"unfinished: {path}" for path in root.glob("builds/*.partial")),
+        *(f"unfinished: {path}" for path in root.glob("apps/*/releases/*.partial")),
+    ]
+
+
+def _users(identity: Identity) -> set[str]:
+    """The apps that have a user."""
+    record = identity.root / "identities.json"
+    return set(json.loads(record.read_text())["apps"]) if record.exists() else set()
+
+
+def _groups_below(identity: Identity) -> list[Path]:
+    return [folder for group in groups(identity) for folder in group.iterdir() if folder.is_dir()]
+
+
+def _strays(identity: Identity, instances: set[str]) -> list[processes.Process]:
+    """Processes of apps' users outside the running instances, and supervisors that no instance needs."""
+    found = running(identity) if identity.first_uid else []
+    outside = [
+        process
+        for process in found
+        if process.uid >= identity.first_uid + FIRST_APP and not processes.groups(process.pid) & instances
+    ]
+    supervisors = [process for process in found if process.uid == identity.first_uid + SUPERVISOR]
+    return outside + (supervisors if len(supervisors) > len(instances) else [])

@@ -62,6 +62,14 @@ def environment(pid: int) -> dict[str, str]:
     return {}
 
 
+def groups(pid: int) -> set[str]:
+    """The names of the control groups that it is in, without their parents'."""
+    try:
+        return {line.rpartition("/")[2] for line in (Path("/proc") / str(pid) / "cgroup").read_text().splitlines()}
+    except (FileNotFoundError, ProcessLookupError):
+        return set()
+
+
 def cpu_seconds(pid: int) -> float:
     """User and system time of one process, with those of its children that were waited for."""
     fields = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
