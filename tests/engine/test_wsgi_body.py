@@ -108,3 +108,14 @@ def test_the_reason_phrase_is_the_applications(wsgi: Start) -> None:
         client.send(request_bytes("/own-reason?" + status.replace(" ", "%20")))
         assert client.until(b"\r\n") == line
         client.until(b"\r\n\r\n")
+
+
+def test_many_small_pieces_for_a_slow_client_cost_no_more_than_a_few_large_ones(wsgi: Start) -> None:
+    server = wsgi()
+    slow = server.client()
+    slow.send(request_bytes("/lines"))
+    slow.head()
+    assert server.get("/show-events").json == ["all lines"]  # within the client's patience
+    body = slow.exactly(400_000 * len("40\r\n\r\n" + 64 * "x") + len("0\r\n\r\n"))
+    assert body.startswith(b"40\r\n%063d\n\r\n" % 0)
+    assert body.endswith(b"%063d\n\r\n0\r\n\r\n" % 399_999)

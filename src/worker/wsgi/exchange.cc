@@ -195,7 +195,8 @@ void Exchange::append(PyObject* chunk) {
   }
   written_ += bytes.size();
   Output& output = connection_.output();
-  if (bytes.size() < large_chunk && output.pending() < response_memory) {
+  if (output.pending() >= response_memory) return append_for_slow_client(bytes);
+  if (bytes.size() < large_chunk) {
     if (auto done = connection_.codec().body(0, bytes, output.tail()); !done) {
       python::raise(PyExc_RuntimeError, done.error().describe());
     }
@@ -211,6 +212,17 @@ void Exchange::append(PyObject* chunk) {
   }
   if (!alive) throw ClientGone();
   connection_.codec().end_bytes(0, output.tail());
+}
+
+// A chunk and its frame go to the spool file as one piece: a million small chunks must not become a million pieces.
+void Exchange::append_for_slow_client(std::string_view bytes) {
+  std::string framed;
+  if (auto done = connection_.codec().body(0, bytes, framed); !done) {
+    python::raise(PyExc_RuntimeError, done.error().describe());
+  }
+  python::GilRelease released;
+  connection_.output().append(framed);
+  if (!connection_.send_borrowed()) throw ClientGone();
 }
 
 // Sends what the socket takes now. A client slower than its response gets the rest from memory or disk; only beyond the

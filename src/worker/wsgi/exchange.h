@@ -45,6 +45,7 @@ class Exchange final : public worker::Exchange {
   bool send_file(PyObject* wrapper);
   void finish_head(std::optional<std::uint64_t> length);
   void append(PyObject* chunk);
+  void append_for_slow_client(std::string_view bytes);
   void transmit();
   void wait_until_writable();
   // `is_settled`: the whole answer is in the output.

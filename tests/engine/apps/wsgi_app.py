@@ -348,3 +348,11 @@ def few_descriptors(environ, start_response):
 def many_descriptors(environ, start_response):
     resource.setrlimit(resource.RLIMIT_NOFILE, (1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     return answer(start_response)
+
+
+@route
+def lines(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/csv")])
+    for i in range(400_000):
+        yield b"%063d\n" % i
+    events.append("all lines")
