@@ -104,12 +104,21 @@ base::Result<bool> Channel::read_messages() {
       auto message = decoder_.next();
       if (!message) return std::unexpected(message.error());
       if (!*message) break;
-      auto handled = handle(std::move(**message));
+      auto handled = handle_guarded(std::move(**message));
       if (!handled) return std::unexpected(handled.error());
       if (!*alive || !is_open()) return true;
     }
   }
   return true;
+}
+
+// Peers may be hostile: a member of another kind than its reader expects ends the conversation, not the process.
+base::Result<void> Channel::handle_guarded(Message message) {
+  try {
+    return handle(std::move(message));
+  } catch (const nlohmann::json::exception& error) {
+    return base::invalid("a control message is not as expected: {}", error.what());
+  }
 }
 
 base::Result<void> Channel::handle(Message message) {

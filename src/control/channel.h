@@ -6,7 +6,8 @@
 //   channel->send(control::Message("drain"));
 //
 // Says hello at once and expects the peer's; messages are told only after it. A peer of another major version gets
-// {"type":"refused","reason":…} and is closed. Callbacks may destroy the channel.
+// {"type":"refused","reason":…} and is closed. Callbacks may destroy the channel, and may read members
+// without looking at their kind first: a message that is not as they expect closes the channel.
 #pragma once
 
 #include <deque>
@@ -54,6 +55,7 @@ class Channel final : net::Pollable {
   Channel(net::Loop& loop, base::Fd socket, Events events);
   void on_ready(std::uint32_t epoll_events) override;
   base::Result<bool> read_messages();  // false: the peer ended the stream
+  base::Result<void> handle_guarded(Message message);
   base::Result<void> handle(Message message);
   void refuse(const base::Error& error);
   base::Result<void> flush();

@@ -196,6 +196,23 @@ TEST_F(ChannelTest, ARefusalIsReportedWithItsReason) {
   EXPECT_THAT(closed[0], HasSubstr("too old"));
 }
 
+TEST_F(ChannelTest, MembersOfTheWrongKindCloseTheChannel) {
+  auto reads_a_name = [](Message message) { (void)message.body().value("name", ""); };
+  auto on_closed = [this](std::optional<base::Error> why) { closed.push_back(why ? why->describe() : "end"); };
+  channel = std::move(*Channel::open(*loop, std::move(sockets.ours), {.role = "test"}, {{}, reads_a_name, on_closed}));
+  ASSERT_TRUE(base::write_all(sockets.theirs.get(),
+                              frame(R"({"type":"hello","version":1,"role":"x"})") + frame(R"({"type":"a","name":5})")));
+  turn_until([&] { return !closed.empty(); });
+  EXPECT_THAT(closed[0], HasSubstr("not as expected"));
+}
+
+TEST_F(ChannelTest, ARefusalWithoutAReasonThatCanBeReadIsStillOne) {
+  open();
+  ASSERT_TRUE(base::write_all(sockets.theirs.get(), frame(R"({"type":"refused","reason":["x"]})")));
+  turn_until([&] { return !closed.empty(); });
+  EXPECT_NE(closed[0], "end");
+}
+
 TEST_F(ChannelTest, APeerThatLeavesInsideAMessageIsAnError) {
   open();
   ASSERT_TRUE(base::write_all(sockets.theirs.get(), "\x08"));
