@@ -71,7 +71,8 @@ void Watcher::on_message(Watched& watched, const control::Message& message) {
 
 void Watcher::record(const Watched& watched, const nlohmann::json& event) {
   auto placement = services_.store.find_placement(watched.app);
-  if (placement && *placement && (*placement)->instance != watched.id) return;  // draining: its processes end on purpose
+  if (placement && *placement && (*placement)->instance != watched.id)
+    return;  // draining: its processes end on purpose
   auto kind = event.value("event", "");
   auto at = static_cast<std::int64_t>(event.value("time", 0.0));
   if (kind == "process_exited") {
@@ -102,7 +103,9 @@ void Watcher::on_lost(const std::string& app, const std::string& id) {
 
 void Watcher::tell_loss(const std::string& app, const std::string& id) {
   auto instances = services_.store.instances();
-  bool was_running = instances && std::ranges::any_of(*instances, [&](const Instance& i) { return i.id == id; });
+  bool was_running = instances && std::ranges::any_of(*instances, [&](const Instance& i) {
+    return i.id == id && i.state != InstanceState::draining;
+  });
   if (!was_running) {  // ended on purpose, with everything else
     base::log(base::Level::info, "app.start", {{"app", app}}, "the app is started again");
     return;

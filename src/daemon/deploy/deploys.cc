@@ -72,13 +72,18 @@ void Deploys::carry_out(Journal& journal, const Work& work) {
   auto undone = journal.record().switched ? Result<void>{} : undo(services_, journal.record());
   if (!undone) log_failure("deploy.undo", journal.record().app, undone.error());
   (void)services_.routes.apply();
-  journal.fail(done.error(), still_serving(journal.record().app));
+  journal.fail(done.error(), still_serving(journal.record()));
 }
 
-std::string Deploys::still_serving(const std::string& app) {
-  auto placement = services_.store.find_placement(app);
+std::string Deploys::still_serving(const Deploy& record) {
+  auto placement = services_.store.find_placement(record.app);
   if (!placement || !*placement || (*placement)->instance.empty()) return "";
-  return fmt::format("r{} keeps serving", (*placement)->release);
+  const auto& [app, release, instance] = **placement;
+  bool replaced = !record.switched && !record.old_instance.empty() && record.old_instance != instance;
+  if (replaced) return fmt::format("r{} had to stop for it, was started again and serves", release);
+  auto found = services_.environment.inspect(instance);
+  bool runs = found && found->state == environment::InstanceState::running;
+  return fmt::format("r{} {}", release, runs ? "keeps serving" : "is not running and is started again");
 }
 
 Result<void> Deploys::add_app_if_new(const std::string& app) {

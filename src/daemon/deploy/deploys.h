@@ -55,7 +55,8 @@ class Deploys {
   Result<void> remove_instances(const std::string& app);
   void recover_deploy(Deploy record);
   void recover_instances();
-  std::string still_serving(const std::string& app);
+  std::string still_serving(const Deploy& record);
+  void end_unjournaled(const std::string& app);
   void reap();
 
   Services& services_;

@@ -20,6 +20,10 @@ net::Address address_of(const environment::Instance& instance) {
   return net::UnixAddress{instance.socket.string()};
 }
 
+std::string new_instance_id(const std::string& app, int release) {
+  return fmt::format("{}-r{}-{}", app, release, new_id().substr(0, 4));
+}
+
 std::string joined(const std::vector<std::string>& items) {
   std::string text;
   for (const auto& item : items) text += (text.empty() ? "" : ", ") + item;
@@ -45,10 +49,8 @@ Result<Runnable> load_runnable(const Services& services, const std::string& app,
 
 Result<void> Mover::move() {
   if (auto launched = launch(); !launched) {
-    if (holding_) {
-      services_.routes.resume(journal_.record().app);
-      holding_ = false;
-    }
+    if (old_stopped_) bring_old_back();
+    if (std::exchange(holding_, false)) services_.routes.resume(journal_.record().app);
     return launched;
   }
   if (auto switched = switch_over(); !switched) return switched;
@@ -66,34 +68,29 @@ Result<void> Mover::launch() {
   auto placement = services_.store.find_placement(record.app);
   if (!placement) return std::unexpected(placement.error());
   record.old_instance = *placement ? (*placement)->instance : "";
-  record.instance = fmt::format("{}-r{}-{}", record.app, record.release, new_id().substr(0, 4));
+  record.instance = new_instance_id(record.app, record.release);
   if (auto saved = journal_.save(); !saved) return saved;
   if (auto held = hold_and_stop_old(); !held) return held;
-  auto instance = start_instance();
-  if (!instance) return std::unexpected(instance.error());
-  return wait_for_instance(*instance);
+  environment::Launch launch;
+  auto instance = start_instance(record.instance, record.release, launch);
+  if (instance) return wait_for_instance(*instance);
+  if (launch.steps().empty()) return std::unexpected(instance.error());
+  journal_.keep_output(app::Stage::launch, launch.steps().back().output);
+  return base::wrap(instance.error(), launch.steps().back().name);
 }
 
-Result<environment::Instance> Mover::start_instance() {
-  const auto& record = journal_.record();
+Result<environment::Instance> Mover::start_instance(const std::string& id, int release, environment::Launch& launch) {
   std::uint16_t port = 0;
   if (listen_of(runnable_.details.config.web) == environment::Listen::tcp) {
     auto free = environment::free_port();
     if (!free) return std::unexpected(free.error());
     port = *free;
   }
-  auto spec = instance_spec(runnable_, services_.tools, record.instance, port);
+  auto spec = instance_spec(runnable_, services_.tools, id, port);
   if (!spec) return std::unexpected(spec.error());
-  auto added = services_.store.add_instance(
-      {record.instance, record.app, record.release, InstanceState::starting, now()});
+  auto added = services_.store.add_instance({id, runnable_.app, release, InstanceState::starting, now()});
   if (!added) return std::unexpected(added.error());
-  environment::Launch launch;
-  auto instance = services_.environment.start(*spec, launch);
-  if (!instance && !launch.steps().empty()) {
-    journal_.keep_output(app::Stage::launch, launch.steps().back().output);
-    return base::wrap(instance.error(), launch.steps().back().name);
-  }
-  return instance;
+  return services_.environment.start(*spec, launch);
 }
 
 // Files written beside the code, outside the kept folders, are adopted when an instance stops; a new one started before
@@ -106,39 +103,78 @@ Result<void> Mover::hold_and_stop_old() {
   services_.routes.hold(record.app);
   holding_ = true;
   if (auto applied = services_.routes.apply(); !applied) return applied;
+  // First that it ends on purpose: the watcher must not take it for a loss.
+  if (auto set = services_.store.set_instance_state(record.old_instance, InstanceState::draining); !set) return set;
+  old_stopped_ = true;
   auto adopted = services_.environment.stop(record.old_instance);
   if (!adopted) return std::unexpected(adopted.error());
   journal_.note("written beside the code, kept from now on: " + joined(*written));
   return {};
 }
 
+// The new instance failed in its turn: the old release runs again before requests go on. If even that fails, the
+// placement still names the stopped instance, and the watcher goes on trying.
+void Mover::bring_old_back() {
+  if (auto back = start_old_again(); !back) {
+    base::log(base::Level::error, "deploy.bring_back",
+              {{"app", journal_.record().app}, {"error", back.error().describe()}},
+              "the old release does not start; trying again");
+  }
+}
+
+Result<void> Mover::start_old_again() {
+  const auto& record = journal_.record();
+  if (auto gone = services_.environment.destroy(record.instance); !gone) return gone;
+  auto placement = services_.store.find_placement(record.app);
+  if (!placement) return std::unexpected(placement.error());
+  if (!*placement) return {};
+  auto runnable = load_runnable(services_, record.app, (*placement)->release);
+  if (!runnable) return std::unexpected(runnable.error());
+  runnable_ = std::move(*runnable);
+  auto id = new_instance_id(record.app, (*placement)->release);
+  environment::Launch launch;
+  auto instance = start_instance(id, (*placement)->release, launch);
+  if (!instance) return std::unexpected(instance.error());
+  LaunchWatch watch(services_.paths, id);
+  if (auto ready = wait_until_ready(*instance, watch); !ready) return std::unexpected(ready.error());
+  (*placement)->instance = id;
+  if (auto set = services_.store.set_placement(**placement); !set) return set;
+  if (auto set = services_.store.set_instance_state(id, InstanceState::running); !set) return set;
+  if (auto gone = services_.environment.destroy(record.old_instance); !gone) return gone;
+  return services_.store.remove_instance(record.old_instance);
+}
+
 Result<void> Mover::wait_for_instance(const environment::Instance& instance) {
-  const auto& web = runnable_.details.config.web;
   LaunchWatch watch(services_.paths, instance.id);
-  auto explain = [&](const base::Error& error) -> Result<void> {
-    (void)watch.check();
-    if (!watch.output().empty()) journal_.keep_output(app::Stage::launch, watch.output());
-    return std::unexpected(error);
-  };
+  auto ready = wait_until_ready(instance, watch);
+  if (ready) {
+    journal_.done(ready->text, ready->note);
+    return {};
+  }
+  (void)watch.check();
+  if (!watch.output().empty()) journal_.keep_output(app::Stage::launch, watch.output());
+  return std::unexpected(ready.error());
+}
+
+Result<Mover::Ready> Mover::wait_until_ready(const environment::Instance& instance, LaunchWatch& watch) {
+  const auto& web = runnable_.details.config.web;
   if (web.kind == app::WebProcess::Kind::none) {
     for (auto end = std::chrono::steady_clock::now() + kSettle; std::chrono::steady_clock::now() < end;) {
-      if (auto alive = watch.check(); !alive) return explain(alive.error());
+      if (auto alive = watch.check(); !alive) return std::unexpected(alive.error());
       std::this_thread::sleep_for(milliseconds(50));
     }
-    journal_.done("shared · background processes");
-    return {};
+    return Ready{"shared · background processes", ""};
   }
   auto hosts = services_.routes.hosts(runnable_.app, runnable_.details.config);
   if (!hosts) return std::unexpected(hosts.error());
   HealthCheck check{address_of(instance), hosts->front(), web.health.empty() ? "/" : web.health, web.health_timeout};
   auto healthy = wait_until_healthy(check, [&] { return watch.check(); });
-  if (!healthy) return explain(healthy.error());
+  if (!healthy) return std::unexpected(healthy.error());
   (void)watch.check();
   auto kind = web.kind == app::WebProcess::Kind::own ? "own server"
               : watch.workers() > 0 ? fmt::format("{} worker{}", watch.workers(), watch.workers() == 1 ? "" : "s") : "engine";
-  journal_.done(fmt::format("shared · {}", kind),
-                fmt::format("first answer ({}) after {}", healthy->status, duration_text(journal_.since_begin())));
-  return {};
+  return Ready{fmt::format("shared · {}", kind),
+               fmt::format("first answer ({}) after {}", healthy->status, duration_text(journal_.since_begin()))};
 }
 
 Result<void> Mover::switch_over() {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "daemon/deploy/alive.h"
 #include "daemon/deploy/journal.h"
 #include "daemon/health.h"
 #include "daemon/services.h"
@@ -26,9 +27,16 @@ class Mover {
 
  private:
   Result<void> launch();
-  Result<environment::Instance> start_instance();
+  // Starts an instance of `runnable_`.
+  Result<environment::Instance> start_instance(const std::string& id, int release, environment::Launch& launch);
   Result<void> hold_and_stop_old();
+  void bring_old_back();
+  Result<void> start_old_again();
   Result<void> wait_for_instance(const environment::Instance& instance);
+  struct Ready {
+    std::string text, note;
+  };
+  Result<Ready> wait_until_ready(const environment::Instance& instance, LaunchWatch& watch);
   Result<void> switch_over();
   void drain_old();
   void tell_done();
@@ -37,7 +45,8 @@ class Mover {
   Journal& journal_;
   Runnable runnable_;
   Traffic before_;
-  bool holding_ = false;  // requests wait: the old instance had to stop first
+  bool holding_ = false;      // requests wait: the old instance has to stop first
+  bool old_stopped_ = false;  // it was asked to
 };
 
 }  // namespace control_plane

@@ -42,7 +42,7 @@ void Deploys::recover_deploy(Deploy record) {
   }
   journal.fail(base::Error(base::Kind::unavailable, fmt::format("the daemon ended during the step {}", record.step),
                            "nothing was changed; run it again"),
-               still_serving(record.app));
+               still_serving(record));
 }
 
 void Deploys::recover_instances() {
