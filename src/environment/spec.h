@@ -85,6 +85,7 @@ struct RunSpec {
   // Descriptors to use instead of capturing (`serai run`); -1: capture (stdin: /dev/null). With `terminal` the command
   // gets a terminal of its own inside and what passes is relayed to these.
   int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;
+  int caller_fd = -1;  // a socket: the command is killed when its peer is gone; -1: nobody to watch
   bool terminal = false;
   enum class Stream { out, err };
   std::function<void(Stream, std::string_view)> on_output;  // as it comes; called on the caller's thread

@@ -19,6 +19,10 @@ using std::chrono::milliseconds;
 constexpr milliseconds kFirstPause{250}, kLongestPause{30'000};
 constexpr std::chrono::seconds kSteady{60};  // a life this long starts the back-off anew
 constexpr std::size_t kTail = 8 << 10;
+// Messages that the server may send at once and per second; a real one sends a few when a worker comes or goes.
+constexpr int kServerBurst = 500, kServerRate = 20;
+// Bytes of one of them; a traceback is the longest thing in it.
+constexpr std::size_t kServerBytes = 256 << 10;
 constexpr int kListenNumber = 3, kControlNumber = 4;  // environment/spec.h
 
 bool was_killed(const json& worker_exited) {
@@ -89,7 +93,19 @@ base::Result<base::Fd> Supervised::open_server() {
   return std::move(sockets->theirs);
 }
 
+// The server runs as the app's user and could be anything: what it tells goes to the daemon and to disk.
+bool Supervised::may_tell(const json& message) {
+  auto now = Clock::now();
+  auto regained = std::chrono::duration<double>(now - told_).count() * kServerRate;
+  told_ = now;
+  allowance_ = std::min<double>(kServerBurst, allowance_ + regained) - 1;
+  if (allowance_ >= 0) return message.dump(-1, ' ', false, json::error_handler_t::replace).size() <= kServerBytes;
+  allowance_ = 0;
+  return false;
+}
+
 void Supervised::on_server(control::Message message) {
+  if (!may_tell(message.body())) return;
   json body = message.body();
   // A worker that was killed: only we can see that memory was the reason.
   if (message.type() == "worker_exited" && was_killed(body) && host_.memory_ran_out()) {

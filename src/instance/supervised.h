@@ -55,6 +55,7 @@ class Supervised {
   using Clock = net::Clock;
   base::Result<base::Fd> open_output(std::unique_ptr<Output>& output, const char* stream);
   base::Result<base::Fd> open_server();
+  bool may_tell(const nlohmann::json& message);
   void on_server(control::Message message);
   void on_line(const char* stream, std::string_view line);
   void explain(const nlohmann::json& message, nlohmann::json& event);
@@ -72,6 +73,8 @@ class Supervised {
   std::unique_ptr<LogFile> log_;
   std::unique_ptr<Output> out_, err_;
   std::unique_ptr<control::Channel> server_;
+  double allowance_ = 0;  // messages of its server that are passed on now
+  Clock::time_point told_{};
   net::Timer restart_;
   std::string tail_;  // the last lines of its output
 };

@@ -39,7 +39,7 @@ base::Result<void> Supervisor::set_up(Report& report) {
   init_ = std::move(*init);
   report.step("view");
   auto logs = base::open(plan_.logs_folder, O_PATH | O_DIRECTORY);
-  auto events = base::open(plan_.events_file, O_WRONLY | O_CREAT | O_APPEND, 0644);
+  auto events = base::open(plan_.events_file, O_WRONLY | O_CREAT | O_APPEND, 0600);
   if (!logs) return std::unexpected(logs.error());
   if (!events) return std::unexpected(events.error());
   logs_ = std::move(*logs);

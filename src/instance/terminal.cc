@@ -47,9 +47,18 @@ void TerminalRelay::from_user() {
   // The descriptor is shared with the caller and may not be made non-blocking: one read per readiness.
   if (pending_.size() > kMostPending) return;
   auto count = base::read_some(user_in_, typed);
-  if (!count || !*count || **count == 0) return loop_.remove(user_in_, user_side_);
+  if (!count || !*count || **count == 0) return hang_up();
   pending_.append(typed.data(), **count);
   to_instance();
+}
+
+// The user's terminal is gone. Closing ours hangs up the command's: SIGHUP, as when a modem let go.
+void TerminalRelay::hang_up() {
+  loop_.remove(user_in_, user_side_);
+  loop_.remove(master_.get(), instance_side_);
+  open_ = false;
+  window_.cancel();
+  master_.close();
 }
 
 void TerminalRelay::to_instance() {
@@ -61,6 +70,7 @@ void TerminalRelay::to_instance() {
 }
 
 bool TerminalRelay::from_instance() {
+  if (!master_.is_open()) return false;  // hung up
   std::array<char, 16384> printed;
   auto count = base::read_some(master_.get(), printed);
   if (count && *count && **count > 0) {

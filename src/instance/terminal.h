@@ -29,6 +29,7 @@ class TerminalRelay {
   void from_user();
   bool from_instance();
   void to_instance();
+  void hang_up();
   void follow_window();
 
   net::Loop& loop_;

@@ -3,6 +3,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <atomic>
+
 #include "base/file.h"
 #include "environment/shared/shared.h"
 
@@ -71,21 +73,23 @@ Fact firewall(bool is_root) {
 }  // namespace
 
 Facts SharedEnvironment::doctor() {
+  // No app can have this name: apps' names hold no underscore.
+  static std::atomic<int> examinations = 0;
+  auto name = fmt::format("doctor_{}_{}", ::getpid(), ++examinations);
   Facts facts{kernel(), caller(identities_.is_root(), identities_.host_name()),
-              groups(hierarchy_, fmt::format("{}/doctor-{}", identities_.host_name(), ::getpid()))};
+              groups(hierarchy_, identities_.host_name() + "/" + name)};
   // A whole one-off command: namespaces, overlay, mounts by descriptor, users and the system call filter.
   Fact view{.name = "isolation",
             .found = "namespaces, overlay, read-only system and system call filter work",
             .advice = {},
             .state = State::good};
-  auto app = fmt::format("doctor-{}", ::getpid());
-  auto code = layout_.app(app) / "code";
+  auto code = layout_.app(name) / "code";
   RunSpec spec;
-  spec.app = app;
+  spec.app = name;
   spec.parts.code = code;
   spec.argv = {"/bin/sh", "-c", "exec grep -q '^Seccomp:.2' /proc/self/status"};
   spec.timeout = std::chrono::seconds(20);
-  auto prepared = prepare(app);
+  auto prepared = prepare(name);
   auto made = prepared ? base::make_folders(code) : base::Result<void>(std::unexpected(prepared.error()));
   auto ran = made ? run_once(spec) : base::Result<RunResult>(std::unexpected(made.error()));
   if (!ran || !base::succeeded(ran->status)) {
@@ -95,7 +99,7 @@ Facts SharedEnvironment::doctor() {
     view.state = State::missing;
   }
   (void)base::remove_tree(code);
-  (void)forget(app);
+  (void)forget(name);
   facts.push_back(std::move(view));
   facts.push_back(firewall(identities_.is_root()));
   facts.push_back(landlock());

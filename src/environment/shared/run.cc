@@ -32,14 +32,18 @@ class Follower {
     auto deadline = Clock::now() + spec_.timeout + kBeyondTimeout;
     bool reporting = true;
     while (reporting || out.is_open() || err.is_open()) {
-      pollfd fds[] = {{reporting ? report.get() : -1, POLLIN, 0}, {out.get(), POLLIN, 0}, {err.get(), POLLIN, 0}};
+      pollfd fds[] = {{spec_.caller_fd, POLLRDHUP, 0},
+                      {reporting ? report.get() : -1, POLLIN, 0},
+                      {out.get(), POLLIN, 0},
+                      {err.get(), POLLIN, 0}};
       auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::now()).count();
-      int ready = ::poll(fds, 3, spec_.timeout.count() > 0 ? static_cast<int>(std::max<long>(left, 0)) : -1);
+      int ready = ::poll(fds, 4, spec_.timeout.count() > 0 ? static_cast<int>(std::max<long>(left, 0)) : -1);
       if (ready < 0 && errno != EINTR) return base::errno_error("follow a command");
       if (ready == 0) return base::fail(base::Kind::unavailable, "run {}: it does not end", spec_.argv.front());
-      if (fds[1].revents) take(out, result_.out, RunSpec::Stream::out);
-      if (fds[2].revents) take(err, result_.err, RunSpec::Stream::err);
-      if (fds[0].revents) reporting = read_report(report);
+      if (fds[0].revents) return base::fail(base::Kind::disconnected, "run {}: its caller is gone", spec_.argv.front());
+      if (fds[2].revents) take(out, result_.out, RunSpec::Stream::out);
+      if (fds[3].revents) take(err, result_.err, RunSpec::Stream::err);
+      if (fds[1].revents) reporting = read_report(report);
     }
     return last_report();
   }
@@ -81,7 +85,7 @@ class Follower {
 
 std::string random_id() {
   std::random_device random;
-  return fmt::format("run-{:08x}{:08x}", random(), random());
+  return fmt::format("{}{:08x}{:08x}", kRunPrefix, random(), random());
 }
 
 std::vector<std::string> as_list(const Variables& variables) {
@@ -189,7 +193,7 @@ void SharedEnvironment::sweep() {
   std::error_code error;
   for (fs::directory_iterator at(layout_.instances(), error), stop; !error && at != stop; at.increment(error)) {
     auto id = at->path().filename().string();
-    if (!id.starts_with("run-")) continue;
+    if (!id.starts_with(kRunPrefix)) continue;
     auto lock = Lock::try_take(at->path() / "lock");
     if (!lock || !*lock) continue;  // somebody's command runs
     if (auto record = Record::read(layout_, id)) (void)end(*record);

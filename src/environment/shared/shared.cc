@@ -355,7 +355,7 @@ base::Result<std::vector<std::string>> SharedEnvironment::instances() {
   std::error_code error;
   for (fs::directory_iterator at(layout_.instances(), error), end; !error && at != end; at.increment(error)) {
     auto name = at->path().filename().string();
-    if (!name.starts_with("run-") && at->is_directory()) ids.push_back(name);
+    if (!name.starts_with(kRunPrefix) && at->is_directory()) ids.push_back(name);
   }
   if (error) return std::unexpected(base::Error::from_errno("list the instances", error.value()));
   return ids;

@@ -13,6 +13,9 @@
 
 namespace environment {
 
+// Ids of one-off commands begin with it. The underscore keeps them apart from an app "run": apps' names have none.
+constexpr const char* kRunPrefix = "run_";
+
 class SharedEnvironment final : public Environment {
  public:
   SharedEnvironment(SharedOptions options, Identities identities, allocation::Hierarchy hierarchy);
