@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -32,6 +33,11 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+bool answers(const control::Message& message, std::uint64_t question) {
+  auto id = message.body().find("id");
+  return id == message.body().end() || *id == question;
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<EdgeKeeper>> EdgeKeeper::start(EdgeOptions options) {
@@ -55,6 +61,9 @@ base::Result<void> EdgeKeeper::adopt_or_spawn() {
   auto channel = control::BlockingChannel::connect(control, {.role = "daemon"}, kAnswerLimit);
   if (channel) {
     channel_.emplace(std::move(*channel));
+    if (auto peer = net::peer_credentials(channel_->fd())) {
+      adopted_ = base::Fd(static_cast<int>(::syscall(SYS_pidfd_open, peer->pid, 0)));
+    }
     if (auto adopted = adopt(); !adopted) return adopted;
     base::log(base::Level::info, "edge.adopted", {{"sockets", sockets_.size()}}, "a running edge was adopted");
     return listen_where_missing();
@@ -153,8 +162,12 @@ base::Result<void> EdgeKeeper::hand_over_sockets() {
 base::Result<control::Message> EdgeKeeper::ask(control::Message message) {
   if (!channel_) return base::fail(base::Kind::unavailable, "the edge is not running");
   auto type = message.type();
+  auto id = ++questions_;
+  message.body()["id"] = id;
   if (auto sent = channel_->send(std::move(message)); !sent) return base::wrap(sent.error(), "tell the edge: " + type);
   auto answer = channel_->receive(kAnswerLimit);
+  // An earlier question's answer may have come too late for it.
+  while (answer && !answers(*answer, id)) answer = channel_->receive(kAnswerLimit);
   if (!answer) return base::wrap(answer.error(), "wait for the edge's answer: " + type);
   if (answer->type() == "error") {
     const auto& body = answer->body();
@@ -229,6 +242,11 @@ void EdgeKeeper::revive() {
   if (child_.is_running()) {
     (void)child_.signal(SIGKILL);
     if (auto status = child_.wait()) why = base::describe(*status);
+  } else if (adopted_.is_open()) {  // it must not go on beside its successor
+    ::syscall(SYS_pidfd_send_signal, adopted_.get(), SIGKILL, nullptr, 0);
+    pollfd ended{adopted_.get(), POLLIN, 0};
+    ::poll(&ended, 1, 5'000);
+    adopted_.close();
   }
   base::log(base::Level::error, "edge.died", {{"why", why}}, "the edge is started again with its sockets");
   if (auto spawned = spawn(); !spawned) {

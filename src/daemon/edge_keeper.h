@@ -56,7 +56,9 @@ class EdgeKeeper final : public Front {
   std::vector<std::string> addresses_;
   std::string routes_;  // the last table, as text; empty: none yet
   base::Child child_;   // when we started it ourselves
-  base::Fd stop_;       // eventfd: ends the watching thread
+  base::Fd adopted_;    // pidfd of an edge that an earlier daemon started
+  std::uint64_t questions_ = 0;
+  base::Fd stop_;  // eventfd: ends the watching thread
   std::thread watcher_;
 };
 

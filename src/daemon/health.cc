@@ -15,6 +15,7 @@ using std::chrono::milliseconds;
 
 base::Result<void> wait_for(int fd, short events, Clock::time_point deadline) {
   auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now()).count();
+  if (left <= 0) return base::fail(base::Kind::unavailable, "no answer in time");  // also for one that never ends
   pollfd polled{fd, events, 0};
   int n = ::poll(&polled, 1, static_cast<int>(std::max<long long>(left, 0)));
   if (n < 0 && errno != EINTR) return base::errno_error("wait for the app's answer");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/log.h"
 #include "daemon/specs.h"
@@ -20,10 +21,39 @@ std::uint64_t next_generation(std::uint64_t last) {
       last + 1, static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(time).count()));
 }
 
-json static_folders(const std::filesystem::path& code, const app::Config& config) {
+// What the edge takes for a path; one that it does not take would cost every app its routes.
+bool is_route_path(const std::string& path) {
+  auto with_end = path + "/";
+  return path.starts_with('/') && path.find_first_of("?# \t\r\n") == path.npos && path.find("//") == path.npos &&
+         with_end.find("/../") == path.npos && with_end.find("/./") == path.npos;
+}
+
+std::string without_slash(std::string path) {
+  if (path.ends_with('/')) path.pop_back();
+  return path;
+}
+
+// Where a static folder of the release leads to; nothing when a link in it leads out of the release. Releases do not
+// change any more, so what is found now is what the edge opens.
+std::optional<std::string> folder_in_release(const std::filesystem::path& code, const std::string& folder) {
+  std::error_code error;
+  auto real = std::filesystem::canonical(code / folder, error);
+  auto release = std::filesystem::canonical(code, error);
+  if (error) return std::nullopt;
+  auto [rest, end] = std::ranges::mismatch(real, release);
+  return end == release.end() && rest != real.end() ? std::optional(real.string()) : std::nullopt;
+}
+
+json static_folders(const std::string& app, const std::filesystem::path& code, const app::Config& config) {
   json list = json::array();
   for (const auto& [prefix, folder] : config.static_files) {
-    list.push_back({{"prefix", prefix}, {"folder", (code / folder).string()}, {"immutable", false}});
+    auto real = is_route_path(prefix) ? folder_in_release(code, folder) : std::nullopt;
+    if (real) {
+      list.push_back({{"prefix", prefix}, {"folder", *real}, {"immutable", false}});
+    } else {
+      base::log(base::Level::warning, "routes.static_skipped", {{"app", app}, {"prefix", prefix}, {"folder", folder}},
+                "a folder of static files is not in the release; the app gets its requests");
+    }
   }
   return list;
 }
@@ -82,47 +112,126 @@ base::Result<void> Routes::add_upstream(json& entry, const Placement& placement,
     return {};
   }
   auto inspection = environment_.inspect(placement.instance);
-  if (!inspection) return std::unexpected(inspection.error());
+  if (!inspection) return entry["state"] = "hold", base::Result<void>{};  // lost; the watcher replaces it
   entry["upstream"] = {{"tcp", fmt::format("127.0.0.1:{}", inspection->instance.port)}};
   entry["pooling"] = "per_client";
   return {};
 }
 
-base::Result<json> Routes::entry(const Placement& placement) {
+base::Result<Routes::Placed> Routes::load(const Placement& placement) {
   auto release = store_.find_release(placement.app, placement.release);
   if (!release) return std::unexpected(release.error());
   if (!*release)
     return base::fail(base::Kind::internal, "{} is placed with r{}, which is gone", placement.app, placement.release);
   auto details = ReleaseDetails::from_text((*release)->config);
   if (!details) return std::unexpected(details.error());
-  const auto& config = details->config;
-  auto names = hosts(placement.app, config);
-  if (!names) return std::unexpected(names.error());
-  json entry{{"app", placement.app}, {"instance", placement.instance}, {"hosts", *names}};
-  if (!config.paths.empty()) entry["paths"] = config.paths;
-  entry["static"] = static_folders(paths_.code(placement.app, (*release)->folder), config);
+  auto domains = store_.domains(placement.app);
+  if (!domains) return std::unexpected(domains.error());
+  return Placed{placement, paths_.code(placement.app, (*release)->folder), std::move(details->config),
+                std::move(*domains)};
+}
+
+// One broken app must not take the others' routes.
+base::Result<std::vector<Routes::Placed>> Routes::load_all() {
+  auto placements = store_.placements();
+  if (!placements) return std::unexpected(placements.error());
+  std::vector<Placed> all;
+  for (const auto& placement : *placements) {
+    if (auto placed = load(placement)) {
+      all.push_back(std::move(*placed));
+    } else {
+      base::log(base::Level::error, "routes.skipped", {{"app", placement.app}, {"error", placed.error().describe()}},
+                "an app has no route");
+    }
+  }
+  return all;
+}
+
+// Names that cannot be disputed come first, then domains that were added, then what the projects' serai.toml ask for.
+Routes::Claims Routes::claims_of(const std::vector<Placed>& all) {
+  Claims claims;
+  for (const auto& one : all) claims.claim(one.placement.app + ".localhost", one.config.paths, one.placement.app);
+  for (const auto& one : all)
+    for (const auto& domain : one.domains) claims.claim(domain, one.config.paths, one.placement.app);
+  for (const auto& one : all)
+    for (const auto& host : one.config.hosts) claims.claim(host, one.config.paths, one.placement.app);
+  return claims;
+}
+
+base::Result<json> Routes::entry(const Placed& placed, const Claims& claims) {
+  const auto& [placement, code, config, domains] = placed;
+  json hosts = json::array();
+  std::set<std::string> paths;
+  for (const auto& host : hosts_of(placement.app, config, domains)) {
+    if (claims.owner(host, config.paths) == placement.app)
+      hosts.push_back(host);
+    else
+      base::log(base::Level::error, "routes.host_skipped", {{"app", placement.app}, {"host", host}},
+                "another app serves this host");
+  }
+  for (const auto& path : config.paths)
+    if (is_route_path(path)) paths.insert(path == "/" ? path : without_slash(path));
+  json entry{{"app", placement.app}, {"instance", placement.instance}, {"hosts", hosts}, {"paths", paths}};
+  entry["static"] = static_folders(placement.app, code, config);
   entry["limits"] = {{"max_body", config.web.max_body},
-                     {"request_timeout", std::max<long long>(1, config.web.request_timeout.count() / 1000)}};
+                     {"request_timeout", std::clamp<long long>(config.web.request_timeout.count() / 1000, 1, 86'400)}};
   if (auto added = add_upstream(entry, placement, config.web); !added) return std::unexpected(added.error());
   return entry;
 }
 
+base::Result<void> Routes::check(const std::string& app, const app::Config& config) {
+  for (const auto& path : config.paths)
+    if (!is_route_path(path)) return base::invalid("serve the path {}: it is none; write one such as /blog", path);
+  std::lock_guard lock(mutex_);
+  auto all = load_all();
+  if (!all) return std::unexpected(all.error());
+  std::erase_if(*all, [&](const Placed& placed) { return placed.placement.app == app; });
+  auto claims = claims_of(*all);
+  for (const auto& host : config.hosts) {
+    auto owner = claims.owner(host, config.paths);
+    if (owner.empty()) continue;
+    return std::unexpected(base::Error(base::Kind::conflict,
+                                       fmt::format("serve the host {}: the app {} serves it", host, owner),
+                                       "take it out of [routes] hosts in one of the two, or serve another path of it"));
+  }
+  return {};
+}
+
 base::Result<void> Routes::apply() {
   std::lock_guard lock(mutex_);
-  auto placements = store_.placements();
-  if (!placements) return std::unexpected(placements.error());
+  auto all = load_all();
+  if (!all) return std::unexpected(all.error());
+  auto claims = claims_of(*all);
   json apps = json::array();
-  for (const auto& placement : *placements) {
-    auto made = entry(placement);
-    if (made) {
-      apps.push_back(std::move(*made));
-    } else {  // one broken app must not take the others' routes
-      base::log(base::Level::error, "routes.skipped", {{"app", placement.app}, {"error", made.error().describe()}},
-                "an app has no route");
-    }
+  for (const auto& placed : *all) {
+    auto made = entry(placed, claims);
+    if (!made) return std::unexpected(made.error());
+    apps.push_back(std::move(*made));
   }
   generation_ = next_generation(generation_);
   return front_.apply({{"type", "routes"}, {"generation", generation_}, {"apps", std::move(apps)}});
+}
+
+void Routes::Claims::claim(const std::string& host, const std::vector<std::string>& paths, const std::string& app) {
+  if (!owner(host, paths).empty()) return;
+  for (const auto& place : places(host, paths)) owners_[place] = app;
+}
+
+std::string Routes::Claims::owner(const std::string& host, const std::vector<std::string>& paths) const {
+  for (const auto& place : places(host, paths))
+    if (auto found = owners_.find(place); found != owners_.end()) return found->second;
+  return "";
+}
+
+// The edge's key of a route: host in lower case, path without its last slash.
+std::vector<std::string> Routes::Claims::places(const std::string& host, const std::vector<std::string>& paths) {
+  auto name = host;
+  for (auto& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  std::vector<std::string> places;
+  for (const auto& path : paths)
+    if (is_route_path(path)) places.push_back(name + without_slash(path));
+  if (places.empty()) places.push_back(name);
+  return places;
 }
 
 }  // namespace control_plane

@@ -2,6 +2,7 @@
 // listens. Thread-safe.
 #pragma once
 
+#include <map>
 #include <mutex>
 #include <nlohmann/json_fwd.hpp>
 #include <set>
@@ -26,7 +27,9 @@ class Routes {
   Routes(const Paths& paths, Store& store, environment::Environment& environment, Front& front)
       : paths_(paths), store_(store), environment_(environment), front_(front) {}
 
-  // Computes the table and waits until the edge uses it.
+  // Whether the app may have the hosts and paths that its release asks for: an error names the app that has them.
+  base::Result<void> check(const std::string& app, const app::Config& config);
+  // Computes the table and waits until the edge uses it. A host that two apps want is the first one's.
   base::Result<void> apply();
   // Requests for the app wait at the edge, until `resume` (both take effect with the next `apply`).
   void hold(const std::string& app);
@@ -36,7 +39,27 @@ class Routes {
   base::Result<std::vector<std::string>> urls(const std::string& app, const app::Config& config);
 
  private:
-  base::Result<nlohmann::json> entry(const Placement& placement);
+  struct Placed {
+    Placement placement;
+    std::filesystem::path code;
+    app::Config config;
+    std::vector<std::string> domains;
+  };
+  // Who serves which host and path: the first one that claims it.
+  class Claims {
+   public:
+    void claim(const std::string& host, const std::vector<std::string>& paths, const std::string& app);
+    // The app that has the host at one of these paths; empty: nobody.
+    std::string owner(const std::string& host, const std::vector<std::string>& paths) const;
+
+   private:
+    static std::vector<std::string> places(const std::string& host, const std::vector<std::string>& paths);
+    std::map<std::string, std::string> owners_;
+  };
+  base::Result<Placed> load(const Placement& placement);
+  base::Result<std::vector<Placed>> load_all();
+  static Claims claims_of(const std::vector<Placed>& all);
+  base::Result<nlohmann::json> entry(const Placed& placed, const Claims& claims);
   base::Result<void> add_upstream(nlohmann::json& entry, const Placement& placement, const app::WebProcess& web);
 
   const Paths& paths_;

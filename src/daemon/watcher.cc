@@ -11,11 +11,17 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstPause{250}, kLongestPause{60'000};
+constexpr std::size_t kMostEventText = 500;    // of what an app can make an event say
 constexpr std::chrono::minutes kForgiven{10};  // an instance that lived so long begins anew
 
-milliseconds pause_after(int losses) {
-  return std::min(kLongestPause, kFirstPause * (1 << std::min(losses, 10)));
+// What a worker died of, in the master's words. The master runs as the app's user: its words can be anything.
+std::string cause_of(const nlohmann::json& worker_exited) {
+  auto cause = worker_exited.find("cause");
+  if (cause == worker_exited.end() || !cause->is_object()) return "for an unknown reason";
+  return cause->value("sentence", "").substr(0, kMostEventText);
 }
+
+milliseconds pause_after(int losses) { return std::min(kLongestPause, kFirstPause * (1 << std::min(losses, 10))); }
 
 }  // namespace
 
@@ -50,7 +56,9 @@ void Watcher::open(const Placement& placement) {
     (void)raw->channel->send(control::Message(nlohmann::json{{"type", "subscribe"}, {"after", after}}));
   };
   events.on_message = [this, raw](control::Message message) { on_message(*raw, message); };
-  events.on_closed = [this, app = placement.app, id = placement.instance](std::optional<base::Error>) { on_lost(app, id); };
+  events.on_closed = [this, app = placement.app, id = placement.instance](std::optional<base::Error>) {
+    on_lost(app, id);
+  };
   auto channel = control::Channel::connect(loop_, services_.paths.control_socket(placement.instance).string(),
                                            {.role = "daemon"}, std::move(events));
   if (!channel) return on_lost(placement.app, placement.instance);
@@ -58,11 +66,19 @@ void Watcher::open(const Placement& placement) {
   watched_[placement.instance] = std::move(watched);
 }
 
+// Part of an event may come from the app itself: fields of the wrong type must not end the daemon.
 void Watcher::on_message(Watched& watched, const control::Message& message) {
   if (message.type() != "event") return;
-  const auto& event = message.body();
-  record(watched, event);
+  try {
+    take(watched, message.body());
+  } catch (const nlohmann::json::exception& error) {
+    base::log(base::Level::warning, "app.bad_event", {{"app", watched.app}, {"instance", watched.id}}, error.what());
+  }
+}
+
+void Watcher::take(Watched& watched, const nlohmann::json& event) {
   (void)services_.store.set_last_event(watched.id, event.value("number", 0L));
+  record(watched, event);
   if (event.value("event", "") == "ended") {
     auto app = watched.app, id = watched.id;
     loop_.post([this, app, id] { on_lost(app, id); });
@@ -76,7 +92,8 @@ void Watcher::record(const Watched& watched, const nlohmann::json& event) {
   auto kind = event.value("event", "");
   auto at = static_cast<std::int64_t>(event.value("time", 0.0));
   if (kind == "process_exited") {
-    bool on_purpose = event.value("cause", "") == "exit" && event.value("code", 0) == 0 && !event.contains("restart_in_ms");
+    bool on_purpose =
+        event.value("cause", "") == "exit" && event.value("code", 0) == 0 && !event.contains("restart_in_ms");
     if (on_purpose) return;  // drained or stopped
     bool out_of_memory = event.value("cause", "") == "out_of_memory";
     auto text = fmt::format("{} ended: {}{}", event.value("process", ""), event.value("description", ""),
@@ -88,7 +105,7 @@ void Watcher::record(const Watched& watched, const nlohmann::json& event) {
   if (kind == "server") {
     const auto message = event.value("message", nlohmann::json::object());
     if (message.value("type", "") != "worker_exited") return;
-    (void)services_.store.add_event({watched.app, "worker", "a worker ended: " + message.value("description", message.value("reason", "")), at});
+    (void)services_.store.add_event({watched.app, "worker", "a worker ended: " + cause_of(message), at});
   }
 }
 
@@ -125,7 +142,8 @@ void Watcher::replace_later(const std::string& app) {
       auto placement = services_.store.find_placement(app);
       if (!placement || !*placement || (*placement)->instance != losses_[app].instance) return;  // replaced meanwhile
       // Somebody changing the app brings a new instance, or `sync` finds the loss again afterwards.
-      if (auto replaced = replace_(app); !replaced && replaced.error().kind() != base::Kind::conflict) replace_later(app);
+      if (auto replaced = replace_(app); !replaced && replaced.error().kind() != base::Kind::conflict)
+        replace_later(app);
     });
   }
   loss.timer->set_after(pause);

@@ -30,6 +30,7 @@ class Watcher {
   void sync_now();
   void open(const Placement& placement);
   void on_message(Watched& watched, const control::Message& message);
+  void take(Watched& watched, const nlohmann::json& event);
   void record(const Watched& watched, const nlohmann::json& event);
   void on_lost(const std::string& app, const std::string& id);
   void tell_loss(const std::string& app, const std::string& id);

@@ -49,6 +49,7 @@ class Exchange {
   void end_stream();
   bool has_answered() const { return answered_; }
   bool is_peer_gone() const;
+  int descriptor() const { return socket_.get(); }  // to be polled for the peer's going
   // Wakes a blocked read or write from another thread, for good.
   void abort();
 

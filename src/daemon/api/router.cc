@@ -17,6 +17,16 @@ std::vector<std::string> split(std::string_view path) {
   return parts;
 }
 
+Result<json> guarded(const Handler& handler, Exchange& exchange, const Parameters& parameters) {
+  try {
+    return handler(exchange, parameters);
+  } catch (const json::exception& error) {
+    return std::unexpected(base::Error(base::Kind::invalid,
+                                       fmt::format("a field of the request has the wrong type: {}", error.what()),
+                                       "see docs/api.md"));
+  }
+}
+
 }  // namespace
 
 void Router::add(std::string method, std::string pattern, Handler handler) {
@@ -47,7 +57,7 @@ void Router::serve(Exchange& exchange) const {
     if (!parameters) continue;
     path_known = true;
     if (route.method != exchange.method()) continue;
-    auto result = route.handler(exchange, *parameters);
+    auto result = guarded(route.handler, exchange, *parameters);
     if (!exchange.has_answered()) {
       if (result)
         exchange.answer(200, *result);

@@ -23,6 +23,8 @@ Result<json> run(Resources& resources, Exchange& exchange, const std::string& ap
   if (argv.empty() || argv[0].empty()) return base::invalid("run a command: none was given");
   auto& descriptors = exchange.descriptors();
   if (descriptors.size() != 3) return base::invalid("run a command: the request must carry three descriptors");
+  auto use = resources.deploys.use(app);
+  if (!use) return std::unexpected(use.error());
   auto placement = find_placement(resources, app);
   if (!placement) return std::unexpected(placement.error());
   auto runnable = load_runnable(resources.services, app, placement->release);
@@ -32,6 +34,7 @@ Result<json> run(Resources& resources, Exchange& exchange, const std::string& ap
   spec.stdin_fd = descriptors[0].get();
   spec.stdout_fd = descriptors[1].get();
   spec.stderr_fd = descriptors[2].get();
+  spec.caller_fd = exchange.descriptor();  // also shut down when the daemon ends
   spec.terminal = body->value("terminal", false);
   auto result = resources.services.environment.run_once(spec);
   descriptors.clear();

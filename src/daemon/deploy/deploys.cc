@@ -36,11 +36,12 @@ void log_failure(const char* event, const std::string& app, const base::Error& e
 }  // namespace
 
 Result<std::string> Deploys::begin(Deploy record, Work work) {
-  reap();
   std::lock_guard lock(mutex_);
   if (closed_) return base::fail(base::Kind::unavailable, "the daemon is stopping");
+  reap();
   auto claimed = locks_.claim(record.app);
   if (!claimed) return std::unexpected(claimed.error());
+  end_unjournaled(record.app);
   if (auto added = services_.store.add_deploy(record); !added) return std::unexpected(added.error());
   auto& running = running_.emplace_back();
   running.thread = std::thread([this, &running, record, work = std::move(work), claim = std::move(*claimed)]() mutable {
@@ -53,6 +54,18 @@ Result<std::string> Deploys::begin(Deploy record, Work work) {
     running.ended = true;
   });
   return record.id;
+}
+
+// Deploys whose end could not be written (a full disk): nobody carries them out any more, since we hold the claim.
+void Deploys::end_unjournaled(const std::string& app) {
+  auto open = services_.store.running_deploys();
+  if (!open) return;
+  for (auto& deploy : *open) {
+    if (deploy.app != app) continue;
+    deploy.state = deploy.switched ? DeployState::succeeded : DeployState::failed;
+    deploy.finished_at = now();
+    (void)services_.store.update_deploy(deploy);
+  }
 }
 
 void Deploys::carry_out(Journal& journal, const Work& work) {
@@ -147,39 +160,50 @@ Result<std::string> Deploys::rollback(const std::string& app, int release) {
 }
 
 Result<std::string> Deploys::restart(const std::string& app) {
-  auto placement = placement_of(app);
+  if (auto placement = placement_of(app); !placement) return std::unexpected(placement.error());
+  return begin(new_record(app, DeployKind::restart), [this](Journal& journal) { return launch_placed(journal); });
+}
+
+// What is placed is looked up under the claim: a deploy may have ended since the request came.
+Result<void> Deploys::launch_placed(Journal& journal) {
+  auto placement = placement_of(journal.record().app);
   if (!placement) return std::unexpected(placement.error());
-  auto record = new_record(app, DeployKind::restart);
-  record.release = placement->release;
-  return begin(record, [this](Journal& journal) { return Mover(services_, journal).move(); });
+  journal.record().release = placement->release;
+  return Mover(services_, journal).move();
 }
 
 Result<std::string> Deploys::start(const std::string& app) {
   auto placement = placement_of(app);
   if (!placement) return std::unexpected(placement.error());
   if (!placement->instance.empty()) return base::fail(base::Kind::conflict, "{} is running already", app);
-  auto record = new_record(app, DeployKind::start);
-  record.release = placement->release;
-  return begin(record, [this](Journal& journal) { return Mover(services_, journal).move(); });
+  return begin(new_record(app, DeployKind::start), [this](Journal& journal) { return launch_placed(journal); });
 }
 
 Result<std::string> Deploys::change_env(const std::string& app, const Variables& set,
                                         const std::vector<std::string>& unset) {
   if (auto checked = check_variables(set); !checked) return std::unexpected(checked.error());
+  if (auto values = changed_values(app, set, unset); !values) return std::unexpected(values.error());
+  return begin(new_record(app, DeployKind::env), [this, app, set, unset](Journal& journal) -> Result<void> {
+    auto values = changed_values(app, set, unset);  // again: another change may have ended since
+    if (!values) return std::unexpected(values.error());
+    if (auto released = release_with_env(journal, *values); !released) return released;
+    return Mover(services_, journal).move();
+  });
+}
+
+// The live release's values with these changes.
+Result<Variables> Deploys::changed_values(const std::string& app, const Variables& set,
+                                          const std::vector<std::string>& unset) {
   auto placement = placement_of(app);
   if (!placement) return std::unexpected(placement.error());
   auto runnable = load_runnable(services_, app, placement->release);
   if (!runnable) return std::unexpected(runnable.error());
-  auto values = runnable->values;
+  auto values = std::move(runnable->values);
   for (const auto& [name, value] : set) values[name] = value;
   for (const auto& name : unset) {
     if (values.erase(name) == 0) return base::not_found("unset {}: {} has no such variable", name, app);
   }
-  auto record = new_record(app, DeployKind::env);
-  return begin(record, [this, values](Journal& journal) {
-    if (auto released = release_with_env(journal, values); !released) return released;
-    return Mover(services_, journal).move();
-  });
+  return values;
 }
 
 // The live release again, with another env set.
@@ -214,8 +238,8 @@ Result<void> Deploys::release_with_env(Journal& journal, Variables values) {
   return {};
 }
 
+// Under the mutex.
 void Deploys::reap() {
-  std::lock_guard lock(mutex_);
   for (auto running = running_.begin(); running != running_.end();) {
     if (!running->ended) {
       ++running;
@@ -231,6 +255,7 @@ void Deploys::wait() {
     std::lock_guard lock(mutex_);
     closed_ = true;
   }
+  // Nobody adds to the list or reaps it any more.
   for (auto& running : running_)
     if (running.thread.joinable()) running.thread.join();
 }

@@ -40,6 +40,8 @@ class Deploys {
 
   // Finishes or undoes what was interrupted, ends instances that nobody placed, sweeps. Before anything else begins.
   void recover();
+  // Held while a one-off command of the app runs; meanwhile the app is not destroyed.
+  Result<AppLocks::Use> use(const std::string& app) { return locks_.use(app); }
   bool is_busy(const std::string& app) { return locks_.is_busy(app); }
   // No new ones from now on; returns once the running ones have ended.
   void wait();
@@ -49,6 +51,8 @@ class Deploys {
   Result<std::string> begin(Deploy record, Work work);
   void carry_out(Journal& journal, const Work& work);
   Result<void> make_and_move(Journal& journal, const DeployRequest& request);
+  Result<void> launch_placed(Journal& journal);
+  Result<Variables> changed_values(const std::string& app, const Variables& set, const std::vector<std::string>& unset);
   Result<void> release_with_env(Journal& journal, Variables values);
   Result<Placement> placement_of(const std::string& app);
   Result<void> add_app_if_new(const std::string& app);

@@ -54,9 +54,12 @@ base::Error out_of_memory(const std::string& what, const allocation::Limits& lim
 
 std::string describe_web(const std::string& framework, const app::WebProcess& web) {
   switch (web.kind) {
-    case app::WebProcess::Kind::none: return "background processes only";
-    case app::WebProcess::Kind::own: return (framework.empty() ? "" : framework + " · ") + web.command;
-    case app::WebProcess::Kind::engine: break;
+    case app::WebProcess::Kind::none:
+      return "background processes only";
+    case app::WebProcess::Kind::own:
+      return (framework.empty() ? "" : framework + " · ") + web.command;
+    case app::WebProcess::Kind::engine:
+      break;
   }
   auto text = framework;
   if (web.interface != app::Interface::automatic) {
@@ -67,14 +70,16 @@ std::string describe_web(const std::string& framework, const app::WebProcess& we
 }
 
 Result<void> Maker::detect() {
-  for (auto step : {&Maker::find_values, &Maker::unpack_and_read, &Maker::choose_python, &Maker::build, &Maker::ask_the_app}) {
+  for (auto step :
+       {&Maker::find_values, &Maker::unpack_and_read, &Maker::choose_python, &Maker::build, &Maker::ask_the_app}) {
     if (auto done = (this->*step)(); !done) return done;
   }
   return {};
 }
 
 Result<void> Maker::release() {
-  for (auto step : {&Maker::fill_in_secrets, &Maker::prepare_code, &Maker::add_release, &Maker::run_release_phase}) {
+  for (auto step : {&Maker::fill_in_secrets, &Maker::check_routes, &Maker::keep_values, &Maker::prepare_code,
+                    &Maker::add_release, &Maker::run_release_phase}) {
     if (auto done = (this->*step)(); !done) return done;
   }
   return {};
@@ -143,7 +148,8 @@ void Maker::tell_detection() {
 
 Result<void> Maker::choose_python() {
   if (auto begun = journal_.begin("python"); !begun) return begun;
-  auto chosen = app::choose_interpreter(services_.tools.interpreters(), detection_->python, services_.tools.engine_tags());
+  auto chosen =
+      app::choose_interpreter(services_.tools.interpreters(), detection_->python, services_.tools.engine_tags());
   const auto* finding = find_finding(*detection_, "python");
   if (!chosen) return finding ? base::wrap(chosen.error(), finding->evidence) : std::unexpected(chosen.error());
   runnable_.details.interpreter = std::move(*chosen);
@@ -196,9 +202,11 @@ Result<void> Maker::run_build(const app::BuildPlan& plan, const fs::path& folder
   if (error) return std::unexpected(base::Error::from_errno("put the build in place", error.value()));
   auto counts = app::count_packages(printed);
   auto what = detection_->lock.file.empty() ? "an environment without dependencies"
-              : counts.packages < 0 ? "packages from " + detection_->lock.file
+              : counts.packages < 0         ? "packages from " + detection_->lock.file
                                     : fmt::format("{} packages from {}", counts.packages, detection_->lock.file);
-  auto cached = counts.downloaded < 0 || counts.packages < 0 ? "" : fmt::format(", {} cached", counts.packages - counts.downloaded);
+  auto cached = counts.downloaded < 0 || counts.packages < 0
+                    ? ""
+                    : fmt::format(", {} cached", counts.packages - counts.downloaded);
   journal_.done(what, duration_text(journal_.since_begin()) + cached);
   return {};
 }
@@ -236,8 +244,23 @@ Result<void> Maker::fill_in_secrets() {
     if (variable.kind == app::Variable::Kind::required && !values_.contains(name)) missing.push_back(name);
   }
   if (missing.empty()) return {};
-  return std::unexpected(base::Error(base::Kind::invalid, fmt::format("{} is required and has no value", joined(missing)),
+  return std::unexpected(base::Error(base::Kind::invalid,
+                                     fmt::format("{} is required and has no value", joined(missing)),
                                      fmt::format("deploy with --env {}=…", missing[0])));
+}
+
+Result<void> Maker::check_routes() { return services_.routes.check(runnable_.app, detection_->config); }
+
+// Before the release is named, since its digest holds the number of the env set. One without a release is collected.
+Result<void> Maker::keep_values() {
+  if (!values_changed_) return {};
+  const auto& app = journal_.record().app;
+  std::vector<std::string> names;
+  for (const auto& [name, value] : values_) names.push_back(name);
+  auto version = services_.store.add_env_set(app, names);
+  if (!version) return std::unexpected(version.error());
+  env_version_ = *version;
+  return write_env_file(services_.paths.env(app), env_version_, values_);
 }
 
 // The release's folder is named by its digest; it is prepared aside and renamed, so it is always whole.
@@ -251,7 +274,7 @@ Result<void> Maker::prepare_code() {
                             .python = details.interpreter.version.text(),
                             .config = details.config,
                             .secret_names = {},
-                            .secret_revision = static_cast<std::uint64_t>(env_version_ + (values_changed_ ? 1 : 0))};
+                            .secret_revision = static_cast<std::uint64_t>(env_version_)};
   for (const auto& [name, value] : values_) inputs.secret_names.push_back(name);
   release_digest_ = app::release_id(inputs);
   auto folder = services_.paths.release(runnable_.app, release_digest_.substr(0, 16));
@@ -297,7 +320,8 @@ Result<void> Maker::remove_made_data(const std::set<std::string>& before) {
   for (const auto& file : files_in_data_folders())
     if (!before.contains(file)) argv.push_back(file);
   if (argv.size() == 3) return {};
-  auto removed = run(run_spec(runnable_, services_.tools, environment::View::build, argv), app::Stage::build_phase, "clean the data folders");
+  auto removed = run(run_spec(runnable_, services_.tools, environment::View::build, argv), app::Stage::build_phase,
+                     "clean the data folders");
   if (!removed) return std::unexpected(removed.error());
   return {};
 }
@@ -305,14 +329,6 @@ Result<void> Maker::remove_made_data(const std::set<std::string>& before) {
 Result<void> Maker::add_release() {
   if (auto begun = journal_.begin("release"); !begun) return begun;
   auto& record = journal_.record();
-  if (values_changed_) {
-    std::vector<std::string> names;
-    for (const auto& [name, value] : values_) names.push_back(name);
-    auto version = services_.store.add_env_set(record.app, names);
-    if (!version) return std::unexpected(version.error());
-    env_version_ = *version;
-    if (auto written = write_env_file(services_.paths.env(record.app), env_version_, values_); !written) return written;
-  }
   auto number = services_.store.next_release_number(record.app);
   if (!number) return std::unexpected(number.error());
   record.release = *number;
@@ -356,16 +372,19 @@ Result<environment::RunResult> Maker::run(environment::RunSpec spec, app::Stage 
   auto result = services_.environment.run_once(spec);
   if (!result) return base::wrap(result.error(), what);
   journal_.keep_output(stage, result->out + result->err);
-  if (result->timed_out) return base::fail(base::Kind::unavailable, "{} did not end within {} s", what, spec.timeout.count() / 1000);
+  if (result->timed_out)
+    return base::fail(base::Kind::unavailable, "{} did not end within {} s", what, spec.timeout.count() / 1000);
   if (result->out_of_memory) return std::unexpected(out_of_memory(what, spec.limits));
-  if (!base::succeeded(result->status)) return base::fail(base::Kind::conflict, "{} ended with {}", what, base::describe(result->status));
+  if (!base::succeeded(result->status))
+    return base::fail(base::Kind::conflict, "{} ended with {}", what, base::describe(result->status));
   return result;
 }
 
 void Maker::tell_adoption(const environment::Adoption& adoption, const std::vector<std::string>& made_data) {
   if (!made_data.empty()) journal_.note("now data, later releases do not overwrite it: " + joined(made_data));
   if (!adoption.folders.empty()) journal_.note("kept from now on: " + joined(adoption.folders));
-  if (!adoption.discarded.empty()) journal_.note("changes to release files were not kept: " + joined(adoption.discarded));
+  if (!adoption.discarded.empty())
+    journal_.note("changes to release files were not kept: " + joined(adoption.discarded));
   if (!adoption.conflicts.empty()) journal_.note("kept beside a newer file: " + joined(adoption.conflicts));
 }
 

@@ -34,6 +34,8 @@ class Maker {
   Result<void> run_build(const app::BuildPlan& plan, const std::filesystem::path& folder);
   Result<void> ask_the_app();
   Result<void> fill_in_secrets();
+  Result<void> check_routes();
+  Result<void> keep_values();
   Result<void> prepare_code();
   std::set<std::string> files_in_data_folders();
   Result<void> remove_made_data(const std::set<std::string>& before);

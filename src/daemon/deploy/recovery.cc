@@ -5,7 +5,9 @@
 //   running, switched        finished: routes are pushed, the old instance is drained and removed
 //   instance not placed      ended and removed (half-started, draining, or stopped by the user)
 //   placed instance is gone  the watcher starts a new one of the same release
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/log.h"
 #include "daemon/collector.h"
@@ -21,8 +23,20 @@ void Deploys::recover() {
   for (auto& record : *interrupted) recover_deploy(std::move(record));
   recover_instances();
   sweep(services_);
+  auto open = services_.store.running_deploys();
+  auto is_open = [&](const std::string& app) {
+    return !open || std::ranges::any_of(*open, [&](const Deploy& deploy) { return deploy.app == app; });
+  };
   if (auto apps = services_.store.apps()) {
-    for (const auto& app : *apps) (void)collect(services_, app.name);
+    for (const auto& app : *apps) {
+      auto placement = services_.store.find_placement(app.name);
+      // An app that never got a release, left by a deploy that could not be undone then.
+      bool never_was = placement && !*placement && !!is_open(app.name);
+      if (never_was)
+        (void)forget_app(services_, app.name);
+      else
+        (void)collect(services_, app.name);
+    }
   }
 }
 

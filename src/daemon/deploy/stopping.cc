@@ -37,7 +37,7 @@ Result<void> Deploys::stop(const std::string& app) {
 }
 
 Result<void> Deploys::destroy(const std::string& app) {
-  auto claim = locks_.claim(app);
+  auto claim = locks_.claim_alone(app);
   if (!claim) return std::unexpected(claim.error());
   auto found = services_.store.find_app(app);
   if (!found) return std::unexpected(found.error());

@@ -1,7 +1,11 @@
 #include "daemon/store/store.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <array>
 
+#include "base/fd.h"
 #include "daemon/store/transact.h"
 
 namespace control_plane {
@@ -46,6 +50,11 @@ Store::Store(std::unique_ptr<SQLite::Database> database) : database_(std::move(d
 Store::~Store() = default;
 
 Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& file) {
+  // For root's eyes: what deploys printed is in it. SQLite gives -wal and -shm the same mode.
+  auto made = base::open(file.string(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+  if (!made) return base::wrap(made.error(), "open the state database");
+  if (::fchmod(made->get(), 0600) < 0) return base::errno_error("set the mode of the state database");
+  made->close();
   try {
     auto database =
         std::make_unique<SQLite::Database>(file.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5000);
