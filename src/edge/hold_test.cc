@@ -37,8 +37,8 @@ TEST_F(HoldTest, RequestsWaitForTheAppAndLoseNothing) {
   expect(*two, "\r\n\r\nbody");
   one->send(kOk);
   two->send(kOk);
-  expect(*first, "hi");
-  expect(*second, "hi");
+  expect(*first, "\r\n\r\nhi");
+  expect(*second, "\r\n\r\nhi");
   EXPECT_EQ(counters()["held"], 0);
   EXPECT_EQ(counters()["held_total"], 2);
 }
@@ -102,7 +102,7 @@ TEST_F(HoldTest, AnAppThatCannotBeReachedIsTriedUntilItIs) {
   auto upstream = accept(late);
   expect(*upstream, "\r\n\r\nbody");
   upstream->send(kOk);
-  expect(*client, "hi");
+  expect(*client, "\r\n\r\nhi");
 }
 
 TEST_F(HoldTest, AnAppThatIsNeverReachedIsABadGateway) {
@@ -126,7 +126,7 @@ TEST_F(HoldTest, ARequestOfAnAppThatWentAndCameBackWaitsWithTheOthers) {
   auto next = accept(app);
   expect(*next, "GET");
   next->send(kOk);
-  expect(*client, "hi");
+  expect(*client, "\r\n\r\nhi");
 }
 
 TEST_F(HoldTest, ASwitchMovesNewRequestsAndLetsOldOnesFinish) {
@@ -140,14 +140,14 @@ TEST_F(HoldTest, ASwitchMovesNewRequestsAndLetsOldOnesFinish) {
   auto old_idle = accept(app);
   expect(*old_idle, "GET");
   old_idle->send(kOk);
-  expect(*idle, "hi");
+  expect(*idle, "\r\n\r\nhi");
   set_routes({route(next.path)});
   expect_end(*old_idle);
   fresh->send(kGet);
   auto new_upstream = accept(next);
   expect(*new_upstream, "GET");
   old_busy->send(kOk);
-  expect(*busy, "hi");
+  expect(*busy, "\r\n\r\nhi");
   expect_end(*old_busy);
   EXPECT_EQ(app.try_accept(), nullptr);
 }
@@ -159,7 +159,7 @@ TEST_F(HoldTest, AnUnchangedUpstreamKeepsItsConnections) {
   auto upstream = accept(app);
   expect(*upstream, "GET");
   upstream->send(kOk);
-  expect(*client, "hi");
+  expect(*client, "\r\n\r\nhi");
   set_routes({route(app.path, {{"limits", {{"max_body", 5}}}})});
   client->send(kGet);
   expect(*upstream, "GET");
@@ -178,7 +178,7 @@ struct RetryTest : HoldTest {
     upstream = accept(app);
     expect(*upstream, "GET");
     upstream->send(kOk);
-    expect(*client, "hi");
+    expect(*client, "\r\n\r\nhi");
   }
 };
 
@@ -189,7 +189,7 @@ TEST_F(RetryTest, AConnectionThatTheAppClosedIsNotUsedAgain) {
   auto other = accept(app);
   expect(*other, "\r\n\r\nbody");
   other->send(kOk);
-  expect(*client, "hi");
+  expect(*client, "\r\n\r\nhi");
 }
 
 // In one turn of the loop: the request takes the connection before its end is noticed.
@@ -200,7 +200,7 @@ TEST_F(RetryTest, AConnectionThatClosesAsItIsTakenCostsNoRequest) {
   auto other = accept(app);
   expect(*other, "\r\n\r\nbody");
   other->send(kOk);
-  expect(*client, "hi");
+  expect(*client, "\r\n\r\nhi");
 }
 
 TEST_F(RetryTest, BytesThatCameBeforeTheRequestAreNotItsAnswer) {
@@ -210,7 +210,7 @@ TEST_F(RetryTest, BytesThatCameBeforeTheRequestAreNotItsAnswer) {
   auto other = accept(app);
   expect(*other, "GET");
   other->send(kOk);
-  EXPECT_THAT(expect(*client, "hi"), Not(HasSubstr("stale")));
+  EXPECT_THAT(expect(*client, "\r\n\r\nhi"), Not(HasSubstr("stale")));
   expect_end(*upstream);
 }
 
@@ -222,7 +222,7 @@ TEST_F(RetryTest, ARequestThatNoAppReadIsSentAgain) {
   auto other = accept(app);
   expect(*other, "GET");
   other->send(kOk);
-  expect(*client, "hi");
+  expect(*client, "\r\n\r\nhi");
   EXPECT_EQ(counters()["upstream_retries"], 1);
 }
 
@@ -273,7 +273,7 @@ TEST_F(RetryTest, BytesBehindAnAnswerAreNobodysAnswer) {
   upstream = accept(app);
   expect(*upstream, "GET");
   upstream->send(std::string(kOk) + std::string(kOk));
-  expect(*client, "hi");
+  expect(*client, "\r\n\r\nhi");
   client->send(kGet);
   expect(*accept(app), "GET");
   expect_end(*upstream);
@@ -313,7 +313,7 @@ struct OwnServerTest : HoldTest {
     ASSERT_TRUE(accept_next());
     expect(*upstream, "GET");
     upstream->send(kOk);
-    expect(*client, "hi");
+    expect(*client, "\r\n\r\nhi");
     client->send(request);
     expect(*upstream, request.substr(0, 6));
     upstream->close();
@@ -326,7 +326,7 @@ TEST_F(OwnServerTest, ASafeRequestOnAnOldConnectionIsRepeated) {
   ASSERT_TRUE(accept_next());
   expect(*upstream, "GET");
   upstream->send(kOk);
-  expect(*client, "hi");
+  expect(*client, "\r\n\r\nhi");
 }
 
 TEST_F(OwnServerTest, ARequestThatMayDoHarmIsNotRepeated) {
