@@ -6,6 +6,8 @@ on one machine without taking one's traces for another's.
 
 import json
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,6 +99,14 @@ def _listeners() -> Iterator[tuple[int, int]]:
                 yield int(fields[1].rpartition(":")[2], 16), int(fields[7])
 
 
+def firewall(identity: Identity) -> list[str]:
+    """The root's table of firewall rules."""
+    if not identity.name or not shutil.which("nft"):
+        return []
+    listed = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout.splitlines()
+    return [line for line in listed if line.split()[-1] == identity.name]
+
+
 def after_stop(identity: Identity) -> Leftovers:
     """What is left once everything was stopped. The root's own files may stay."""
     left = Leftovers()
@@ -104,6 +114,7 @@ def after_stop(identity: Identity) -> Leftovers:
     left.found += [f"mount: {mount}" for mount in mounts(identity)]
     left.found += [f"control group: {group}" for group in groups(identity)]
     left.found += [f"socket: {socket}" for socket in sockets(identity)]
+    left.found += [f"firewall: {table}" for table in firewall(identity)]
     return left
 
 
