@@ -42,6 +42,10 @@ Result<std::string> Deploys::begin(Deploy record, Work work) {
   auto claimed = locks_.claim(record.app);
   if (!claimed) return std::unexpected(claimed.error());
   end_unjournaled(record.app);
+  if (auto found = services_.store.find_app(record.app); found && *found && (*found)->destroying) {
+    return std::unexpected(base::Error(base::Kind::conflict, fmt::format("{} is being destroyed", record.app),
+                                       fmt::format("finish that first: serai destroy {}", record.app)));
+  }
   if (auto added = services_.store.add_deploy(record); !added) return std::unexpected(added.error());
   auto& running = running_.emplace_back();
   running.thread = std::thread([this, &running, record, work = std::move(work), claim = std::move(*claimed)]() mutable {

@@ -57,6 +57,8 @@ class Deploys {
   Result<Placement> placement_of(const std::string& app);
   Result<void> add_app_if_new(const std::string& app);
   Result<void> remove_instances(const std::string& app);
+  Result<void> finish_destroying(const std::string& app);
+  void recover_destroyed_apps();
   void recover_deploy(Deploy record);
   void recover_instances();
   std::string still_serving(const Deploy& record);

@@ -5,6 +5,7 @@
 //   running, switched        finished: routes are pushed, the old instance is drained and removed
 //   instance not placed      ended and removed (half-started, draining, or stopped by the user)
 //   placed instance is gone  the watcher starts a new one of the same release
+//   app is being destroyed   it is destroyed
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -21,6 +22,7 @@ void Deploys::recover() {
   auto interrupted = services_.store.running_deploys();
   if (!interrupted) return;
   for (auto& record : *interrupted) recover_deploy(std::move(record));
+  recover_destroyed_apps();
   recover_instances();
   sweep(services_);
   auto open = services_.store.running_deploys();
@@ -57,6 +59,19 @@ void Deploys::recover_deploy(Deploy record) {
   journal.fail(base::Error(base::Kind::unavailable, fmt::format("the daemon ended during the step {}", record.step),
                            "nothing was changed; run it again"),
                still_serving(record));
+}
+
+void Deploys::recover_destroyed_apps() {
+  auto apps = services_.store.apps();
+  if (!apps) return;
+  for (const auto& app : *apps) {
+    if (!app.destroying) continue;
+    base::log(base::Level::warning, "app.destroy", {{"app", app.name}}, "an interrupted destroy is finished");
+    if (auto done = finish_destroying(app.name); !done) {
+      base::log(base::Level::error, "app.destroy", {{"app", app.name}, {"error", done.error().describe()}},
+                "the next start tries again");
+    }
+  }
 }
 
 void Deploys::recover_instances() {

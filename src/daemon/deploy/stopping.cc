@@ -42,6 +42,12 @@ Result<void> Deploys::destroy(const std::string& app) {
   auto found = services_.store.find_app(app);
   if (!found) return std::unexpected(found.error());
   if (!*found) return base::not_found("there is no app {}", app);
+  if (auto begun = services_.store.begin_destroying(app); !begun) return begun;
+  return finish_destroying(app);
+}
+
+// Also what a new daemon does with an app whose end was interrupted: each part is idempotent, the record goes last.
+Result<void> Deploys::finish_destroying(const std::string& app) {
   if (auto placement = services_.store.find_placement(app); placement && *placement) {
     (*placement)->instance.clear();
     if (auto set = services_.store.set_placement(**placement); !set) return set;

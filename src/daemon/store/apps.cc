@@ -12,17 +12,25 @@ Result<void> Store::add_app(const App& app) {
 Result<std::vector<App>> Store::apps() {
   return transact("list apps", [&](SQLite::Database& db) {
     std::vector<App> found;
-    SQLite::Statement row(db, "SELECT name, created_at FROM apps ORDER BY name");
-    while (row.executeStep()) found.push_back({row.getColumn(0).getString(), row.getColumn(1).getInt64()});
+    SQLite::Statement row(db, "SELECT name, created_at, destroying FROM apps ORDER BY name");
+    while (row.executeStep()) {
+      found.push_back({row.getColumn(0).getString(), row.getColumn(1).getInt64(), row.getColumn(2).getInt() != 0});
+    }
     return found;
   });
 }
 
 Result<std::optional<App>> Store::find_app(const std::string& name) {
   return transact("find an app", [&](SQLite::Database& db) -> std::optional<App> {
-    auto row = prepare(db, "SELECT created_at FROM apps WHERE name = ?", name);
+    auto row = prepare(db, "SELECT created_at, destroying FROM apps WHERE name = ?", name);
     if (!row.executeStep()) return std::nullopt;
-    return App{name, row.getColumn(0).getInt64()};
+    return App{name, row.getColumn(0).getInt64(), row.getColumn(1).getInt() != 0};
+  });
+}
+
+Result<void> Store::begin_destroying(const std::string& name) {
+  return transact("journal that an app is removed", [&](SQLite::Database& db) {
+    execute(db, "UPDATE apps SET destroying = 1 WHERE name = ?", name);
   });
 }
 

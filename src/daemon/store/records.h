@@ -11,6 +11,7 @@ namespace control_plane {
 struct App {
   std::string name;
   std::int64_t created_at = 0;
+  bool destroying = false;  // it is being removed for good; a new daemon goes on with that
 };
 
 // Immutable. `config` is the canonical JSON of everything that says how the release runs (ReleaseConfig); it names

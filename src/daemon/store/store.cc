@@ -36,6 +36,7 @@ constexpr std::array migrations = {
        CREATE TABLE events(id INTEGER PRIMARY KEY, app TEXT NOT NULL REFERENCES apps(name) ON DELETE CASCADE,
                            kind TEXT NOT NULL, text TEXT NOT NULL, at INTEGER NOT NULL);
        CREATE INDEX events_of_app ON events(app, id);)",
+    "ALTER TABLE apps ADD COLUMN destroying INTEGER NOT NULL DEFAULT 0;",
 };
 
 void set_pragmas(SQLite::Database& database) {

@@ -33,6 +33,8 @@ class Store {
   Result<void> add_app(const App& app);  // conflict when it exists
   Result<std::optional<App>> find_app(const std::string& name);
   Result<std::vector<App>> apps();
+  // Journals that the app is about to be removed; from here on there is no way back.
+  Result<void> begin_destroying(const std::string& name);
   // Forgets the app and everything that belongs to it, except its deploys.
   Result<void> remove_app(const std::string& name);
   Result<std::optional<Placement>> find_placement(const std::string& app);

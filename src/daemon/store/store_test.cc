@@ -33,6 +33,15 @@ class StoreTest : public testing::Test {
   std::unique_ptr<Store> store_;
 };
 
+TEST_F(StoreTest, RemembersThatAnAppIsBeingDestroyed) {
+  ASSERT_TRUE(store_->add_app({"shop", 7}));
+  EXPECT_FALSE((*store_->find_app("shop"))->destroying);
+  ASSERT_TRUE(store_->begin_destroying("shop"));
+  reopen();
+  EXPECT_TRUE((*store_->find_app("shop"))->destroying);
+  EXPECT_TRUE(store_->apps()->front().destroying);
+}
+
 TEST_F(StoreTest, RemembersAcrossARestart) {
   ASSERT_TRUE(store_->add_app({"shop", 7}));
   reopen();
