@@ -205,6 +205,7 @@ base::Result<void> SharedEnvironment::open_port(Record& record) {
     if (!port) return std::unexpected(port.error());
     record.port = *port;
   }
+  std::lock_guard lock(ports_);
   if (auto written = record.write(layout_); !written) return written;
   if (!identities_.is_root()) return {};
   auto guarded = firewall_.guard(record.port, record.user.uid);
@@ -304,6 +305,16 @@ void SharedEnvironment::ask_to_stop(const Record& record, milliseconds graceful_
   }
 }
 
+void SharedEnvironment::close_port(const Record& record) {
+  std::lock_guard lock(ports_);
+  (void)firewall_.release(record.port, record.user.uid);
+  for (const auto& id : instances().value_or(std::vector<std::string>{})) {
+    auto other = id == record.id ? base::fail(base::Kind::not_found, "itself") : Record::read(layout_, id);
+    if (other && other->port != 0) return;
+  }
+  firewall_.remove();
+}
+
 base::Result<Adoption> SharedEnvironment::end(const Record& record) {
   auto group = allocation::Group::restore(record.group);
   (void)group.kill_all();
@@ -315,7 +326,7 @@ base::Result<Adoption> SharedEnvironment::end(const Record& record) {
     adoption = std::move(*adopted);
     if (auto gone = kept->let_go(record.id); !gone) return std::unexpected(gone.error());
   }
-  if (record.port && identities_.is_root()) (void)firewall_.release(record.port, record.user.uid);
+  if (record.port && identities_.is_root()) close_port(record);
   if (auto removed = group.remove(); !removed) return std::unexpected(removed.error());
   return adoption;
 }

@@ -6,6 +6,8 @@
 
 #include "allocation/group.h"
 #include "environment/data/kept.h"
+#include <mutex>
+
 #include "environment/environment.h"
 #include "environment/shared/firewall.h"
 #include "environment/shared/record.h"
@@ -52,6 +54,8 @@ class SharedEnvironment final : public Environment {
   Instance instance_of(const Record& record) const;
   // Ends what runs, adopts, releases group and port. The record stays.
   base::Result<Adoption> end(const Record& record);
+  // Opens the record's port again; the table goes with the last port.
+  void close_port(const Record& record);
   void ask_to_stop(const Record& record, std::chrono::milliseconds graceful_timeout);
   base::Result<void> remove(const std::string& id);
   base::Result<RunResult> run_in(const RunSpec& spec, Record& record);
@@ -61,6 +65,7 @@ class SharedEnvironment final : public Environment {
   Identities identities_;
   allocation::Hierarchy hierarchy_;
   Firewall firewall_;
+  std::mutex ports_;  // from writing a port down until it is guarded, and from the last one's end until the table is gone
 };
 
 }  // namespace environment
