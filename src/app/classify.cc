@@ -28,9 +28,9 @@ struct Rule {
 // The first rule that matches any line wins: the particular stand before the general.
 constexpr std::array rules = {
     Rule{any, "No space left on device", "disk-full", "the disk is full",
-         "free space: `serai doctor` shows what is used; destroy apps or releases you no longer need"},
+         "free space (`df -h` and `du` show what is used), or destroy apps you no longer need"},
     Rule{any, "Disk quota exceeded", "disk-full", "the app's disk quota is used up",
-         "free space in the app's data, or raise the quota"},
+         "free space in the app's data, or have the file system's administrator raise the user's quota"},
     Rule{any, "MemoryError", "out-of-memory", "Python ran out of memory",
          "raise [allocation] memory in serai.toml, or use fewer workers"},
     Rule{any, "Cannot allocate memory", "out-of-memory", "a process got no memory",

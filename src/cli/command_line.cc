@@ -16,11 +16,11 @@ void add_global_options(CLI::App& app, Context& context) {
   app.add_flag("-y,--yes", context.yes, "Answer every question with yes");
 }
 
-int report_wrong_use(const CLI::App& app, const CLI::ParseError& error) {
+int report_wrong_use(const CLI::App& app, const Context& context, const CLI::ParseError& error) {
   if (error.get_exit_code() == 0) return app.exit(error);
   auto used = app.get_subcommands();
-  std::cerr << "serai: " << error.what() << "\n  see: serai " << (used.empty() ? "" : used[0]->get_name() + " ")
-            << "--help\n";
+  auto help = fmt::format("see: serai {}--help", used.empty() ? "" : used[0]->get_name() + " ");
+  (void)context.report(base::Error(base::Kind::invalid, error.what(), help));
   return 2;
 }
 
@@ -65,11 +65,13 @@ int run(int argc, const char* const* argv) {
   add_commands({app, context, action});
   std::vector<std::string> arguments(argv + 1, argv + argc);
   context.command = take_command(arguments);
+  bool wants_json = std::ranges::find(arguments, "--json") != arguments.end();
   std::ranges::reverse(arguments);  // as CLI11 takes a vector
   try {
     app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
-    return report_wrong_use(app, error);
+    context.json_output = wants_json;  // the parser may not have come so far
+    return report_wrong_use(app, context, error);
   }
   auto code = action();
   return code ? *code : context.report(code.error());
