@@ -44,6 +44,13 @@ void add_daemon(const Parser& parser) {
                    "Where the edge listens: HOST:PORT or :PORT (repeatable; default :80)")
       ->type_size(1)
       ->allow_extra_args(false);
+  command
+      ->add_option("--trusted-proxy", options->daemon.trusted_proxies,
+                   "An address range whose forwarded headers the edge believes (repeatable)")
+      ->type_size(1)
+      ->allow_extra_args(false);
+  command->add_option("--access-log-format", options->daemon.access_log_format, "Of the edge: text or json")
+      ->check(CLI::IsMember({"text", "json"}));
   command->add_option("--log-format", options->log_format, "text or json")->check(CLI::IsMember({"text", "json"}));
   command->add_option("--crash-at", options->daemon.crash_at, "For tests: end like kill -9 at this step")->group("");
   auto* stop_command = add_command(parser, *command, "stop", "End the daemon; edge and apps go on serving",

@@ -94,7 +94,9 @@ base::Result<std::unique_ptr<EdgeKeeper>> start_edge(const Options& options, con
   auto identities = environment::Identities::open(paths);
   if (!identities) return std::unexpected(identities.error());
   auto listen = options.listen.empty() ? std::vector<std::string>{":80"} : options.listen;
-  return EdgeKeeper::start({paths.edge(), std::move(listen), identities->edge()});
+  std::vector<std::string> arguments{"--access-log-format", options.access_log_format};
+  for (const auto& range : options.trusted_proxies) arguments.insert(arguments.end(), {"--trusted-proxy", range});
+  return EdgeKeeper::start({paths.edge(), std::move(listen), identities->edge(), std::move(arguments)});
 }
 
 }  // namespace

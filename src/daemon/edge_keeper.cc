@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,6 +26,23 @@ using Clock = std::chrono::steady_clock;
 constexpr milliseconds kAnswerLimit{10'000};
 constexpr milliseconds kStartLimit{10'000};
 constexpr rlim_t kDescriptors = 65'536;
+
+constexpr int kLogCheck = 10'000;  // milliseconds between two looks at the size of the edge's logs
+constexpr std::uintmax_t kMostLogBytes = 64 << 20;
+constexpr int kKeptLogs = 5;
+
+base::Result<base::Fd> open_log(const std::filesystem::path& folder) {
+  return base::open((folder / "edge.log").string(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640);
+}
+
+// LOG becomes LOG.1, LOG.1 becomes LOG.2 and so on; whether it did.
+bool rotate_if_large(const std::filesystem::path& log) {
+  struct stat facts{};
+  if (::lstat(log.c_str(), &facts) < 0 || static_cast<std::uintmax_t>(facts.st_size) < kMostLogBytes) return false;
+  auto name = [&](int number) { return number ? fmt::format("{}.{}", log.string(), number) : log.string(); };
+  for (int number = kKeptLogs; number > 0; number--) ::rename(name(number - 1).c_str(), name(number).c_str());
+  return true;
+}
 
 void raise_descriptor_limit() {
   rlimit limit{};
@@ -110,10 +128,11 @@ base::Result<void> EdgeKeeper::spawn() {
   if (auto made = base::make_folders(options_.folder, 0755); !made) return made;
   if (auto owned = base::change_owner(options_.folder, options_.identity.uid, options_.identity.gid); !owned)
     return owned;
-  auto log = base::open((options_.folder / "edge.log").string(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640);
+  auto log = open_log(options_.folder);
   if (!log) return std::unexpected(log.error());
   base::Command command;
   command.argv = {"/proc/self/exe", "edge", "--folder", options_.folder.string()};
+  command.argv.insert(command.argv.end(), options_.arguments.begin(), options_.arguments.end());
   command.stdout_fd = command.stderr_fd = log->get();
   command.cwd = "/";
   command.in_child = [identity = options_.identity] {
@@ -229,9 +248,27 @@ void EdgeKeeper::watch() {
       fd = channel_ ? channel_->fd() : -1;
     }
     pollfd fds[2] = {{stop_.get(), POLLIN, 0}, {fd, POLLRDHUP, 0}};
-    int n = ::poll(fds, 2, fd < 0 ? 500 : -1);
+    int n = ::poll(fds, 2, fd < 0 ? 500 : kLogCheck);
     if (n > 0 && fds[0].revents) return;
-    if (fd < 0 || (n > 0 && fds[1].revents)) revive();
+    if (fd < 0 || (n > 0 && fds[1].revents)) {
+      revive();
+    } else {
+      rotate_logs();
+    }
+  }
+}
+
+// The folder is the edge user's: names in it are only renamed, and never followed.
+void EdgeKeeper::rotate_logs() {
+  bool access = rotate_if_large(options_.folder / "access.log");
+  bool errors = rotate_if_large(options_.folder / "edge.log");
+  if (!access && !errors) return;
+  std::lock_guard lock(mutex_);
+  control::Message message("reopen_logs");
+  if (auto log = open_log(options_.folder)) message.descriptors.push_back(std::move(*log));
+  if (auto reopened = ask(std::move(message)); !reopened) {
+    base::log(base::Level::warning, "edge.logs", {{"error", reopened.error().describe()}},
+              "the edge goes on writing into its old logs");
   }
 }
 

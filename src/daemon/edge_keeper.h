@@ -22,6 +22,7 @@ struct EdgeOptions {
   std::filesystem::path folder;     // ROOT/edge
   std::vector<std::string> listen;  // net::parse_address forms
   environment::Identity identity;   // whom the edge runs as
+  std::vector<std::string> arguments;  // options of `serai edge` besides; for the next edge that is started
 };
 
 class EdgeKeeper final : public Front {
@@ -47,6 +48,7 @@ class EdgeKeeper final : public Front {
   base::Result<void> hand_over_sockets();
   base::Result<control::Message> ask(control::Message message);
   void watch();
+  void rotate_logs();
   void revive();
 
   EdgeOptions options_;

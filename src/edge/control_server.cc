@@ -83,6 +83,9 @@ base::Result<Message> ControlServer::carry_out(Message& message) {
     return Message(json{{"type", "sockets"}, {"addresses", server_.addresses()}}, std::move(*copies));
   }
   if (type == "reopen_logs") {
+    // A descriptor that rides along is where our own output goes from now on.
+    for (int output : {STDOUT_FILENO, STDERR_FILENO})
+      if (!message.descriptors.empty()) ::dup2(message.descriptors.front().get(), output);
     if (auto reopened = server_.on_reopen_logs(); !reopened) return std::unexpected(reopened.error());
     return Message("done");
   }
