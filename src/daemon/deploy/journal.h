@@ -33,6 +33,7 @@ class Journal {
   void keep_output(app::Stage stage, std::string output);
   void keep_lock(std::string file) { lock_ = std::move(file); }  // advice names it
   void keep_secrets(const Variables& values) { secrets_ = values; }
+  std::string without_secrets(std::string text) const;
   std::chrono::milliseconds since_begin() const;
 
   // The end: the record is finished and the last event published.
@@ -41,7 +42,6 @@ class Journal {
 
  private:
   void crash_if_asked(const std::string& place) const;
-  std::string without_secrets(std::string text) const;
   void finish(DeployState state, nlohmann::json event);
 
   Services& services_;

@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "app/release.h"
 #include "base/file.h"
 #include "daemon/deploy/unpack.h"
+#include "instance/log_file.h"
 
 namespace control_plane {
 namespace {
@@ -372,12 +374,26 @@ Result<environment::RunResult> Maker::run(environment::RunSpec spec, app::Stage 
   auto result = services_.environment.run_once(spec);
   if (!result) return base::wrap(result.error(), what);
   journal_.keep_output(stage, result->out + result->err);
+  keep_log(stage, what, *result);
   if (result->timed_out)
     return base::fail(base::Kind::unavailable, "{} did not end within {} s", what, spec.timeout.count() / 1000);
   if (result->out_of_memory) return std::unexpected(out_of_memory(what, spec.limits));
   if (!base::succeeded(result->status))
     return base::fail(base::Kind::conflict, "{} ended with {}", what, base::describe(result->status));
   return result;
+}
+
+// Beside the processes' logs: `serai logs APP --process build` and `--process release`.
+void Maker::keep_log(app::Stage stage, const std::string& what, const environment::RunResult& result) {
+  auto folder = base::open(services_.paths.logs(runnable_.app).string(), O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  if (!folder) return;  // a log that cannot be written must not end a deploy
+  auto log = instance::LogFile::open(*folder, stage == app::Stage::release_phase ? "release" : "build");
+  if (!log) return;
+  log->write("serai", fmt::format("{}: {}", what, base::describe(result.status)));
+  for (auto [stream, output] : {std::pair("out", &result.out), std::pair("err", &result.err)}) {
+    std::istringstream lines(journal_.without_secrets(*output));
+    for (std::string line; std::getline(lines, line);) log->write(stream, line);
+  }
 }
 
 void Maker::tell_adoption(const environment::Adoption& adoption, const std::vector<std::string>& made_data) {

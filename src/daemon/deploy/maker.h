@@ -44,6 +44,7 @@ class Maker {
   Result<void> run_phases(const std::vector<app::Phase>& phases, environment::View view, app::Stage stage);
   Result<environment::RunResult> run(environment::RunSpec spec, app::Stage stage, const std::string& what);
   Result<std::optional<Release>> live_release();
+  void keep_log(app::Stage stage, const std::string& what, const environment::RunResult& result);
   void tell_adoption(const environment::Adoption& adoption, const std::vector<std::string>& made_data);
   std::filesystem::path upload_code() const { return services_.paths.upload(journal_.record().upload) / "code"; }
 
