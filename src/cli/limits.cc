@@ -1,4 +1,6 @@
 // serai limits APP: which limit bit, when, how often.
+#include <fmt/chrono.h>
+
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -15,6 +17,10 @@ void show(const json& value) {
                std::to_string(limit.value("hits", 0))});
   }
   table.print(std::cout);
+  for (const auto& event : value.value("events", json::array())) {
+    auto at = static_cast<std::time_t>(event.value("at", std::int64_t{0}));
+    std::cout << fmt::format("  {:%Y-%m-%d %H:%M}  {}\n", fmt::localtime(at), event.value("text", ""));
+  }
 }
 
 }  // namespace

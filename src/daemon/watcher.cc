@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
+#include "daemon/limit_hits.h"
 
 namespace control_plane {
 namespace {
@@ -11,6 +12,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstPause{250}, kLongestPause{60'000};
+constexpr std::chrono::minutes kLimitsPause{5};  // between two looks at the limits: at most one event of each kind
 constexpr std::size_t kMostEventText = 500;    // of what an app can make an event say
 constexpr std::chrono::minutes kForgiven{10};  // an instance that lived so long begins anew
 
@@ -26,7 +28,7 @@ milliseconds pause_after(int losses) { return std::min(kLongestPause, kFirstPaus
 }  // namespace
 
 Watcher::Watcher(net::Loop& loop, Services& services, Replace replace)
-    : loop_(loop), services_(services), replace_(std::move(replace)) {}
+    : loop_(loop), services_(services), replace_(std::move(replace)), limits_(loop, [this] { look_at_limits(); }) {}
 
 void Watcher::sync() {
   loop_.post([this] { sync_now(); });
@@ -41,6 +43,12 @@ void Watcher::sync_now() {
   std::erase_if(watched_, [&](const auto& item) { return !wanted.contains(item.first); });
   for (const auto& [id, placement] : wanted)
     if (!watched_.contains(id)) open(placement);
+  if (!limits_.is_set()) limits_.set_after(kLimitsPause);
+}
+
+void Watcher::look_at_limits() {
+  for (auto& [id, watched] : watched_) record_hits(services_, watched->app, id, watched->hits);
+  limits_.set_after(kLimitsPause);
 }
 
 void Watcher::open(const Placement& placement) {
@@ -110,7 +118,10 @@ void Watcher::record(const Watched& watched, const nlohmann::json& event) {
 }
 
 void Watcher::on_lost(const std::string& app, const std::string& id) {
-  watched_.erase(id);
+  if (auto watched = watched_.find(id); watched != watched_.end()) {
+    record_hits(services_, app, id, watched->second->hits);
+    watched_.erase(watched);
+  }
   auto placement = services_.store.find_placement(app);
   if (!placement || !*placement || (*placement)->instance != id) return;  // drained, stopped or replaced
   auto& loss = losses_[app];

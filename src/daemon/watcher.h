@@ -26,9 +26,11 @@ class Watcher {
   struct Watched {
     std::string app, id;
     std::unique_ptr<control::Channel> channel;
+    allocation::LimitHits hits;  // that were recorded
   };
   void sync_now();
   void open(const Placement& placement);
+  void look_at_limits();
   void on_message(Watched& watched, const control::Message& message);
   void take(Watched& watched, const nlohmann::json& event);
   void record(const Watched& watched, const nlohmann::json& event);
@@ -40,6 +42,7 @@ class Watcher {
   Services& services_;
   Replace replace_;
   std::map<std::string, std::unique_ptr<Watched>> watched_;  // by instance
+  net::Timer limits_;
   struct Loss {
     std::string instance;  // the last one lost
     int count = 0;

@@ -4,12 +4,13 @@
 #include "app/release.h"
 #include "daemon/api/resources.h"
 #include "daemon/deploy/maker.h"
+#include "daemon/limit_hits.h"
 #include "environment/supervisor.h"
 
 namespace control_plane::api {
 namespace {
 
-constexpr int kShownEvents = 10;
+constexpr int kShownEvents = 10, kSearchedEvents = 1000;
 
 std::string state_of(Resources& resources, const Placement& placement) {
   if (resources.deploys.is_busy(placement.app)) return "deploying";
@@ -85,6 +86,17 @@ json events_of(Resources& resources, const std::string& app) {
   return values;
 }
 
+// Those of limits, of instances that are gone too.
+json limit_events_of(Resources& resources, const std::string& app) {
+  json values = json::array();
+  for (const auto& event : resources.services.store.events(app, kSearchedEvents).value_or(std::vector<AppEvent>{})) {
+    bool is_hit = event.kind == kMemoryHit || event.kind == kCpuHit || event.kind == kProcessesHit;
+    if (is_hit && values.size() < kShownEvents)
+      values.push_back({{"kind", event.kind}, {"text", event.text}, {"at", event.at}});
+  }
+  return values;
+}
+
 Result<json> status(Resources& resources, const std::string& name) {
   auto placement = find_placement(resources, name);
   if (!placement) return std::unexpected(placement.error());
@@ -146,7 +158,8 @@ std::string mebibytes(std::uint64_t bytes) { return fmt::format("{} MiB", bytes 
 Result<json> limits(Resources& resources, const std::string& app) {
   auto placement = find_placement(resources, app);
   if (!placement) return std::unexpected(placement.error());
-  if (placement->instance.empty()) return json{{"app", app}, {"limits", json::array()}};
+  if (placement->instance.empty())
+    return json{{"app", app}, {"limits", json::array()}, {"events", limit_events_of(resources, app)}};
   auto found = resources.services.environment.inspect(placement->instance);
   if (!found) return std::unexpected(found.error());
   const auto& [instance, state, limit, usage, hits] = *found;
@@ -166,7 +179,7 @@ Result<json> limits(Resources& resources, const std::string& app) {
                     {"used", std::to_string(usage.processes)},
                     {"hits", hits.processes_refused}});
   return json{
-      {"app", app}, {"instance", placement->instance}, {"limits", values}, {"events", events_of(resources, app)}};
+      {"app", app}, {"instance", placement->instance}, {"limits", values}, {"events", limit_events_of(resources, app)}};
 }
 
 Result<json> done(const std::string& app, const Result<void>& result) {

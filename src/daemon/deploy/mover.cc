@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "daemon/deploy/alive.h"
 #include "daemon/deploy/maker.h"
+#include "daemon/limit_hits.h"
 #include "environment/port.h"
 
 namespace control_plane {
@@ -211,6 +212,7 @@ Result<void> Mover::finish() {
 
 void Mover::drain_old() {
   const auto& record = journal_.record();
+  record_hits(services_, record.app, record.old_instance);
   auto adopted = services_.environment.stop(record.old_instance);
   if (adopted && !adopted->folders.empty()) journal_.note("kept from now on: " + joined(adopted->folders));
   if (adopted && !adopted->discarded.empty()) {

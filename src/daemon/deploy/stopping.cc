@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "daemon/collector.h"
 #include "daemon/deploy/deploys.h"
+#include "daemon/limit_hits.h"
 
 namespace control_plane {
 
@@ -11,6 +12,7 @@ Result<void> Deploys::remove_instances(const std::string& app) {
   if (!instances) return std::unexpected(instances.error());
   for (const auto& instance : *instances) {
     if (instance.app != app) continue;
+    record_hits(services_, app, instance.id);
     if (auto stopped = services_.environment.stop(instance.id); !stopped) {
       base::log(base::Level::warning, "instance.stop",
                 {{"instance", instance.id}, {"error", stopped.error().describe()}},
