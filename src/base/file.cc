@@ -39,9 +39,22 @@ Result<void> make_folders(const fs::path& path, mode_t mode) {
   return {};
 }
 
+// Folders without permissions, such as overlayfs's work folder, stop everybody but root, even their owner.
+static void make_accessible(const fs::path& folder) {
+  std::error_code error;
+  if (fs::symlink_status(folder, error).type() != fs::file_type::directory) return;
+  fs::permissions(folder, fs::perms::owner_all, fs::perm_options::add, error);
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
+    make_accessible(at->path());
+}
+
 Result<void> remove_tree(const fs::path& path) {
   std::error_code error;
   fs::remove_all(path, error);
+  if (error == std::errc::permission_denied && ::geteuid() != 0) {
+    make_accessible(path);
+    fs::remove_all(path, error);
+  }
   if (error) return std::unexpected(Error::from_errno(fmt::format("remove {}", path.string()), error.value()));
   return {};
 }

@@ -13,8 +13,10 @@ struct Options {};
 void show(const json& value) {
   for (const auto& fact : value.value("facts", json::array())) {
     bool good = fact.value("good", false);
-    std::cout << (good ? "  ok       " : "  missing  ") << padded(fact.value("what", ""), 24) << fact.value("found", "")
-              << '\n';
+    std::cout << (good                                    ? "  ok       "
+                  : fact.value("state", "") == "degraded" ? "  limited  "
+                                                          : "  missing  ")
+              << padded(fact.value("what", ""), 24) << fact.value("found", "") << '\n';
     if (!good && !fact.value("advice", "").empty()) std::cout << "           " << fact.value("advice", "") << '\n';
   }
 }
