@@ -13,7 +13,7 @@
 
 namespace edge {
 
-// From the first byte of a request to the last byte of its answer.
+// From the end of a request's head to the last byte of its answer.
 class LatencyHistogram {
  public:
   static constexpr auto kBoundsMs =
