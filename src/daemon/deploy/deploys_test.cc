@@ -210,6 +210,18 @@ TEST_F(DeploysTest, ChangedVariablesAreANewReleaseWithAnotherDigest) {
   EXPECT_THAT(values["SECRET_KEY"], SizeIs(32));
 }
 
+TEST_F(DeploysTest, AnAppIsNotDestroyedWhileACommandOfItRuns) {
+  Host host(root_);
+  deploy(host, "1.0");
+  {
+    auto use = host.deploys.use("shop");
+    ASSERT_TRUE(use);
+    EXPECT_EQ(host.deploys.destroy("shop").error().kind(), base::Kind::conflict);
+    EXPECT_EQ(deploy(host, "2.0")["event"], "done");
+  }
+  EXPECT_TRUE(host.deploys.destroy("shop"));
+}
+
 TEST_F(DeploysTest, DestroyLeavesNothing) {
   Host host(root_);
   deploy(host, "1.0");
