@@ -117,7 +117,8 @@ constexpr std::array rules = {
          "see its compiler output, or use a version with wheels"},
 
     Rule{python, "ModuleNotFoundError: No module named '*'", "module-not-found",
-         "the module {0} is imported but not installed", "add its package to the project's dependencies ({lock}) and lock anew"},
+         "the module {0} is imported but not installed",
+         "add its package to the project's dependencies ({lock}) and lock anew"},
     Rule{python, "ImportError: *: cannot open shared object file", "missing-library",
          "the system library {0} is not installed", "install the system package that holds it on the host"},
     Rule{python, "ImportError: cannot import name '*' from '*'", "import-error", "{1} has no {0}",
@@ -251,7 +252,8 @@ std::optional<Diagnosis> by_rule(const Rule& rule, std::string_view output, std:
   for (std::size_t i = lines.size(); i-- > 0;) {
     auto captures = match(rule.pattern, lines[i]);
     if (!captures) continue;
-    return Diagnosis{rule.code, fill(rule.cause, lock, *captures), fill(rule.advice, lock, *captures), excerpt(lines, i)};
+    return Diagnosis{rule.code, fill(rule.cause, lock, *captures), fill(rule.advice, lock, *captures),
+                     excerpt(lines, i)};
   }
   return {};
 }

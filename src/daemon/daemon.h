@@ -13,10 +13,10 @@ namespace control_plane {
 
 struct Options {
   std::filesystem::path root;
-  std::vector<std::string> listen;  // where the edge listens; empty: ":80"
-  std::vector<std::string> trusted_proxies;     // address ranges whose forwarded headers the edge believes
-  std::string access_log_format = "text";       // of the edge: text or json
-  std::string crash_at;             // for tests: services.h
+  std::vector<std::string> listen;           // where the edge listens; empty: ":80"
+  std::vector<std::string> trusted_proxies;  // address ranges whose forwarded headers the edge believes
+  std::string access_log_format = "text";    // of the edge: text or json
+  std::string crash_at;                      // for tests: services.h
 };
 
 // Serves until it is told to end. Tells readiness to systemd (NOTIFY_SOCKET) and with a line in the log.

@@ -19,9 +19,9 @@
 namespace control_plane {
 
 struct EdgeOptions {
-  std::filesystem::path folder;     // ROOT/edge
-  std::vector<std::string> listen;  // net::parse_address forms
-  environment::Identity identity;   // whom the edge runs as
+  std::filesystem::path folder;        // ROOT/edge
+  std::vector<std::string> listen;     // net::parse_address forms
+  environment::Identity identity;      // whom the edge runs as
   std::vector<std::string> arguments;  // options of `serai edge` besides; for the next edge that is started
 };
 

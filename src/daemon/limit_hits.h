@@ -14,8 +14,7 @@ constexpr const char* kCpuHit = "cpu";
 constexpr const char* kMemoryHit = "memory";
 
 // Adds an event for each limit that was hit since `known`, which is brought up to date.
-void record_hits(Services& services, const std::string& app, const std::string& instance,
-                 allocation::LimitHits& known);
+void record_hits(Services& services, const std::string& app, const std::string& instance, allocation::LimitHits& known);
 // All of them, for an instance that is about to end.
 inline void record_hits(Services& services, const std::string& app, const std::string& instance) {
   allocation::LimitHits none;

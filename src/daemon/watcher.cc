@@ -13,8 +13,8 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstPause{250}, kLongestPause{60'000};
 constexpr std::chrono::minutes kLimitsPause{5};  // between two looks at the limits: at most one event of each kind
-constexpr std::size_t kMostEventText = 500;    // of what an app can make an event say
-constexpr std::chrono::minutes kForgiven{10};  // an instance that lived so long begins anew
+constexpr std::size_t kMostEventText = 500;      // of what an app can make an event say
+constexpr std::chrono::minutes kForgiven{10};    // an instance that lived so long begins anew
 
 // What a worker died of, in the master's words. The master runs as the app's user: its words can be anything.
 std::string cause_of(const nlohmann::json& worker_exited) {
@@ -132,8 +132,8 @@ void Watcher::on_lost(const std::string& app, const std::string& id) {
 void Watcher::tell_loss(const std::string& app, const std::string& id) {
   auto instances = services_.store.instances();
   bool was_running = instances && std::ranges::any_of(*instances, [&](const Instance& i) {
-    return i.id == id && i.state != InstanceState::draining;
-  });
+                       return i.id == id && i.state != InstanceState::draining;
+                     });
   if (!was_running) {  // ended on purpose, with everything else
     base::log(base::Level::info, "app.start", {{"app", app}}, "the app is started again");
     return;

@@ -173,7 +173,8 @@ Result<Mover::Ready> Mover::wait_until_ready(const environment::Instance& instan
   if (!healthy) return std::unexpected(healthy.error());
   (void)watch.check();
   auto kind = web.kind == app::WebProcess::Kind::own ? "own server"
-              : watch.workers() > 0 ? fmt::format("{} worker{}", watch.workers(), watch.workers() == 1 ? "" : "s") : "engine";
+              : watch.workers() > 0 ? fmt::format("{} worker{}", watch.workers(), watch.workers() == 1 ? "" : "s")
+                                    : "engine";
   return Ready{fmt::format("shared · {}", kind),
                fmt::format("first answer ({}) after {}", healthy->status, duration_text(journal_.since_begin()))};
 }
@@ -221,14 +222,16 @@ void Mover::drain_old() {
   auto gone = services_.environment.destroy(record.old_instance);
   if (gone) gone = services_.store.remove_instance(record.old_instance);
   if (!gone) {
-    base::log(base::Level::warning, "deploy.drain", {{"instance", record.old_instance}, {"error", gone.error().describe()}},
+    base::log(base::Level::warning, "deploy.drain",
+              {{"instance", record.old_instance}, {"error", gone.error().describe()}},
               "the old instance left something behind; the next start of the daemon tries again");
   }
 }
 
 void Mover::tell_done() {
   const auto& record = journal_.record();
-  auto details = runnable_.app.empty() ? load_runnable(services_, record.app, record.release) : Result<Runnable>(runnable_);
+  auto details =
+      runnable_.app.empty() ? load_runnable(services_, record.app, record.release) : Result<Runnable>(runnable_);
   std::vector<std::string> urls;
   if (details) urls = services_.routes.urls(record.app, details->details.config).value_or(urls);
   bool has_web = details && details->details.config.web.kind != app::WebProcess::Kind::none;

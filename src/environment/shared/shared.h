@@ -4,9 +4,9 @@
 
 #include <optional>
 
+#include <mutex>
 #include "allocation/group.h"
 #include "environment/data/kept.h"
-#include <mutex>
 
 #include "environment/environment.h"
 #include "environment/shared/firewall.h"
@@ -65,7 +65,8 @@ class SharedEnvironment final : public Environment {
   Identities identities_;
   allocation::Hierarchy hierarchy_;
   Firewall firewall_;
-  std::mutex ports_;  // from writing a port down until it is guarded, and from the last one's end until the table is gone
+  std::mutex
+      ports_;  // from writing a port down until it is guarded, and from the last one's end until the table is gone
 };
 
 }  // namespace environment

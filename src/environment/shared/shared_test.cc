@@ -80,8 +80,8 @@ TEST_F(SharedTest, CannotWriteOutsideItsOwnPlaces) {
 
 TEST_F(SharedTest, KeepsTemporaryFilesOnDiskAndForgetsThem) {
   auto code = make_release("r1", {{"a", ""}});
-  auto spec = run_spec("shop", code,
-                       "stat -f -c %T /tmp /var/tmp; head -c 150000000 /dev/zero > /tmp/upload && stat -c %s /tmp/upload");
+  auto spec = run_spec(
+      "shop", code, "stat -f -c %T /tmp /var/tmp; head -c 150000000 /dev/zero > /tmp/upload && stat -c %s /tmp/upload");
   spec.limits.memory = 64 << 20;
   auto out = output_of(spec);
   EXPECT_THAT(out, Not(HasSubstr("tmpfs")));

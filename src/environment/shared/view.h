@@ -12,8 +12,8 @@ struct SystemView {
   const Parts& parts;
   View view = View::release;
   Identity user;
-  std::filesystem::path home, cache;  // cache: builds only
-  std::filesystem::path tmp, var_tmp;   // the instance's own, on disk: what is spooled there is not its memory
+  std::filesystem::path home, cache;   // cache: builds only
+  std::filesystem::path tmp, var_tmp;  // the instance's own, on disk: what is spooled there is not its memory
   std::uint64_t shm_bytes = 0;
 };
 // Everything but /app.
