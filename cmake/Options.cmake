@@ -17,7 +17,8 @@ add_library(serai_options INTERFACE)
 target_include_directories(serai_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_options(serai_options INTERFACE -Wall -Wextra -Wshadow -Wold-style-cast
   -Wcast-qual -Wunused -Woverloaded-virtual -Wimplicit-fallthrough -Wno-missing-field-initializers)
-if(DEFINED ENV{CI} AND NOT SERAI_SANITIZE)  # sanitizers make GCC 12 warn of what cannot happen
+option(SERAI_WERROR "Treat warnings as errors" OFF)
+if(SERAI_WERROR)
   target_compile_options(serai_options INTERFACE -Werror $<$<CXX_COMPILER_ID:GNU>:-Wno-error=restrict>)  # GCC bug 105651
 endif()
 target_compile_options(serai_options INTERFACE -fstack-protector-strong -fno-plt)

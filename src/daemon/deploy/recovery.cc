@@ -33,7 +33,7 @@ void Deploys::recover() {
     for (const auto& app : *apps) {
       auto placement = services_.store.find_placement(app.name);
       // An app that never got a release, left by a deploy that could not be undone then.
-      bool never_was = placement && !*placement && !!is_open(app.name);
+      bool never_was = placement && !*placement && !is_open(app.name);
       if (never_was)
         (void)forget_app(services_, app.name);
       else
