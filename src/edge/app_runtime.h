@@ -12,9 +12,9 @@ class AppRuntime {
   explicit AppRuntime(Context& context) : holds(context.loop), context_(context) {}
   ~AppRuntime() { retire_pool(); }
 
-  // Follows the app's new description: an upstream that is gone drains, a new one gets a pool.
+  // Follows the app's new description: an upstream that is gone or held drains, a new one gets a pool.
   void follow(const App& app) {
-    if (pool_ && pool_->serves(app)) return;
+    if (pool_ && pool_->serves(app) && app.state == AppState::up) return;
     retire_pool();
     if (app.upstream) pool_ = std::make_shared<UpstreamPool>(context_, *app.upstream, app.pooling, app.instance);
   }

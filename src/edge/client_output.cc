@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/memory.h"
+
 namespace edge {
 
 void ClientOutput::watch(bool on) {
@@ -70,8 +72,6 @@ void ClientOutput::want_room() {
 
 bool ClientOutput::take_wanted_room() { return !is_congested() && std::exchange(room_wanted_, false); }
 
-void ClientOutput::shrink(std::size_t spare) {
-  if (bytes_.capacity() > spare) bytes_ = {};
-}
+void ClientOutput::shrink(std::size_t spare) { base::give_back(bytes_, spare); }
 
 }  // namespace edge

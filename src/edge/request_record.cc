@@ -1,5 +1,6 @@
 #include "edge/request_record.h"
 
+#include "base/memory.h"
 #include "edge/context.h"
 #include "http/access_log.h"
 
@@ -53,7 +54,7 @@ void RequestRecord::finish(Context& context) {
   if (aborted) status = 499;  // as nginx says it: the client went before its answer was whole
   auto took = context.loop.now() - started_;
   log(context, took);
-  if (text_.capacity() > kSpareCapacity) text_ = {};
+  base::give_back(text_, kSpareCapacity);
   auto runtime = std::move(runtime_);
   if (!runtime) return;
   auto& counters = runtime->counters;

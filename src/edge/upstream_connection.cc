@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/memory.h"
 #include "edge/upstream_pool.h"
 #include "net/address.h"
 
@@ -88,7 +89,7 @@ void UpstreamConnection::rest(UpstreamPool* pool) {
   pool_ = pool;
   idle_since_ = context_.loop.now();
   reused_ = true;
-  if (output_.capacity() > kSpareCapacity) output_ = {};
+  base::give_back(output_, kSpareCapacity);
   input_.release_if_empty();
 }
 

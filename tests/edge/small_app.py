@@ -1,5 +1,5 @@
-"""A small HTTP/1.1 app on a Unix socket, one thread per connection, that ends as a good instance does: it closes idle
-connections and answers what it has begun."""
+"""A small HTTP/1.1 app on a Unix socket, one thread per connection, that ends as a good instance does: it answers what has
+come or still comes on its connections, and leaves it to the edge to close the idle ones."""
 
 import hashlib
 import socket
@@ -14,8 +14,6 @@ class SmallApp:
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name
         self.served = 0
-        self._lock = threading.Lock()
-        self._idle: set[socket.socket] = set()
         self._ending = False
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(path))
@@ -35,20 +33,13 @@ class SmallApp:
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as stream:
-            while request := self._wait(connection, stream):
-                connection.sendall(self._answer(request, stream))
+            while request := stream.readline():
+                answer, last = self._answer(request, stream)
+                connection.sendall(answer)
+                if last:
+                    return
 
-    def _wait(self, connection: socket.socket, stream: BinaryIO) -> bytes:
-        with self._lock:
-            self._idle.add(connection)
-            if self._ending:
-                connection.shutdown(socket.SHUT_RD)  # what has come can still be read
-        request = stream.readline()
-        with self._lock:
-            self._idle.discard(connection)
-        return request
-
-    def _answer(self, request: bytes, stream: BinaryIO) -> bytes:
+    def _answer(self, request: bytes, stream: BinaryIO) -> tuple[bytes, bool]:
         length = 0
         while (line := stream.readline()) not in (b"\r\n", b""):
             if line.lower().startswith(b"content-length:"):
@@ -56,15 +47,15 @@ class SmallApp:
         body = stream.read(length)
         self.served += 1
         text = hashlib.sha256(body).hexdigest() if request.startswith(b"POST") else self.name
-        return f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode()
+        last = self._ending
+        connection = "close" if last else "keep-alive"
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\nConnection: {connection}\r\n\r\n"
+        return (head + text).encode(), last
 
     def end(self) -> None:
         """To be called once the edge sends new requests elsewhere."""
-        with self._lock:
-            self._ending = True
-            self._listener.shutdown(socket.SHUT_RD)  # connections that wait in it are still accepted
-            for connection in self._idle:
-                connection.shutdown(socket.SHUT_RD)
+        self._ending = True
+        self._listener.shutdown(socket.SHUT_RD)  # connections that wait in it are still accepted
         for thread in self._threads:  # the first one accepts and adds to the list
             thread.join(timeout=10)
             assert not thread.is_alive(), "a request is stuck"

@@ -34,8 +34,8 @@ std::string name_of(const std::string& path) { return std::filesystem::path(path
 base::Result<std::string> inside_app(const std::string& path) {
   std::filesystem::path given(path);
   if (given.is_absolute()) {
-    auto [rest, end] = std::ranges::mismatch(given, std::filesystem::path("/app"));
-    if (end != std::filesystem::path("/app").end()) {
+    const std::filesystem::path app("/app");
+    if (std::ranges::mismatch(given, app).in2 != app.end()) {
       return base::invalid("keep {}: it is not below /app; only folders beside the code and the home are kept", path);
     }
     given = given.lexically_relative("/app");

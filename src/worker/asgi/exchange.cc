@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "base/memory.h"
 #include "python/convert.h"
 #include "worker/asgi/handler.h"
 #include "worker/asgi/types.h"
@@ -176,8 +177,7 @@ python::Ref Exchange::request_message() {
   python::set_item(message.get(), names.body.get(), python::bytes(body_).get());
   python::set_item(message.get(), names.more_body.get(), request_ended_ ? Py_False : Py_True);
   spent_bytes_ += body_.size();
-  if (body_.capacity() > body_high_water) body_ = {};
-  body_.clear();
+  base::give_back(body_, body_high_water);
   request_delivered_ = request_ended_;
   if (!request_ended_) connection_->resume_body();
   return message;

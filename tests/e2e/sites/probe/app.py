@@ -23,19 +23,6 @@ def write(path):
     return "written"
 
 
-def fill(mib):
-    """Fills the private /tmp."""
-    written = 0
-    try:
-        with open("/tmp/fill", "wb") as file:
-            for _ in range(int(mib)):
-                written += file.write(bytes(1 << 20))
-                file.flush()
-    finally:
-        os.unlink("/tmp/fill")
-    return written >> 20
-
-
 def kill(pid):
     os.kill(int(pid), signal.SIGKILL)
     return "killed"
@@ -115,7 +102,7 @@ def environment():
 ATTEMPTS = {
     name.__name__: name
     for name in (
-        read, listing, write, fill, kill, connect, connect_unix, processes, identity, forks, memory, spin, environment
+        read, listing, write, kill, connect, connect_unix, processes, identity, forks, memory, spin, environment
     )
 }  # fmt: skip
 
