@@ -77,7 +77,8 @@ TEST(Classify, NamesTheFileThatTheDependenciesComeFrom) {
   auto tampered = classify(Stage::build, "error: Hash mismatch for `flask==3.0.0`", "uv.lock");
   EXPECT_THAT(tampered.cause, HasSubstr("the hash that uv.lock says"));
   EXPECT_THAT(tampered.advice, HasSubstr("lock anew (uv.lock)"));
-  EXPECT_THAT(classify(Stage::launch, "ModuleNotFoundError: No module named 'x'").advice, HasSubstr("requirements.txt"));
+  EXPECT_THAT(classify(Stage::launch, "ModuleNotFoundError: No module named 'x'").advice,
+              HasSubstr("requirements.txt"));
 }
 
 TEST(Classify, SaysUnknownWhenNothingMatches) {

@@ -46,7 +46,7 @@ struct WebProcess {
   std::string folder;                      // working folder relative to /app; "" is /app
   std::map<std::string, std::string> env;  // from the command line or the server's own configuration
 
-  std::string health;  // path; empty: first answer below 500 on "/"
+  std::string health;                                // path; empty: first answer below 500 on "/"
   std::chrono::milliseconds health_timeout{60'000};  // of a new instance, until that answer
   std::chrono::milliseconds request_timeout{30'000};
   std::uint64_t max_body = 32 << 20;

@@ -1,5 +1,5 @@
-"""A small HTTP/1.1 app on a Unix socket, one thread per connection, that ends as a good instance does: it answers what has
-come or still comes on its connections, and leaves it to the edge to close the idle ones."""
+"""A small HTTP/1.1 app on a Unix socket, one thread per connection, that ends as a good instance does: it answers what
+has come or still comes on its connections, and leaves it to the edge to close the idle ones."""
 
 import hashlib
 import socket

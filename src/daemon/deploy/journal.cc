@@ -69,7 +69,8 @@ void Journal::keep_output(app::Stage stage, std::string output) {
 std::string Journal::without_secrets(std::string text) const {
   for (const auto& [name, value] : secrets_) {
     if (value.size() < kShortestSecret) continue;
-    for (std::size_t at = 0; (at = text.find(value, at)) != std::string::npos;) text.replace(at, value.size(), "(secret)");
+    for (std::size_t at = 0; (at = text.find(value, at)) != std::string::npos;)
+      text.replace(at, value.size(), "(secret)");
   }
   return text;
 }

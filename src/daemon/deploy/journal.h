@@ -1,5 +1,5 @@
-// control_plane::Journal: one deploy's progress: written to the store before anything happens (so that a new daemon knows
-// where it was), told to its watchers, and explained when it fails. Of one thread.
+// control_plane::Journal: one deploy's progress: written to the store before anything happens (so that a new daemon
+// knows where it was), told to its watchers, and explained when it fails. Of one thread.
 #pragma once
 
 #include <chrono>

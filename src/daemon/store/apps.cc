@@ -29,9 +29,8 @@ Result<std::optional<App>> Store::find_app(const std::string& name) {
 }
 
 Result<void> Store::begin_destroying(const std::string& name) {
-  return transact("journal that an app is removed", [&](SQLite::Database& db) {
-    execute(db, "UPDATE apps SET destroying = 1 WHERE name = ?", name);
-  });
+  return transact("journal that an app is removed",
+                  [&](SQLite::Database& db) { execute(db, "UPDATE apps SET destroying = 1 WHERE name = ?", name); });
 }
 
 Result<void> Store::remove_app(const std::string& name) {
