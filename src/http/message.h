@@ -37,11 +37,12 @@ struct RequestHead {
   std::vector<Header> headers;   // in order; for an absolute-form target the Host value is replaced by its authority
   std::uint64_t content_length = 0;  // of Framing::length
   Framing framing = Framing::none;
-  std::uint8_t minor_version = 1;  // HTTP/1.x
-  bool keep_alive = true;          // what the client allows; the answer may still say close
-  bool expect_continue = false;    // the client waits for 100 before it sends the body
-  bool has_query = false;          // "/?" has one that is empty
-  bool nominates = false;          // Connection names fields other than close, keep-alive and upgrade
+  std::uint8_t major_version = 1;  // 2: HTTP/2, which has no minor ones (0)
+  std::uint8_t minor_version = 1;
+  bool keep_alive = true;        // what the client allows; the answer may still say close
+  bool expect_continue = false;  // the client waits for 100 before it sends the body
+  bool has_query = false;        // "/?" has one that is empty
+  bool nominates = false;        // Connection names fields other than close, keep-alive and upgrade
 
   bool has_body() const { return framing == Framing::chunked || content_length > 0; }
   const Header* find(HeaderId id) const { return find_header(headers, id); }
