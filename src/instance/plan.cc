@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/byte_json.h"
+
 namespace instance {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Mount, kind, to, base, path, links, writable, recursive, optional,
@@ -12,13 +14,11 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Plan, app, id, once, terminal, t
                                                 view_folder, mounts, cgroup_entrances, oom_counter, control_socket,
                                                 events_file, logs_folder, processes)
 
-std::string Plan::to_json() const {
-  return nlohmann::json(*this).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
+std::string Plan::to_json() const { return base::dump_byte_json(*this); }
 
 base::Result<Plan> Plan::from_json(const std::string& text) {
   try {
-    return nlohmann::json::parse(text).get<Plan>();
+    return base::parse_byte_json(text).get<Plan>();
   } catch (const nlohmann::json::exception& error) {
     return base::invalid("read the plan of an instance: {}", error.what());
   }

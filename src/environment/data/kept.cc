@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/byte_json.h"
 #include "base/file.h"
 #include "environment/data/tree.h"
 
@@ -41,7 +42,7 @@ base::Result<void> KeptData::load() {
   auto text = base::read_file(file);
   if (!text) return std::unexpected(text.error());
   try {
-    auto value = json::parse(*text);
+    auto value = base::parse_byte_json(*text);
     record_.folders = value.value("folders", std::set<std::string>{});
     record_.files = value.value("files", std::set<std::string>{});
     record_.mount_points = value.value("mount_points", std::map<std::string, std::set<std::string>>{});
@@ -53,7 +54,7 @@ base::Result<void> KeptData::load() {
 
 base::Result<void> KeptData::save() {
   json value = {{"folders", record_.folders}, {"files", record_.files}, {"mount_points", record_.mount_points}};
-  return base::write_file_atomically(layout_.kept_record(app_), value.dump(1) + "\n", 0600);
+  return base::write_file_atomically(layout_.kept_record(app_), base::dump_byte_json(std::move(value), 1) + "\n", 0600);
 }
 
 base::Result<AppView> KeptData::prepare(const Layer& layer, const std::vector<std::string>& folders,

@@ -139,6 +139,16 @@ TEST_F(KeptTest, RefusesDataOutsideTheApp) {
   EXPECT_THAT(refused.error().describe(), HasSubstr("keep /etc: it is not below /app"));
 }
 
+// A name in Latin-1 is as good as any to Linux; it must neither stop the app nor hide what is kept.
+TEST_F(KeptTest, NamesMayBeAnyBytes) {
+  auto code = make_release("r1", {{"caf\xE9.txt", "menu"}, {"a\nb.txt", "lines"}, {"pkg/x.py", ""}});
+  auto write = in(code, "cat caf*.txt a*.txt; mkdir pkg/$(printf '\\377'); echo kept > pkg/$(printf '\\377')/a.txt");
+  EXPECT_EQ(write.out, "menulines");
+  EXPECT_THAT(write.adopted.folders, ElementsAre("pkg/\xFF"));
+  EXPECT_EQ(in(code, "cat caf*.txt pkg/$(printf '\\377')/a.txt").out, "menukept\n");
+  EXPECT_THAT(environment_->kept("shop")->folders, ElementsAre("pkg/\xFF"));
+}
+
 TEST_F(KeptTest, LinksThatTheAppPutsInTheWayLeadNowhere) {
   auto victim = layout_.root / "victim";
   fs::create_directories(victim);
