@@ -1,0 +1,49 @@
+#include "tls/context.h"
+
+#include "tls/certificate_set.h"
+#include "tls/session.h"
+
+namespace tls {
+
+Context::Context(Options options)
+    : options_(std::move(options)), tickets_(std::make_shared<TicketKeys>(options_.ticket_secret)) {
+  OPENSSL_cleanse(options_.ticket_secret.bytes.data(), options_.ticket_secret.bytes.size());
+}
+
+Context::~Context() = default;
+
+base::Result<std::unique_ptr<Context>> Context::create(Options options) {
+  std::vector<KeyPair> certificates = std::move(options.certificates);
+  options.certificates.clear();
+  std::unique_ptr<Context> context(new Context(std::move(options)));
+  if (auto taken = context->replace_certificates(std::move(certificates)); !taken) {
+    return std::unexpected(taken.error());
+  }
+  return context;
+}
+
+base::Result<void> Context::replace_certificates(std::vector<KeyPair> certificates) {
+  auto set = CertificateSet::create(options_, certificates, tickets_);
+  for (KeyPair& pair : certificates) OPENSSL_cleanse(pair.key.data(), pair.key.size());
+  if (!set) return std::unexpected(set.error());
+  std::lock_guard lock(mutex_);
+  certificates_ = std::move(*set);
+  return {};
+}
+
+std::shared_ptr<const CertificateSet> Context::certificates() const {
+  std::lock_guard lock(mutex_);
+  return certificates_;
+}
+
+std::vector<std::string> Context::warnings() const { return certificates()->warnings(); }
+
+base::Result<std::unique_ptr<Session>> Context::accept(int socket) const {
+  std::unique_ptr<Session> session(new Session(socket, certificates()));
+  if (!session->begin(options_.kernel_tls)) {
+    return base::fail(base::Kind::overloaded, "OpenSSL has no memory for a session");
+  }
+  return session;
+}
+
+}  // namespace tls
