@@ -10,7 +10,7 @@ THREADED := net control edge daemon
 space := $(subst ,, )
 
 .PHONY: help setup build engines wheel install demo test test-all test-unit test-python test-asan test-tsan \
-        bench bench-serve bench-edge bench-hosted fuzz fuzz-coverage format format-check lint clean hooks
+        bench bench-quick bench-memory bench-edge bench-hosted fuzz fuzz-coverage format format-check lint clean hooks
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,9 +49,12 @@ test-tsan: setup  ## unit tests of the threaded folders under the thread sanitiz
 test-python: build  ## engine, serve, edge and end-to-end tests against the release build
 	@$(VENV)/bin/python -m pytest tests
 
-bench: bench-serve bench-edge bench-hosted  ## every benchmark, side by side with the peers
-bench-serve: build  ## CPU per request of `serai serve` beside uvicorn, gunicorn and granian
-	@scripts/bench serve
+bench: build  ## the table of all servers; ROWS="asgi-hello 'wsgi-*'" for some rows, ARGS="--again …" for more options
+	@scripts/bench table $(if $(ROWS),--rows $(ROWS)) $(ARGS)
+bench-quick: build  ## the table's main rows beside the likely best peers, in under five minutes
+	@scripts/bench table --quick $(if $(ROWS),--rows $(ROWS)) $(ARGS)
+bench-memory: build  ## memory after requests, per idle connection and per worker, beside the peers
+	@scripts/bench memory $(ARGS)
 bench-edge: build  ## CPU per request of the edge beside nginx
 	@scripts/bench edge
 bench-hosted: build  ## the whole hosted path beside nginx + uvicorn and nginx + gunicorn

@@ -13,6 +13,7 @@ import signal
 import socket
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 APPS = REPOSITORY / "bench" / "apps"
 RELEASE = REPOSITORY / "build" / "release"
-PEERS = REPOSITORY / "build" / "venv-bench" / "bin"
+PEERS = Path(sys.executable).parent  # scripts/bench runs us in the virtual environment that has them
 SERVER_CPU, LOAD_CPU = "0", "1"
 CONNECTIONS = 32
 

@@ -2,6 +2,7 @@
 
 import django
 from django.conf import settings
+from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -34,3 +35,4 @@ def index(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [path("", index)]
 app = get_wsgi_application()
+asgi = get_asgi_application()
