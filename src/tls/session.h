@@ -88,6 +88,7 @@ class Session {
     bool peeks = true;   // the first byte is still to be looked at, since OpenSSL's own BIO reads
     bool met_plain_http = false;
     bool drained = false;  // the last read took all that was there
+    bool ended = false;    // the peer's FIN was read
     Then then = Then::nothing;
   };
   struct Free {

@@ -24,6 +24,7 @@ int receive(BIO* bio, char* into, int size) {
     if (may_retry()) BIO_set_retry_read(bio);
     return -1;
   }
+  socket.ended = count == 0;
   socket.drained = count > 0 && count < size;  // a short read has emptied the socket (epoll(7))
   if (!socket.begun && count > 0) {
     socket.begun = true;
@@ -42,7 +43,10 @@ int send(BIO* bio, const char* bytes, int size) {
   return static_cast<int>(count);
 }
 
-long control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
+long control(BIO* bio, int command, long, void*) {
+  if (command == BIO_CTRL_EOF) return socket_of(bio).ended;
+  return command == BIO_CTRL_FLUSH;
+}
 
 int init(BIO* bio) {
   BIO_set_init(bio, 1);
