@@ -13,6 +13,7 @@
   X(http_version, "http_version")                     \
   X(http_version_10, "1.0")                           \
   X(http_version_11, "1.1")                           \
+  X(http_version_2, "2")                              \
   X(method, "method")                                 \
   X(scheme, "scheme")                                 \
   X(path, "path")                                     \
@@ -65,6 +66,7 @@
   X(REMOTE_PORT, "REMOTE_PORT")                       \
   X(protocol_10, "HTTP/1.0")                          \
   X(protocol_11, "HTTP/1.1")                          \
+  X(protocol_20, "HTTP/2.0")                          \
   X(wsgi_version, "wsgi.version")                     \
   X(wsgi_url_scheme, "wsgi.url_scheme")               \
   X(wsgi_input, "wsgi.input")                         \

@@ -2,9 +2,6 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/sendfile.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,9 +10,6 @@
 
 namespace worker {
 namespace {
-
-// Linux moves at most this much per call (sendfile(2)).
-constexpr std::uint64_t largest_transfer = 0x7ffff000;
 
 base::Fd open_temporary_file() {
   const char* folder = ::getenv("TMPDIR");
@@ -28,8 +22,6 @@ base::Fd open_temporary_file() {
   return file;
 }
 
-bool would_block() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
-
 }  // namespace
 
 std::string& Output::tail() {
@@ -39,8 +31,7 @@ std::string& Output::tail() {
 
 void Output::append(std::string_view bytes) {
   if (bytes.empty()) return;
-  bool spool = memory_limit_ != SIZE_MAX && memory_pending() + bytes.size() > memory_limit_;
-  if (spool && append_to_spool(bytes)) return;
+  if (spools(bytes.size()) && append_to_spool(bytes)) return;
   tail().append(bytes);
 }
 
@@ -71,12 +62,12 @@ void Output::append_file(std::shared_ptr<const base::Fd> file, std::uint64_t off
   segments_.push_back({.bytes = {}, .file = std::move(file), .offset = offset, .left = length});
 }
 
-Sent Output::flush(int socket, std::uint64_t& bytes_sent) {
+Sent Output::flush(Transport& transport, std::uint64_t& bytes_sent) {
   std::size_t done = 0;
   Sent sent = Sent::all;
   while (done < segments_.size()) {
     bool more_follows = done + 1 < segments_.size();
-    sent = send_segment(segments_[done], more_follows, socket, bytes_sent);
+    sent = send_segment(segments_[done], more_follows, transport, bytes_sent);
     if (sent != Sent::all) break;
     done++;
   }
@@ -99,17 +90,15 @@ void Output::forget_sent() {
   spool_.reset();
 }
 
-Sent Output::send_segment(Segment& front, bool more_follows, int socket, std::uint64_t& bytes_sent) {
+Sent Output::send_segment(Segment& front, bool more_follows, Transport& transport, std::uint64_t& bytes_sent) {
   std::uint64_t left = front.file ? front.left : front.bytes.size() - front.offset;
   while (left > 0) {
     ssize_t count;
     if (front.file) {
-      auto from = static_cast<off_t>(front.offset);
-      count = ::sendfile(socket, front.file->get(), &from, std::min(left, largest_transfer));
+      count = transport.send_file(front.file->get(), front.offset, left);
       if (count == 0) return Sent::peer_gone;  // the file became shorter than announced: the response cannot be kept
     } else {
-      int more = more_follows ? MSG_MORE : 0;
-      count = ::send(socket, front.bytes.data() + front.offset, left, MSG_NOSIGNAL | MSG_DONTWAIT | more);
+      count = transport.send(std::string_view(front.bytes).substr(front.offset), more_follows);
     }
     if (count < 0) return would_block() ? Sent::some : Sent::peer_gone;
     front.offset += static_cast<std::uint64_t>(count);
@@ -120,20 +109,17 @@ Sent Output::send_segment(Segment& front, bool more_follows, int socket, std::ui
   return Sent::all;
 }
 
-Sent Output::flush_with(int socket, std::string_view bytes, std::uint64_t& bytes_sent) {
+Sent Output::flush_with(Transport& transport, std::string_view bytes, std::uint64_t& bytes_sent) {
   bool simple = segments_.empty() || (segments_.size() == 1 && !segments_.front().file);
   if (!simple) {
     append(bytes);
-    return flush(socket, bytes_sent);
+    return flush(transport, bytes_sent);
   }
   std::string_view before;
   if (!segments_.empty()) before = std::string_view(segments_.front().bytes).substr(segments_.front().offset);
   std::array<iovec, 2> parts = {iovec{const_cast<char*>(before.data()), before.size()},
                                 iovec{const_cast<char*>(bytes.data()), bytes.size()}};
-  msghdr message{};
-  message.msg_iov = parts.data();
-  message.msg_iovlen = parts.size();
-  ssize_t count = ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  ssize_t count = transport.send(parts);
   if (count < 0 && !would_block()) return Sent::peer_gone;
   std::size_t taken = count < 0 ? 0 : static_cast<std::size_t>(count);
   bytes_sent += taken;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "worker/transport.h"
 
 namespace worker {
 
@@ -19,6 +20,9 @@ class Output {
   // Beyond `memory_limit` pending bytes, `append` goes to an unlinked temporary file. Default: never.
   void spool_beyond(std::size_t memory_limit) { memory_limit_ = memory_limit; }
 
+  // Whether so many more bytes would go to the file.
+  bool spools(std::size_t size) const { return memory_limit_ != SIZE_MAX && memory_pending() + size > memory_limit_; }
+
   // The string in memory at the end, to append a head or a chunk frame to.
   std::string& tail();
   void append(std::string_view bytes);
@@ -26,9 +30,9 @@ class Output {
   void append_file(std::shared_ptr<const base::Fd> file, std::uint64_t offset, std::uint64_t length);
 
   // Sends what is pending, in order. `bytes_sent` grows by what the socket took.
-  Sent flush(int socket, std::uint64_t& bytes_sent);
+  Sent flush(Transport& transport, std::uint64_t& bytes_sent);
   // The same, followed by `bytes`, without copying them unless the socket does not take them all.
-  Sent flush_with(int socket, std::string_view bytes, std::uint64_t& bytes_sent);
+  Sent flush_with(Transport& transport, std::string_view bytes, std::uint64_t& bytes_sent);
 
   bool is_empty() const;
   std::uint64_t pending() const;
@@ -42,7 +46,7 @@ class Output {
     std::uint64_t left = 0;  // of a file segment
   };
 
-  Sent send_segment(Segment& segment, bool more_follows, int socket, std::uint64_t& bytes_sent);
+  Sent send_segment(Segment& segment, bool more_follows, Transport& transport, std::uint64_t& bytes_sent);
   bool append_to_spool(std::string_view bytes);
   std::size_t memory_pending() const;
   void forget_sent();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "worker/h1/connection.h"
 
 namespace worker {
 namespace {
@@ -49,7 +50,7 @@ Server::Server(const Options& options, Counters& counters, Handler& handler, std
 
 Server::~Server() {
   listeners_.clear();
-  while (!connections_.empty()) connections_.back()->close();
+  while (!clients_.empty()) clients_.back()->close();
 }
 
 base::Result<void> Server::listen(const std::vector<int>& sockets) {
@@ -76,15 +77,16 @@ void Server::drain(IdleConnections idle) {
     draining_ = true;
     listeners_.clear();
     graceful_timer_.set_after(options_.graceful_timeout);
+    for (std::size_t i = clients_.size(); i-- > 0;) clients_[i]->on_drain();
   }
   closes_idle_ = closes_idle_ || idle == IdleConnections::close;
   if (closes_idle_) close_idle();
 }
 
 void Server::close_idle() {
-  // From the back: discarding moves the last connection into the gap.
-  for (std::size_t i = connections_.size(); i-- > 0;)
-    if (connections_[i]->is_idle()) connections_[i]->close();
+  // From the back: discarding moves the last client into the gap.
+  for (std::size_t i = clients_.size(); i-- > 0;)
+    if (clients_[i]->is_idle()) clients_[i]->close();
 }
 
 void Server::stop() {
@@ -95,35 +97,44 @@ void Server::stop() {
 
 void Server::give_up() {
   close_idle();
-  if (!connections_.empty() || held_ > 0) {
-    base::log(base::Level::warning, "worker.graceful_timeout",
-              {{"connections", connections_.size()}, {"requests", held_}},
+  if (!clients_.empty() || held_ > 0) {
+    base::log(base::Level::warning, "worker.graceful_timeout", {{"connections", clients_.size()}, {"requests", held_}},
               "the graceful timeout has passed; requests that still run are ended");
     timed_out_ = true;
   }
   stopped_ = true;
 }
 
-bool Server::is_finished() const { return stopped_ || (draining_ && connections_.empty() && held_ == 0); }
+bool Server::is_finished() const { return stopped_ || (draining_ && clients_.empty() && held_ == 0); }
 
-bool Server::may_accept() const { return options_.backlog_limit == 0 || connections_.size() < options_.backlog_limit; }
+bool Server::may_accept() const { return options_.backlog_limit == 0 || clients_.size() < options_.backlog_limit; }
 
 void Server::adopt(net::Accepted accepted, const std::shared_ptr<const Peer>& local) {
   counters_.add(Counter::accepted);
   counters_.add(Counter::connections);
-  auto connection = std::make_unique<Connection>(*this, std::move(accepted), local);
-  connection->position = connections_.size();
-  connections_.push_back(std::move(connection));
-  connections_.back()->start();
+  Ends ends{Peer{std::move(accepted.peer_host), accepted.peer_port, local->is_unix}, local, trusted_};
+  ends.is_trusted = trusted_.contains(ends.client);
+  auto client = std::make_unique<h1::Connection>(*this, Transport(std::move(accepted.socket)), std::move(ends));
+  client->position = clients_.size();
+  clients_.push_back(std::move(client));
+  clients_.back()->open({});
 }
 
-void Server::discard(Connection& connection) {
+void Server::replace(Client& client, std::unique_ptr<Client> next, std::string_view received) {
+  std::unique_ptr<Client>& place = clients_[client.position];
+  next->position = client.position;
+  discarded_.push_back(std::exchange(place, std::move(next)));
+  loop_->defer(*this);
+  place->open(received);
+}
+
+void Server::discard(Client& client) {
   counters_.subtract(Counter::connections);
-  std::size_t position = connection.position;
-  discarded_.push_back(std::move(connections_[position]));
-  connections_[position] = std::move(connections_.back());
-  connections_.pop_back();
-  if (position < connections_.size()) connections_[position]->position = position;
+  std::size_t position = client.position;
+  discarded_.push_back(std::move(clients_[position]));
+  clients_[position] = std::move(clients_.back());
+  clients_.pop_back();
+  if (position < clients_.size()) clients_[position]->position = position;
   loop_->defer(*this);  // its own function may still be running: free it later
 }
 
@@ -135,11 +146,11 @@ void Server::watch_deadline(net::Clock::time_point when) {
 
 void Server::sweep() {
   auto now = loop_->now();
-  for (std::size_t i = connections_.size(); i-- > 0;)
-    if (connections_[i]->deadline() <= now) connections_[i]->on_time(now);
+  for (std::size_t i = clients_.size(); i-- > 0;)
+    if (clients_[i]->deadline() <= now) clients_[i]->on_time(now);
   next_sweep_ = net::Clock::time_point::max();
   auto earliest = net::Clock::time_point::max();
-  for (auto& connection : connections_) earliest = std::min(earliest, connection->deadline());
+  for (auto& client : clients_) earliest = std::min(earliest, client->deadline());
   if (earliest != net::Clock::time_point::max()) watch_deadline(earliest);
 }
 

@@ -1,4 +1,4 @@
-// worker::Server: listening sockets, connections, deadlines and draining; everything of the app server that knows no
+// worker::Server: listening sockets, clients, deadlines and draining; everything of the app server that knows no
 // Python. One per worker process. Members are for the loop's thread unless they say otherwise.
 #pragma once
 
@@ -8,13 +8,16 @@
 #include <vector>
 
 #include "http/access_log.h"
+#include "http/codec.h"
+#include "net/address.h"
 #include "net/loop.h"
-#include "worker/connection.h"
+#include "worker/client.h"
 #include "worker/counters.h"
 #include "worker/exchange.h"
 #include "worker/listener.h"
 #include "worker/options.h"
 #include "worker/peer.h"
+#include "worker/stream.h"
 
 namespace worker {
 
@@ -33,7 +36,7 @@ class Server : private net::Deferred {
   void request_drain(IdleConnections idle);
   void request_stop();
   bool is_drain_requested() const { return drain_requested_.load(std::memory_order_relaxed); }
-  // `is_finished` is true once no connection and no exchange is left, or the graceful timeout has passed.
+  // `is_finished` is true once no client and no exchange is left, or the graceful timeout has passed.
   void drain(IdleConnections idle);
   void stop();
   bool closes_idle() const { return closes_idle_; }
@@ -54,13 +57,15 @@ class Server : private net::Deferred {
   bool keeps_access_log() const { return access_log_.has_value(); }
   void log_access(const http::AccessEntry& entry);
 
-  // --- for connections and listeners
+  // --- for clients and listeners
   // ----------------------------------------------------------------------------------
   bool may_accept() const;
   void adopt(net::Accepted accepted, const std::shared_ptr<const Peer>& local);
-  // Frees the connection at the end of the turn.
-  void discard(Connection& connection);
-  // Some connection has a deadline at `when`.
+  // Another protocol on the same socket, which `client` no longer watches. Frees `client` at the end of the turn.
+  void replace(Client& client, std::unique_ptr<Client> next, std::string_view received);
+  // Frees the client at the end of the turn.
+  void discard(Client& client);
+  // Some client has a deadline at `when`.
   void watch_deadline(net::Clock::time_point when);
   // A response waits for the end of the turn.
   void note_unsent();
@@ -83,8 +88,8 @@ class Server : private net::Deferred {
   TrustedPeers trusted_;
   std::optional<http::AccessLog> access_log_;
   std::vector<std::unique_ptr<Listener>> listeners_;
-  std::vector<std::unique_ptr<Connection>> connections_;
-  std::vector<std::unique_ptr<Connection>> discarded_;
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::vector<std::unique_ptr<Client>> discarded_;
   net::Timer sweep_timer_, graceful_timer_, log_timer_;
   net::Clock::time_point next_sweep_ = net::Clock::time_point::max();
   net::Clock::time_point oldest_unsent_ = net::Clock::time_point::max();

@@ -48,6 +48,9 @@ class ServerCodec final : public http::ServerCodec {
   }
   void end_bytes(StreamId, std::string& out) override { writer_.end_bytes(out); }
   void write_continue(StreamId, std::string& out) override { writer_.write_continue(out); }
+  base::Result<void> switch_protocols(std::string_view protocol, std::span<const Header> fields, std::string& out) {
+    return writer_.switch_protocols(protocol, fields, out);
+  }
   void announce_close() override { writer_.announce_close(); }
   bool keep_alive() const override { return writer_.keep_alive(); }
   const ResponseWriter& response() const { return writer_; }

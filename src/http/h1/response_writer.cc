@@ -192,6 +192,26 @@ base::Result<void> ResponseWriter::end(std::string& out) {
 
 void ResponseWriter::write_continue(std::string& out) { append(out, "HTTP/1.1 100 Continue\r\n\r\n"); }
 
+base::Result<void> ResponseWriter::switch_protocols(std::string_view protocol, std::span<const Header> fields,
+                                                    std::string& out) {
+  if (state_ != State::begun) return refuse("a response was started twice or without a request");
+  const std::size_t before = out.size();
+  status_ = 101;
+  state_ = State::fields;
+  append(out, "HTTP/1.1 101 Switching Protocols\r\nupgrade: ", protocol, "\r\nconnection: upgrade\r\n");
+  for (const Header& header : fields) {
+    if (auto done = field(header, out); !done) {
+      out.resize(before);
+      return done;
+    }
+  }
+  append(out, has_server_ ? std::string_view{} : std::string_view(server_line_),
+         has_date_ ? std::string_view{} : current_date_line(), "\r\n");
+  state_ = State::body;
+  keep_alive_ = false;
+  return {};
+}
+
 // A response that went wrong in the middle must not be followed by another one.
 std::unexpected<base::Error> ResponseWriter::refuse(std::string message) {
   if (head_is_finished()) keep_alive_ = false;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -36,6 +37,8 @@ class ResponseWriter {
   base::Result<bool> begin_bytes(std::uint64_t size, std::string& out);
   void end_bytes(std::string& out);
   void write_continue(std::string& out);
+  // 101 (RFC 9110 section 7.8): what follows on this connection is the other protocol's.
+  base::Result<void> switch_protocols(std::string_view protocol, std::span<const Header> fields, std::string& out);
 
   void announce_close() { keep_alive_ = false; }
   bool keep_alive() const { return keep_alive_; }

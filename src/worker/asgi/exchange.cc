@@ -74,9 +74,9 @@ void Exchange::on_client_finished() {
 
 void Exchange::on_drained() { queue(); }
 
-void Exchange::on_connection_lost() {
+void Exchange::on_lost() {
   lost_ = true;
-  connection_ = nullptr;
+  stream_ = nullptr;
   queue();
 }
 
@@ -86,12 +86,12 @@ void Exchange::run() {
   is_queued = false;
   if (started_) return wake();
   started_ = true;
-  if (connection_) start();
+  if (stream_) start();
 }
 
 void Exchange::start() {
-  python::Ref scope = handler_.scopes().build(*connection_, handler_.lifespan_state());
-  connection_->head_used();
+  python::Ref scope = handler_.scopes().build(*stream_, handler_.lifespan_state());
+  stream_->head_used();
   python::Ref receive = make_receive(handler_.state(), shared_from_this());
   python::Ref send = make_send(handler_.state(), shared_from_this());
   handler_.exchange_started(shared_from_this());
@@ -159,7 +159,7 @@ std::optional<python::Ref> Exchange::try_receive() {
   bool gone = lost_ || response_complete_;
   if (!gone && !request_delivered_) {
     if (!body_.empty() || request_ended_) return request_message();
-    connection_->want_body();
+    stream_->want_body();
     gone = lost_;
   } else if (!gone && client_finished_) {
     gone = true;
@@ -179,7 +179,7 @@ python::Ref Exchange::request_message() {
   spent_bytes_ += body_.size();
   base::give_back(body_, body_high_water);
   request_delivered_ = request_ended_;
-  if (!request_ended_) connection_->resume_body();
+  if (!request_ended_) stream_->resume_body();
   return message;
 }
 
@@ -194,7 +194,7 @@ Progress Exchange::send(PyObject* message) {
   if (response_complete_) {
     python::raise(PyExc_RuntimeError, "send() was called after the response was complete");
   }
-  if (lost_ || !connection_) {
+  if (lost_ || !stream_) {
     python::raise(handler_.state().client_disconnected.get(), "the client has disconnected");
   }
   if (equals(type, names.http_response_body)) return send_body(message);
@@ -217,17 +217,13 @@ void Exchange::begin_response(PyObject* message) {
   if (code == -1 && PyErr_Occurred()) python::rethrow();
   if (code < 200 || code > 999)
     python::raise(PyExc_ValueError, "status " + std::to_string(code) + " is not 200 to 999");
-  connection_->codec().restart_answer();  // a start that was refused may be followed by a better one
-  connection_->prepare_response();
-  head_.clear();
-  if (auto done = connection_->codec().start(0, static_cast<int>(code), head_); !done) refuse(done.error());
+  if (auto done = stream_->start(static_cast<int>(code)); !done) refuse(done.error());
   if (PyObject* headers = find(message, names.headers)) add_fields(headers);
   response_begun_ = true;
 }
 
 void Exchange::add_fields(PyObject* headers) {
   python::Ref list = python::checked(PySequence_Fast(headers, "headers must be an iterable of pairs"));
-  auto& codec = connection_->codec();
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(list.get()); i++) {
     python::Ref pair = python::checked(
         PySequence_Fast(PySequence_Fast_GET_ITEM(list.get(), i), "each header must be a pair of bytes"));
@@ -236,17 +232,15 @@ void Exchange::add_fields(PyObject* headers) {
     }
     std::string_view name = require_bytes(PySequence_Fast_GET_ITEM(pair.get(), 0), "a header name");
     std::string_view value = require_bytes(PySequence_Fast_GET_ITEM(pair.get(), 1), "a header value");
-    if (auto done = codec.field(0, name, value, head_); !done) refuse(done.error());
+    if (auto done = stream_->field(name, value); !done) refuse(done.error());
   }
 }
 
 void Exchange::refuse(const base::Error& error) { python::raise(PyExc_RuntimeError, error.describe()); }
 
 void Exchange::finish_head(std::optional<std::uint64_t> length) {
-  auto& codec = connection_->codec();
-  if (codec.response().head_is_finished()) return;
-  if (auto done = codec.finish_head(0, length, head_); !done) refuse(done.error());
-  connection_->output().append(head_);
+  if (stream_->head_is_finished()) return;
+  if (auto done = stream_->finish_head(length); !done) refuse(done.error());
 }
 
 Progress Exchange::send_body(PyObject* message) {
@@ -264,7 +258,7 @@ Progress Exchange::send_body(PyObject* message) {
     buffer.emplace(body);
     bytes = buffer->view();
   }
-  bool is_empty_answer_to_head = bytes.empty() && connection_->head().method == http::Method::head;
+  bool is_empty_answer_to_head = bytes.empty() && stream_->head().method == http::Method::head;
   bool whole = !more_follows && !is_empty_answer_to_head;
   finish_head(whole ? std::optional<std::uint64_t>(bytes.size()) : std::nullopt);
   write_body(bytes);
@@ -272,35 +266,34 @@ Progress Exchange::send_body(PyObject* message) {
     complete_response();
     return Progress::done;
   }
-  if (connection_) connection_->send_now();
+  if (stream_) stream_->send_now();
   return is_congested() ? Progress::wait : Progress::done;
 }
 
 void Exchange::write_body(std::string_view bytes) {
   spent_bytes_ += bytes.size();
-  auto& codec = connection_->codec();
   if (bytes.size() < large_body) {
-    if (auto done = codec.body(0, bytes, connection_->output().tail()); !done) refuse(done.error());
+    if (auto done = stream_->body(bytes); !done) refuse(done.error());
     return;
   }
-  auto begun = codec.begin_bytes(0, bytes.size(), connection_->output().tail());
+  auto begun = stream_->begin_bytes(bytes.size());
   if (!begun) refuse(begun.error());
   if (!*begun) return;
-  connection_->send_now(bytes);
-  if (connection_) codec.end_bytes(0, connection_->output().tail());
+  stream_->send_now(bytes);
+  if (stream_) stream_->end_bytes();
 }
 
 void Exchange::complete_response() {
-  if (!connection_) return;  // lost while writing; nobody is left to tell
-  if (auto done = connection_->codec().end(0, connection_->output().tail()); !done) refuse(done.error());
+  if (!stream_) return;  // lost while writing; nobody is left to tell
+  if (auto done = stream_->end(); !done) refuse(done.error());
   response_complete_ = true;
-  std::exchange(connection_, nullptr)->finish_response();
+  std::exchange(stream_, nullptr)->finish_response();
   if (!receive_waiters_.empty()) queue();
 }
 
 // Extension http.response.pathsend: the file is the whole body.
 Progress Exchange::send_file(PyObject* message) {
-  if (!response_begun_ || connection_->codec().response().head_is_finished()) {
+  if (!response_begun_ || stream_->head_is_finished()) {
     python::raise(PyExc_RuntimeError, "http.response.pathsend must follow http.response.start at once");
   }
   PyObject* path = PyDict_GetItemString(message, "path");
@@ -316,12 +309,11 @@ Progress Exchange::send_file(PyObject* message) {
   }
   auto size = static_cast<std::uint64_t>(status.st_size);
   finish_head(size);
-  auto& codec = connection_->codec();
-  auto begun = codec.begin_bytes(0, size, connection_->output().tail());
+  auto begun = stream_->begin_bytes(size);
   if (!begun) refuse(begun.error());
   if (*begun) {
-    connection_->output().append_file(std::make_shared<const base::Fd>(std::move(file)), 0, size);
-    codec.end_bytes(0, connection_->output().tail());
+    stream_->append_file(std::make_shared<const base::Fd>(std::move(file)), 0, size);
+    stream_->end_bytes();
   }
   complete_response();
   return Progress::done;
@@ -339,7 +331,7 @@ void Exchange::on_task_done(PyObject* task) {
   if (exception.get() != Py_None) {
     if (!lost_ || !tells_of_disconnect(exception.get(), handler_.state().client_disconnected))
       handler_.log_error("Exception in ASGI application", exception.get());
-  } else if (connection_) {
+  } else if (stream_) {
     handler_.log_error(response_begun_ ? "ASGI application returned without completing its response"
                                        : "ASGI application returned without starting a response",
                        Py_None);
@@ -349,12 +341,11 @@ void Exchange::on_task_done(PyObject* task) {
 
 void Exchange::fail_unfinished() {
   handler_.exchange_done(*this);
-  if (!connection_) return;
-  Connection* connection = std::exchange(connection_, nullptr);
+  if (!stream_) return;
+  Stream* stream = std::exchange(stream_, nullptr);
   response_complete_ = true;
-  if (connection->codec().response().head_is_finished()) return connection->abort_response();
-  connection->codec().restart_answer();  // of a start nothing has reached the client
-  connection->respond(500, "Internal Server Error");
+  if (stream->head_is_finished()) return stream->abort_response();
+  stream->respond(500, "Internal Server Error");
 }
 
 }  // namespace worker::asgi

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "python/ref.h"
-#include "worker/connection.h"
 #include "worker/exchange.h"
+#include "worker/stream.h"
 
 namespace worker::asgi {
 
@@ -26,14 +26,14 @@ enum class Progress { done, wait };
 
 class Exchange final : public worker::Exchange, public std::enable_shared_from_this<Exchange> {
  public:
-  Exchange(std::shared_ptr<Handler> handler, Connection& connection)
-      : owner_(std::move(handler)), handler_(*owner_), connection_(&connection) {}
+  Exchange(std::shared_ptr<Handler> handler, Stream& stream)
+      : owner_(std::move(handler)), handler_(*owner_), stream_(&stream) {}
 
   Appetite on_body(std::string_view bytes) override;
   void on_request_end() override;
   void on_client_finished() override;
   void on_drained() override;
-  void on_connection_lost() override;
+  void on_lost() override;
 
   // --- with the GIL
   // --------------------------------------------------------------------------------------------------- Starts the
@@ -46,11 +46,11 @@ class Exchange final : public worker::Exchange, public std::enable_shared_from_t
   // A future that is done when it is worth trying again.
   python::Ref wait_to_receive();
   python::Ref wait_to_send();
-  bool is_congested() const { return connection_ && connection_->is_congested(); }
+  bool is_congested() const { return stream_ && stream_->is_congested(); }
   // Counts one await that completed at once; true when this task has had enough of this turn.
   bool spend_budget();
   void on_task_done(PyObject* task);
-  // No more comes from the application: a 500 where nothing was sent yet, otherwise the connection breaks off.
+  // No more comes from the application: a 500 where nothing was sent yet, otherwise the response breaks off.
   void fail_unfinished();
 
   bool is_queued = false;  // in the handler's queue
@@ -73,11 +73,10 @@ class Exchange final : public worker::Exchange, public std::enable_shared_from_t
 
   std::shared_ptr<Handler> owner_;  // applications may keep `send` for longer than the server lives
   Handler& handler_;
-  Connection* connection_;  // null once the response is complete or the client lost
+  Stream* stream_;  // null once the response is complete or the client lost
   python::Ref task_;
   std::vector<python::Ref> receive_waiters_, send_waiters_;
   std::string body_;  // request body not received by the application yet
-  std::string head_;  // of the response, until its first body message
   std::uint64_t turn_ = 0;
   unsigned spent_count_ = 0;
   std::size_t spent_bytes_ = 0;

@@ -86,8 +86,8 @@ void Handler::detach() {
   }
 }
 
-worker::Exchange* Handler::begin(Connection& connection) {
-  auto exchange = std::make_shared<Exchange>(shared_from_this(), connection);
+worker::Exchange* Handler::begin(Stream& stream) {
+  auto exchange = std::make_shared<Exchange>(shared_from_this(), stream);
   worker::Exchange* plain = exchange.get();
   exchange->is_queued = true;
   queue(std::move(exchange));

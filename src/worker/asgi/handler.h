@@ -26,7 +26,7 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   Handler(State& state, PyObject* app, Version version, Options options);
   ~Handler();
 
-  worker::Exchange* begin(Connection& connection) override;
+  worker::Exchange* begin(Stream& stream) override;
   bool buffers_bodies() const override { return false; }
 
   // Called on the loop's thread before the first turn. `inner_fd` is the epoll descriptor of asyncio's own selector,

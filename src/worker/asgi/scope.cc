@@ -39,13 +39,17 @@ ScopeBuilder::ScopeBuilder(State& state, const Options& options) : state_(state)
   python::set_item(base_.get(), names.root_path.get(), utf8(root_path_).get());
 }
 
-python::Ref ScopeBuilder::build(const Connection& connection, PyObject* lifespan_state) const {
+python::Ref ScopeBuilder::build(const Stream& stream, PyObject* lifespan_state) const {
   const Names& names = state_.names;
-  const http::RequestHead& head = connection.head();
+  const http::RequestHead& head = stream.head();
   python::Ref scope = python::checked(PyDict_Copy(base_.get()));
   PyObject* dict = scope.get();
   python::set_item(dict, names.asgi.get(), python::checked(PyDict_Copy(asgi_.get())).get());
-  if (head.minor_version == 0) python::set_item(dict, names.http_version.get(), names.http_version_10.get());
+  if (stream.is_encrypted()) python::set_item(dict, names.scheme.get(), names.https.get());
+  if (stream.protocol() == Protocol::http2)
+    python::set_item(dict, names.http_version.get(), names.http_version_2.get());
+  else if (head.minor_version == 0)
+    python::set_item(dict, names.http_version.get(), names.http_version_10.get());
   python::set_item(dict, names.method.get(), method(head).get());
   python::set_item(dict, names.path.get(), path(head.path).get());
   python::Ref raw_path =
@@ -53,15 +57,15 @@ python::Ref ScopeBuilder::build(const Connection& connection, PyObject* lifespan
   python::set_item(dict, names.raw_path.get(), raw_path.get());
   python::set_item(dict, names.query_string.get(), python::bytes(head.query).get());
   python::set_item(dict, names.headers.get(), headers(head).get());
-  python::set_item(dict, names.server.get(), server(connection.local()));
-  const Peer& client = connection.client();
+  python::set_item(dict, names.server.get(), server(stream.local()));
+  const Peer& client = stream.client();
   if (client.is_unix) {
     python::set_item(dict, names.client.get(), Py_None);
   } else {
     python::Ref pair = address(utf8(client.host).get(), python::integer(client.port).get());
     python::set_item(dict, names.client.get(), pair.get());
   }
-  if (connection.is_trusted()) apply_forwarded(connection, dict);
+  if (stream.is_trusted()) apply_forwarded(stream, dict);
   python::set_item(dict, names.state.get(), python::checked(PyDict_Copy(lifespan_state)).get());
   python::set_item(dict, names.extensions.get(), python::checked(PyDict_Copy(extensions_.get())).get());
   return scope;
@@ -102,14 +106,14 @@ PyObject* ScopeBuilder::server(const std::shared_ptr<const Peer>& local) const {
 }
 
 // The peer is a proxy of ours: its word counts for the client's address and scheme.
-void ScopeBuilder::apply_forwarded(const Connection& connection, PyObject* scope) const {
+void ScopeBuilder::apply_forwarded(const Stream& stream, PyObject* scope) const {
   const Names& names = state_.names;
-  const http::RequestHead& head = connection.head();
+  const http::RequestHead& head = stream.head();
   if (const http::Header* proto = head.find(http::HeaderId::x_forwarded_proto)) {
     PyObject* scheme = proto->value == "https" ? names.https.get() : names.http.get();
     python::set_item(scope, names.scheme.get(), scheme);
   }
-  std::string_view client = connection.forwarded_client();
+  std::string_view client = stream.forwarded_client();
   if (client.empty()) return;
   python::set_item(scope, names.client.get(), address(utf8(client).get(), python::integer(0).get()).get());
 }

@@ -8,9 +8,9 @@
 
 #include "http/message.h"
 #include "python/ref.h"
-#include "worker/connection.h"
 #include "worker/options.h"
 #include "worker/state.h"
+#include "worker/stream.h"
 
 namespace worker::asgi {
 
@@ -18,15 +18,15 @@ class ScopeBuilder {
  public:
   ScopeBuilder(State& state, const Options& options);
 
-  // Reads the connection's head, which must still be readable. `lifespan_state` is copied, shallowly.
-  python::Ref build(const Connection& connection, PyObject* lifespan_state) const;
+  // Reads the stream's head, which must still be readable. `lifespan_state` is copied, shallowly.
+  python::Ref build(const Stream& stream, PyObject* lifespan_state) const;
 
  private:
   python::Ref headers(const http::RequestHead& head) const;
   python::Ref path(std::string_view encoded) const;
   python::Ref method(const http::RequestHead& head) const;
   PyObject* server(const std::shared_ptr<const Peer>& local) const;
-  void apply_forwarded(const Connection& connection, PyObject* scope) const;
+  void apply_forwarded(const Stream& stream, PyObject* scope) const;
 
   State& state_;
   std::string root_path_;

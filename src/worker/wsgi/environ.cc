@@ -47,18 +47,21 @@ EnvironBuilder::EnvironBuilder(State& state, const Options& options, PyObject* f
   set(names.wsgi_file_wrapper, file_wrapper);
 }
 
-python::Ref EnvironBuilder::build(const Connection& connection, PyObject* input,
-                                  std::optional<std::uint64_t> body_size) const {
+python::Ref EnvironBuilder::build(const Stream& stream, PyObject* input, std::optional<std::uint64_t> body_size) const {
   const Names& names = state_.names;
-  const http::RequestHead& head = connection.head();
+  const http::RequestHead& head = stream.head();
   python::Ref environ = python::checked(PyDict_Copy(base_.get()));
   PyObject* dict = environ.get();
   python::set_item(dict, names.REQUEST_METHOD.get(), method(head).get());
-  if (head.minor_version == 0) python::set_item(dict, names.SERVER_PROTOCOL.get(), names.protocol_10.get());
+  if (stream.is_encrypted()) python::set_item(dict, names.wsgi_url_scheme.get(), names.https.get());
+  if (stream.protocol() == Protocol::http2)
+    python::set_item(dict, names.SERVER_PROTOCOL.get(), names.protocol_20.get());
+  else if (head.minor_version == 0)
+    python::set_item(dict, names.SERVER_PROTOCOL.get(), names.protocol_10.get());
   add_target(head, dict);
-  add_peers(connection, dict);
+  add_peers(stream, dict);
   add_headers(head, dict);
-  if (connection.is_trusted()) apply_forwarded(connection, dict);
+  if (stream.is_trusted()) apply_forwarded(stream, dict);
   if (body_size) {
     python::set_item(dict, names.CONTENT_LENGTH.get(), python::latin1(std::to_string(*body_size)).get());
   }
@@ -92,12 +95,12 @@ const EnvironBuilder::Local& EnvironBuilder::local(const std::shared_ptr<const P
   return locals_.back();
 }
 
-void EnvironBuilder::add_peers(const Connection& connection, PyObject* environ) const {
+void EnvironBuilder::add_peers(const Stream& stream, PyObject* environ) const {
   const Names& names = state_.names;
-  const Local& server = local(connection.local());
+  const Local& server = local(stream.local());
   python::set_item(environ, names.SERVER_NAME.get(), server.name.get());
   python::set_item(environ, names.SERVER_PORT.get(), server.port.get());
-  const Peer& client = connection.client();
+  const Peer& client = stream.client();
   python::set_item(environ, names.REMOTE_ADDR.get(), python::latin1(client.host).get());
   if (client.is_unix) return;
   python::set_item(environ, names.REMOTE_PORT.get(), python::latin1(std::to_string(client.port)).get());
@@ -131,11 +134,11 @@ python::Ref EnvironBuilder::method(const http::RequestHead& head) const {
 }
 
 // The peer is a proxy of ours: its word counts for the client's address and scheme.
-void EnvironBuilder::apply_forwarded(const Connection& connection, PyObject* environ) const {
+void EnvironBuilder::apply_forwarded(const Stream& stream, PyObject* environ) const {
   const Names& names = state_.names;
-  const http::Header* proto = connection.head().find(http::HeaderId::x_forwarded_proto);
+  const http::Header* proto = stream.head().find(http::HeaderId::x_forwarded_proto);
   if (proto && proto->value == "https") python::set_item(environ, names.wsgi_url_scheme.get(), names.https.get());
-  std::string_view client = connection.forwarded_client();
+  std::string_view client = stream.forwarded_client();
   if (!client.empty()) python::set_item(environ, names.REMOTE_ADDR.get(), python::latin1(client).get());
 }
 

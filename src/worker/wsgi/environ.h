@@ -9,9 +9,9 @@
 
 #include "http/spooled_body.h"
 #include "python/ref.h"
-#include "worker/connection.h"
 #include "worker/options.h"
 #include "worker/state.h"
+#include "worker/stream.h"
 
 namespace worker::wsgi {
 
@@ -19,15 +19,15 @@ class EnvironBuilder {
  public:
   EnvironBuilder(State& state, const Options& options, PyObject* file_wrapper);
 
-  // Reads the connection's head. `input` becomes wsgi.input; `body_size` is set for chunked bodies, whose head has no
+  // Reads the stream's head. `input` becomes wsgi.input; `body_size` is set for chunked bodies, whose head has no
   // Content-Length.
-  python::Ref build(const Connection& connection, PyObject* input, std::optional<std::uint64_t> body_size) const;
+  python::Ref build(const Stream& stream, PyObject* input, std::optional<std::uint64_t> body_size) const;
 
  private:
   void add_target(const http::RequestHead& head, PyObject* environ) const;
-  void add_peers(const Connection& connection, PyObject* environ) const;
+  void add_peers(const Stream& stream, PyObject* environ) const;
   void add_headers(const http::RequestHead& head, PyObject* environ) const;
-  void apply_forwarded(const Connection& connection, PyObject* environ) const;
+  void apply_forwarded(const Stream& stream, PyObject* environ) const;
   python::Ref key_of(const http::Header& header) const;
   python::Ref method(const http::RequestHead& head) const;
 

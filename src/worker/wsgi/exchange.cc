@@ -1,6 +1,5 @@
 #include "worker/wsgi/exchange.h"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -44,6 +43,10 @@ int parse_status(std::string_view status) {
 
 struct ClientGone {};
 
+void check(const base::Result<void>& done) {
+  if (!done) python::raise(PyExc_RuntimeError, done.error().describe());
+}
+
 // The application may keep start_response and write() for longer than the request lives.
 struct Forgetting {
   PyObject* start_response;
@@ -52,32 +55,32 @@ struct Forgetting {
 
 }  // namespace
 
-Exchange::Exchange(Handler& handler, Connection& connection)
+Exchange::Exchange(Handler& handler, Stream& stream)
     : handler_(handler),
-      connection_(connection),
+      stream_(stream),
       body_({.memory_bytes = 256 * 1024, .limit_bytes = UINT64_MAX, .folder = handler.temporary_folder()}) {}
 
 // --- loop thread, no GIL --------------------------------------------------------------------------------------------
 
 Appetite Exchange::on_body(std::string_view bytes) {
   if (body_.append(bytes)) return Appetite::more;
-  // The disk is full. The connection forgets this exchange with the answer, so the handler must, too.
+  // The disk is full. The stream forgets this exchange with the answer, so the handler must, too.
   auto self = handler_.take(*this);
-  connection_.respond(500, "Internal Server Error");
+  stream_.respond(500, "Internal Server Error");
   return Appetite::full;
 }
 
 void Exchange::on_request_end() { handler_.queue(*this); }
 
-void Exchange::on_connection_lost() { auto self = handler_.take(*this); }
+void Exchange::on_lost() { auto self = handler_.take(*this); }
 
 // --- the application ------------------------------------------------------------------------------------------------
 
 Ending Exchange::run() {
-  connection_.output().spool_beyond(response_memory);
+  stream_.spool_beyond(response_memory);
   try {
     // The answer to the request before this one, when both came together, must not wait for this one.
-    if (!connection_.output().is_empty()) transmit();
+    if (stream_.pending() > 0) transmit();
     call_application();
     return Ending::complete;
   } catch (const python::Raised&) {
@@ -97,8 +100,8 @@ Ending Exchange::on_exception() {
 void Exchange::call_application() {
   python::Ref input = make_input();
   std::optional<std::uint64_t> size;
-  if (connection_.head().framing == http::Framing::chunked) size = body_.size();
-  python::Ref environ = handler_.environs().build(connection_, input.get(), size);
+  if (stream_.head().framing == http::Framing::chunked) size = body_.size();
+  python::Ref environ = handler_.environs().build(stream_, input.get(), size);
   python::Ref start = make_start_response(handler_.state(), *this);
   Forgetting at_end{start.get()};
   python::Ref result;
@@ -137,9 +140,7 @@ void Exchange::send_result(PyObject* result) {
   }
   if (!started_) python::raise(PyExc_RuntimeError, "the application did not call start_response");
   finish_head(declared_ ? std::nullopt : std::optional<std::uint64_t>(0));
-  if (auto done = connection_.codec().end(0, connection_.output().tail()); !done) {
-    python::raise(PyExc_RuntimeError, done.error().describe());
-  }
+  check(stream_.end());
 }
 
 // A list or tuple is the whole body, so its pieces need not be sent one by one.
@@ -194,68 +195,51 @@ void Exchange::append(PyObject* chunk) {
     if (bytes.empty()) return;
   }
   written_ += bytes.size();
-  Output& output = connection_.output();
-  if (output.pending() >= response_memory) return append_for_slow_client(bytes);
-  if (bytes.size() < large_chunk) {
-    if (auto done = connection_.codec().body(0, bytes, output.tail()); !done) {
-      python::raise(PyExc_RuntimeError, done.error().describe());
-    }
+  if (bytes.size() < large_chunk || stream_.pending() >= response_memory) {
+    check(stream_.body(bytes));
+    if (stream_.pending() >= response_memory) send_some();
     return;
   }
-  auto begun = connection_.codec().begin_bytes(0, bytes.size(), output.tail());
+  auto begun = stream_.begin_bytes(bytes.size());
   if (!begun) python::raise(PyExc_RuntimeError, begun.error().describe());
   if (!*begun) return;
   bool alive;
   {
     python::GilRelease released;
-    alive = connection_.send_borrowed(bytes);
+    alive = stream_.send_borrowed(bytes);
   }
   if (!alive) throw ClientGone();
-  connection_.codec().end_bytes(0, output.tail());
+  stream_.end_bytes();
 }
 
-// A chunk and its frame go to the spool file as one piece: a million small chunks must not become a million pieces.
-void Exchange::append_for_slow_client(std::string_view bytes) {
-  std::string framed;
-  if (auto done = connection_.codec().body(0, bytes, framed); !done) {
-    python::raise(PyExc_RuntimeError, done.error().describe());
-  }
+void Exchange::send_some() {
   python::GilRelease released;
-  connection_.output().append(framed);
-  if (!connection_.send_borrowed()) throw ClientGone();
+  if (!stream_.send_borrowed()) throw ClientGone();
 }
 
-// Sends what the socket takes now. A client slower than its response gets the rest from memory or disk; only beyond the
+// Sends what the client takes now. A client slower than its response gets the rest from memory or disk; only beyond the
 // spool's limit does the thread wait.
 void Exchange::transmit() {
   python::GilRelease released;
-  if (!connection_.send_borrowed()) throw ClientGone();
-  while (connection_.output().pending() > handler_.options().max_response_spool) wait_until_writable();
+  if (!stream_.send_borrowed()) throw ClientGone();
+  while (stream_.pending() > handler_.options().max_response_spool) {
+    if (!stream_.wait_borrowed(handler_.options().write_timeout)) throw ClientGone();
+  }
 }
 
-// For when a client that is gone makes no difference; the connection finds out later.
+// For when a client that is gone makes no difference; the stream finds out later.
 void Exchange::send_what_is_there() {
-  if (connection_.output().is_empty()) return;
+  if (stream_.pending() == 0) return;
   python::GilRelease released;
-  (void)connection_.send_borrowed();
-}
-
-void Exchange::wait_until_writable() {
-  auto timeout = std::chrono::duration_cast<std::chrono::milliseconds>(handler_.options().write_timeout);
-  pollfd writable = {.fd = connection_.socket(), .events = POLLOUT, .revents = 0};
-  int ready = ::poll(&writable, 1, static_cast<int>(timeout.count()));
-  if (ready == 0 || !connection_.send_borrowed()) throw ClientGone();
+  (void)stream_.send_borrowed();
 }
 
 void Exchange::finish_head(std::optional<std::uint64_t> length) {
   if (head_sent_) return;
-  bool is_head = connection_.head().method == http::Method::head;
+  bool is_head = stream_.head().method == http::Method::head;
   if (is_head && length == 0) length = std::nullopt;
-  if (auto done = connection_.codec().finish_head(0, length, head_); !done) {
-    python::raise(PyExc_RuntimeError, done.error().describe());
-  }
+  check(stream_.finish_head(length));
   head_sent_ = true;
-  connection_.output().append(head_);
 }
 
 // What it raises is logged only: the answer is settled, and so is the exception of a request that failed.
@@ -288,12 +272,12 @@ bool Exchange::send_file(PyObject* wrapper) {
   auto file = base::dup(fd);
   if (!file) return false;
   finish_head(length);
-  auto begun = connection_.codec().begin_bytes(0, length, connection_.output().tail());
+  auto begun = stream_.begin_bytes(length);
   if (!begun) python::raise(PyExc_RuntimeError, begun.error().describe());
   written_ = length;
   if (!*begun) return true;
-  connection_.output().append_file(std::make_shared<const base::Fd>(std::move(*file)), offset, length);
-  connection_.codec().end_bytes(0, connection_.output().tail());
+  stream_.append_file(std::make_shared<const base::Fd>(std::move(*file)), offset, length);
+  stream_.end_bytes();
   transmit();
   return true;
 }
@@ -314,15 +298,11 @@ void Exchange::start_response(PyObject* status, PyObject* headers, PyObject* exc
   std::string_view line = latin1_view(status, "the status");
   int code = parse_status(line);
   if (!PyList_Check(headers)) python::raise(PyExc_TypeError, "headers must be a list of tuples");
-  auto& codec = connection_.codec();
-  codec.restart_answer();
-  connection_.prepare_response();
-  head_.clear();
   declared_.reset();
   started_ = false;
   auto refuse = [](const base::Error& error) { python::raise(PyExc_ValueError, error.describe()); };
-  if (auto done = codec.start(code, line.substr(std::min<std::size_t>(line.size(), 4)), head_); !done)
-    refuse(done.error());
+  std::string_view reason = line.substr(std::min<std::size_t>(line.size(), 4));
+  if (auto done = stream_.start(code, reason); !done) refuse(done.error());
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); i++) {
     PyObject* pair = PyList_GET_ITEM(headers, i);
     if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
@@ -330,7 +310,7 @@ void Exchange::start_response(PyObject* status, PyObject* headers, PyObject* exc
     }
     std::string_view name = latin1_view(PyTuple_GET_ITEM(pair, 0), "a header name");
     std::string_view value = latin1_view(PyTuple_GET_ITEM(pair, 1), "a header value");
-    if (auto done = codec.field(0, name, value, head_); !done) refuse(done.error());
+    if (auto done = stream_.field(name, value); !done) refuse(done.error());
     if (http::equal_ignoring_case(name, "content-length")) {
       std::uint64_t length = 0;
       std::from_chars(value.data(), value.data() + value.size(), length);

@@ -1,5 +1,5 @@
 // wsgi::Exchange: one request under WSGI (PEP 3333): its buffered body, then the call of the application and the
-// sending of what it returns, all on one thread, to which the connection is lent meanwhile.
+// sending of what it returns, all on one thread, to which the stream is lent meanwhile.
 #pragma once
 
 #include <memory>
@@ -8,25 +8,25 @@
 
 #include "http/spooled_body.h"
 #include "python/ref.h"
-#include "worker/connection.h"
 #include "worker/exchange.h"
+#include "worker/stream.h"
 
 namespace worker::wsgi {
 
 class Handler;
 
-// How the response ended, for whoever takes the connection back.
+// How the response ended, for whoever takes the stream back.
 enum class Ending { complete, aborted, internal_error };
 
 class Exchange final : public worker::Exchange {
  public:
-  Exchange(Handler& handler, Connection& connection);
+  Exchange(Handler& handler, Stream& stream);
 
   Appetite on_body(std::string_view bytes) override;
   void on_request_end() override;
   void on_client_finished() override {}
   void on_drained() override {}
-  void on_connection_lost() override;
+  void on_lost() override;
 
   // --- on the thread that runs the application, with the GIL
   // ---------------------------------------------------------- Calls the application and sends its answer.
@@ -35,7 +35,7 @@ class Exchange final : public worker::Exchange {
   // What start_response and the `write` it returns do.
   void start_response(PyObject* status, PyObject* headers, PyObject* exc_info);
   void write(PyObject* bytes);
-  Connection& connection() { return connection_; }
+  Stream& stream() { return stream_; }
 
  private:
   void call_application();
@@ -45,9 +45,8 @@ class Exchange final : public worker::Exchange {
   bool send_file(PyObject* wrapper);
   void finish_head(std::optional<std::uint64_t> length);
   void append(PyObject* chunk);
-  void append_for_slow_client(std::string_view bytes);
   void transmit();
-  void wait_until_writable();
+  void send_some();
   // `is_settled`: the whole answer is in the output.
   void close_result(PyObject* result, bool is_settled);
   void send_what_is_there();
@@ -56,9 +55,8 @@ class Exchange final : public worker::Exchange {
   Ending on_exception();
 
   Handler& handler_;
-  Connection& connection_;
+  Stream& stream_;
   http::SpooledBody body_;
-  std::string head_;
   std::optional<std::uint64_t> declared_;  // Content-Length that the application gave
   std::uint64_t written_ = 0;
   bool started_ = false;  // start_response was called

@@ -44,15 +44,15 @@ void Handler::close() {
 
 // --- loop thread, no GIL --------------------------------------------------------------------------------------------
 
-worker::Exchange* Handler::begin(Connection& connection) {
-  auto exchange = std::make_unique<Exchange>(*this, connection);
+worker::Exchange* Handler::begin(Stream& stream) {
+  auto exchange = std::make_unique<Exchange>(*this, stream);
   Exchange* plain = exchange.get();
   reading_.emplace(plain, std::move(exchange));
   return plain;
 }
 
 void Handler::queue(Exchange& exchange) {
-  exchange.connection().lend();
+  exchange.stream().lend();
   server_->hold();
   queue_.push_back(take(exchange));
 }
@@ -116,24 +116,19 @@ Ending Handler::run(Exchange& exchange, std::exception_ptr& leaving) {
   return ending;
 }
 
-// The response is settled: the connection is the loop's again.
+// The response is settled: the stream is the loop's again.
 void Handler::conclude(Exchange& exchange, Ending ending) {
-  Connection& connection = exchange.connection();
-  std::uint32_t missed = connection.take_back();
+  Stream& stream = exchange.stream();
+  stream.take_back();
   server_->unhold();
   switch (ending) {
     case Ending::complete:
-      connection.finish_response();
-      break;
+      return stream.finish_response();
     case Ending::aborted:
-      connection.abort_response();
-      break;
+      return stream.abort_response();
     case Ending::internal_error:
-      connection.codec().restart_answer();
-      connection.respond(500, "Internal Server Error");
-      break;
+      return stream.respond(500, "Internal Server Error");
   }
-  if (missed) connection.on_ready(missed);
 }
 
 // --- several threads ------------------------------------------------------------------------------------------------
@@ -172,9 +167,9 @@ bool Handler::run_next_in_team() {
   std::rethrow_exception(leaving);
 }
 
-// Somebody else leads: the answer goes out from here, and the connection back to whoever turns the loop by then.
+// Somebody else leads: the answer goes out from here, and the stream back to whoever turns the loop by then.
 void Handler::hand_back(std::unique_ptr<Exchange> exchange, Ending ending) {
-  if (ending == Ending::complete) exchange->connection().send_borrowed();
+  if (ending == Ending::complete) exchange->stream().send_borrowed();
   server_->loop().post(
       [this, shared = std::shared_ptr<Exchange>(std::move(exchange)), ending] { conclude(*shared, ending); });
 }

@@ -1,8 +1,8 @@
 // wsgi::Handler: runs a WSGI application on one thread or on a team of them (team.h).
 //
 // Whoever leads turns the loop: without the GIL it sends what is due, waits, reads and parses. Requests that are whole
-// are queued, their connections lent; the leader then runs them, with the GIL. Queue, loop and server are the leader's.
-// A thread that was replaced as leader while it ran a request sends the answer itself and posts the connection back.
+// are queued, their streams lent; the leader then runs them, with the GIL. Queue, loop and server are the leader's.
+// A thread that was replaced as leader while it ran a request sends the answer itself and posts the stream back.
 #pragma once
 
 #include <deque>
@@ -35,7 +35,7 @@ class Handler final : public worker::Handler {
   Handler(State& state, PyObject* app, Options options);
   ~Handler();
 
-  worker::Exchange* begin(Connection& connection) override;
+  worker::Exchange* begin(Stream& stream) override;
   bool buffers_bodies() const override { return true; }
 
   void open(Helpers helpers, const std::vector<int>& sockets);

@@ -1,17 +1,18 @@
-#include "worker/connection.h"
+#include "worker/h1/connection.h"
 
-#include <sys/socket.h>
+#include <poll.h>
 
-#include <algorithm>
-#include <cerrno>
+#include "base/memory.h"
 
 #include "worker/server.h"
 
-namespace worker {
+namespace worker::h1 {
 namespace {
 
 constexpr std::size_t small_read = 4 * 1024;  // a head
 constexpr std::size_t body_read = 64 * 1024;
+// Kept between two requests for the head of the next response.
+constexpr std::size_t kept_head_capacity = 512;
 // What is read and dropped of a request that was answered before its end, before the connection is given up.
 constexpr std::uint64_t most_discarded = 1 << 20;
 constexpr auto linger_time = std::chrono::seconds(2);
@@ -22,20 +23,24 @@ bool is_limit(int status) { return status == 408 || status == 413 || status == 4
 
 }  // namespace
 
-Connection::Connection(Server& server, net::Accepted accepted, std::shared_ptr<const Peer> local)
-    : server_(server),
-      socket_(std::move(accepted.socket)),
-      client_{std::move(accepted.peer_host), accepted.peer_port, local->is_unix},
-      local_(std::move(local)),
-      codec_(server.limits(), server.options().server_header),
-      trusted_(server.trusted_peers().contains(client_)) {}
+Connection::Connection(Server& server, Transport transport, Ends ends)
+    : Stream(ends_, Protocol::http1),
+      server_(server),
+      transport_(std::move(transport)),
+      ends_(std::move(ends)),
+      codec_(server.limits(), server.options().server_header) {
+  set_head(codec_.head());
+}
 
 Connection::~Connection() = default;
 
-void Connection::start() {
+void Connection::open(std::string_view received) {
   set_read_deadline(server_.options().header_timeout);
-  constexpr std::uint32_t events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-  if (!server_.loop().add(socket_.get(), events, *this)) close();
+  if (!server_.loop().add(transport_.descriptor(), client_events, *this)) return close();
+  if (received.empty()) return;
+  std::ranges::copy(received, input_.space(received.size()).begin());
+  input_.commit(received.size());
+  parse();
 }
 
 // --- events ---------------------------------------------------------------------------------------------------------
@@ -70,6 +75,7 @@ bool Connection::wants_input() const {
     case Reading::head:
       return exchange_ == nullptr;
     case Reading::body:
+    case Reading::tunnel:
       return !body_full_;
     case Reading::complete:
       return hung_up_ && !input_ended_ && input_.empty();  // to see the end of the stream
@@ -89,11 +95,10 @@ bool Connection::read_once() {
     head_memory_ = std::move(memory);
   }
   std::span<char> room = input_.space(reading_ == Reading::head ? small_read : body_read);
-  ssize_t count = ::recv(socket_.get(), room.data(), room.size(), MSG_DONTWAIT);
+  ssize_t count = transport_.receive(room);
   if (count < 0) {
-    readable_ = false;
-    if (errno != EAGAIN && errno != EINTR) peer_gone();
-    if (errno == EINTR) readable_ = true;
+    readable_ = errno == EINTR;
+    if (!would_block()) peer_gone();
     input_.release_if_empty();
     return false;
   }
@@ -102,8 +107,8 @@ bool Connection::read_once() {
     on_end_of_input();
     return false;
   }
-  // A short read has emptied the socket (epoll(7)), unless the stream's end is waiting behind it.
-  if (static_cast<std::size_t>(count) < room.size() && !hung_up_) readable_ = false;
+  // Nothing is left, unless the stream's end is waiting behind it.
+  if (!transport_.may_hold_more(static_cast<std::size_t>(count), room.size()) && !hung_up_) readable_ = false;
   server_.counters().add(Counter::bytes_in, static_cast<std::uint64_t>(count));
   input_.commit(static_cast<std::size_t>(count));
   if (reading_ == Reading::lingering) {
@@ -118,6 +123,10 @@ void Connection::parse() {
   if (parsing_) return;
   parsing_ = true;
   while (may_parse()) {
+    if (reading_ == Reading::tunnel) {
+      parse_tunnel();
+      continue;
+    }
     http::Event event = codec_.next(input_.view());
     input_.consume(event.consumed);
     if (event.kind == http::Event::Kind::need_input) {
@@ -142,6 +151,8 @@ bool Connection::may_parse() const {
       return !body_full_;
     case Reading::discarding:
       return true;
+    case Reading::tunnel:
+      return !body_full_ && !input_.empty();
     default:
       return false;
   }
@@ -159,12 +170,7 @@ void Connection::handle(const http::Event& event) {
         return;
       }
       set_read_deadline(server_.options().body_timeout);
-      if (record_) record_->bytes_in += event.body.size();
-      if (exchange_ && exchange_->on_body(event.body) == Appetite::full) {
-        body_full_ = true;
-        read_deadline_ = never;
-      }
-      return;
+      return take_body(event.body);
     case Kind::end:
       return end_request();
     case Kind::failed:
@@ -174,6 +180,19 @@ void Connection::handle(const http::Event& event) {
     case Kind::need_input:
       return begin_closing();
   }
+}
+
+void Connection::take_body(std::string_view bytes) {
+  if (record_) record_->bytes_in += bytes.size();
+  if (!exchange_ || exchange_->on_body(bytes) == Appetite::more) return;
+  body_full_ = true;
+  read_deadline_ = never;
+}
+
+void Connection::parse_tunnel() {
+  std::string_view bytes = input_.view();
+  input_.consume(bytes.size());
+  take_body(bytes);
 }
 
 void Connection::begin_exchange() {
@@ -186,8 +205,8 @@ void Connection::begin_exchange() {
   awaits_continue_ = codec_.head().expect_continue;
   if (codec_.head().has_body()) set_read_deadline(server_.options().body_timeout);
   if (server_.keeps_access_log()) {
-    std::string_view forwarded = trusted_ ? forwarded_client() : std::string_view();
-    record_ = std::make_unique<AccessRecord>(codec_.head(), forwarded.empty() ? client_.host : forwarded);
+    std::string_view forwarded = is_trusted() ? forwarded_client() : std::string_view();
+    record_ = std::make_unique<AccessRecord>(codec_.head(), forwarded.empty() ? client().host : forwarded);
   }
   exchange_ = server_.handler().begin(*this);
   if (server_.handler().buffers_bodies()) want_body();
@@ -223,6 +242,7 @@ void Connection::on_end_of_input() {
     case Reading::body:
       return peer_gone();  // the request will never be whole
     case Reading::complete:
+    case Reading::tunnel:
       if (exchange_) exchange_->on_client_finished();
       return;
     case Reading::lingering:
@@ -250,6 +270,7 @@ void Connection::on_time(net::Clock::time_point now) {
     case Reading::lingering:
       return close();
     case Reading::complete:
+    case Reading::tunnel:
     case Reading::closed:
       return;
   }
@@ -265,7 +286,7 @@ void Connection::lose_exchange() {
   server_.counters().subtract(Counter::in_flight);
   log_response(true);
   head_in_use_ = false;
-  std::exchange(exchange_, nullptr)->on_connection_lost();
+  std::exchange(exchange_, nullptr)->on_lost();
 }
 
 // --- for the exchange -----------------------------------------------------------------------------------------------
@@ -276,37 +297,53 @@ void Connection::head_used() {
   input_.release_if_empty();
 }
 
-std::string_view Connection::forwarded_client() const {
-  std::string_view client;
-  const auto& headers = head().headers;
-  for (auto header = headers.rbegin(); header != headers.rend(); ++header) {
-    if (header->id != http::HeaderId::x_forwarded_for) continue;
-    std::string_view found = server_.trusted_peers().client_of(header->value);
-    if (!found.empty()) client = found;
-    if (!client.empty() && !server_.trusted_peers().contains(client)) break;
-  }
-  return client;
-}
-
 void Connection::want_body() {
   if (!awaits_continue_ || reading_ != Reading::body || codec_.response().head_is_finished()) return;
   awaits_continue_ = false;
   codec_.write_continue(0, output_.tail());
-  send_now();
+  send_now({});
 }
 
 void Connection::resume_body() {
   if (!body_full_) return;
   body_full_ = false;
-  if (reading_ != Reading::body) return;
-  set_read_deadline(server_.options().body_timeout);
+  if (reading_ != Reading::body && reading_ != Reading::tunnel) return;
+  if (reading_ == Reading::body) set_read_deadline(server_.options().body_timeout);
   parse();
   advance();
 }
 
-void Connection::prepare_response() {
+base::Result<void> Connection::start(int status, std::string_view reason) {
+  codec_.restart_answer();
   bool body_never_comes = awaits_continue_ && reading_ == Reading::body;
+  // No other request can follow.
   if (server_.is_drain_requested() || input_ended_ || body_never_comes) codec_.announce_close();
+  head_text_.clear();
+  return codec_.start(status, reason, head_text_);
+}
+
+base::Result<void> Connection::field(std::string_view name, std::string_view value) {
+  return codec_.field(0, name, value, head_text_);
+}
+
+base::Result<void> Connection::finish_head(std::optional<std::uint64_t> length) {
+  if (auto done = codec_.finish_head(0, length, head_text_); !done) return done;
+  output_.append(head_text_);
+  if (head_text_.capacity() > kept_head_capacity) base::give_back(head_text_, 0);
+  return {};
+}
+
+base::Result<void> Connection::body(std::string_view bytes) {
+  if (!output_.spools(bytes.size())) return codec_.body(0, bytes, output_.tail());
+  // A chunk and its frame go to the file as one piece: a million small chunks must not become a million pieces.
+  std::string framed;
+  auto done = codec_.body(0, bytes, framed);
+  output_.append(framed);
+  return done;
+}
+
+void Connection::append_file(std::shared_ptr<const base::Fd> file, std::uint64_t offset, std::uint64_t length) {
+  output_.append_file(std::move(file), offset, length);
 }
 
 void Connection::send_later() {
@@ -315,18 +352,19 @@ void Connection::send_later() {
 }
 
 void Connection::at_end_of_turn() {
-  if (!lent_ && reading_ != Reading::closed) flush();
+  if (lent_ || reading_ == Reading::closed) return;
+  flush();
+  if (missed_) on_ready(std::exchange(missed_, 0));
 }
 
 void Connection::flush() {
   if (output_.is_empty()) return after_flush(Sent::all);
-  send_now();
+  send_now({});
 }
 
 void Connection::send_now(std::string_view bytes) {
   std::uint64_t sent_bytes = 0;
-  Sent sent =
-      bytes.empty() ? output_.flush(socket_.get(), sent_bytes) : output_.flush_with(socket_.get(), bytes, sent_bytes);
+  Sent sent = bytes.empty() ? output_.flush(transport_, sent_bytes) : output_.flush_with(transport_, bytes, sent_bytes);
   server_.counters().add(Counter::bytes_out, sent_bytes);
   if (sent_bytes > 0) write_deadline_ = never;
   after_flush(sent);
@@ -381,12 +419,12 @@ void Connection::abort_response() {
   if (reading_ == Reading::closed) return;
   lose_exchange();
   // A reset rather than an orderly end: a body that ends with the connection would look complete.
-  struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-  ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  transport_.break_off();
   close();
 }
 
 void Connection::respond(int status, std::string_view text) {
+  if (exchange_) codec_.restart_answer();  // of a start nothing has reached the client
   std::string head;
   std::string body(text);
   body += '\n';
@@ -407,6 +445,19 @@ void Connection::respond(int status, std::string_view text) {
   begin_closing();
 }
 
+// RFC 9110 section 7.8: 101 names the protocol that both speak from now on.
+base::Result<void> Connection::open_tunnel(std::string_view protocol, std::span<const http::Header> fields) {
+  codec_.restart_answer();
+  head_text_.clear();
+  if (auto done = codec_.switch_protocols(protocol, fields, head_text_); !done) return done;
+  output_.append(head_text_);
+  base::give_back(head_text_, 0);
+  head_used();
+  reading_ = Reading::tunnel;
+  body_full_ = false;
+  return {};
+}
+
 void Connection::log_response(bool aborted) {
   if (!record_) return;
   const auto& response = codec_.response();
@@ -419,7 +470,7 @@ void Connection::log_response(bool aborted) {
 void Connection::log_refusal(int status, std::size_t bytes_out) {
   if (!server_.keeps_access_log()) return;
   http::AccessEntry entry;
-  entry.peer = client_.host;
+  entry.peer = client().host;
   entry.status = status;
   entry.bytes_out = bytes_out;
   server_.log_access(entry);
@@ -439,7 +490,7 @@ void Connection::begin_closing() {
 void Connection::linger() {
   bool between_requests = reading_ == Reading::head && !head_begun_ && input_.empty();
   bool client_may_send = !input_ended_ && !between_requests;
-  if (!client_may_send || ::shutdown(socket_.get(), SHUT_WR) < 0) return close();
+  if (!client_may_send || !transport_.end_sending()) return close();
   reading_ = Reading::lingering;
   close_after_send_ = false;
   discarded_ = 0;
@@ -453,10 +504,14 @@ void Connection::close() {
   if (reading_ == Reading::closed) return;
   lose_exchange();
   reading_ = Reading::closed;
-  server_.loop().remove(socket_.get(), *this);
-  socket_.close();
+  server_.loop().remove(transport_.descriptor(), *this);
+  transport_.close();
   output_.clear();
   server_.discard(*this);
+}
+
+void Connection::on_drain() {
+  if (exchange_ && !lent_) exchange_->on_drain();
 }
 
 bool Connection::is_idle() const {
@@ -473,15 +528,20 @@ void Connection::set_read_deadline(net::nanoseconds delay) {
 
 bool Connection::send_borrowed(std::string_view bytes) {
   std::uint64_t sent_bytes = 0;
-  Sent sent =
-      bytes.empty() ? output_.flush(socket_.get(), sent_bytes) : output_.flush_with(socket_.get(), bytes, sent_bytes);
+  Sent sent = bytes.empty() ? output_.flush(transport_, sent_bytes) : output_.flush_with(transport_, bytes, sent_bytes);
   server_.counters().add(Counter::bytes_out, sent_bytes);
   return sent != Sent::peer_gone;
 }
 
-std::uint32_t Connection::take_back() {
-  lent_ = false;
-  return std::exchange(missed_, 0);
+bool Connection::wait_borrowed(net::nanoseconds most) {
+  auto timeout = std::chrono::duration_cast<std::chrono::milliseconds>(most);
+  pollfd writable = {.fd = transport_.descriptor(), .events = POLLOUT, .revents = 0};
+  return ::poll(&writable, 1, static_cast<int>(timeout.count())) != 0 && send_borrowed({});
 }
 
-}  // namespace worker
+void Connection::take_back() {
+  lent_ = false;
+  if (missed_) server_.loop().defer(*this);  // once the response is settled
+}
+
+}  // namespace worker::h1
