@@ -26,13 +26,20 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "http/codec.h"
+#include "http/h2/body_source.h"
 #include "http/h2/flood.h"
+#include "http/h2/stream_table.h"
 #include "http/message.h"
 
+struct nghttp2_session;
+
 namespace http::h2 {
+
+struct Callbacks;
 
 // RFC 9113 section 7.
 enum class ErrorCode : std::uint32_t {
@@ -80,14 +87,6 @@ struct Event {
   void* user = nullptr;  // what `attach` said
   std::size_t consumed = 0;
   std::string_view body;
-};
-
-// Bytes of an answer that are fetched when they can be sent, such as those of a file.
-class BodySource {
- public:
-  virtual ~BodySource() = default;
-  // Fills `into`, whole or in part; 0 or an error means that the answer cannot be completed: the stream is reset.
-  virtual base::Result<std::size_t> read(std::span<char> into) = 0;
 };
 
 // What the first bytes of a connection without ALPN mean: "prior knowledge" of RFC 9113 section 3.3.
@@ -160,8 +159,8 @@ class ServerCodec {
   // Appends frames to `out` until it has `room` bytes more or there is nothing to send now.
   void write(std::string& out, std::size_t room = 64 * 1024);
   // Grows whenever a byte of content goes to the output: the owner's sign that a slow reader still reads.
-  std::uint64_t content_written() const;
-  std::uint64_t owed() const;  // of all streams
+  std::uint64_t content_written() const { return content_written_; }
+  std::uint64_t owed() const { return owed_; }  // of all streams
 
   // --- the connection
   void ping();
@@ -172,14 +171,62 @@ class ServerCodec {
   // Neither reads nor writes any more: close.
   bool is_finished() const;
   // Streams that are the owner's or still have something to send.
-  std::size_t open_streams() const;
+  std::size_t open_streams() const { return streams_.size(); }
   bool is_idle() const { return open_streams() == 0; }
-  // In the middle of a request head: the header timeout applies.
-  bool in_head() const;
+  // The preface or a request head has begun but is not whole: the header timeout applies.
+  bool in_head() const { return !preface_seen_ || head_stream_ != 0; }
+  // Gives memory back that is kept for further streams: when the connection has been idle for a while.
+  void give_back();
 
  private:
-  class Session;
-  std::unique_ptr<Session> session_;
+  friend struct Callbacks;  // what nghttp2 tells: callbacks.cc
+  struct SessionDeleter {
+    void operator()(nghttp2_session* session) const;
+  };
+
+  void feed(std::string_view input);
+  std::optional<Event> take_event();
+  void tell(Event::Kind kind, const Stream& stream, ErrorCode code = ErrorCode::no_error, std::string_view body = {});
+  void fail(ErrorCode code);
+  // Each returns false once the peer has gone too far.
+  bool blame(std::uint32_t points = 1);
+  bool refuse(Stream& stream, const Problem& problem);
+
+  Stream& known(StreamId stream) const;
+  void make_ready(const Stream& stream);
+  void submit(Stream& stream);
+  void resume(Stream& stream);
+  void note_owed(Stream& stream);
+  void submit_ready();
+  void give_up(Stream& stream, ErrorCode code);
+  void give_up_rest(Stream& stream);
+  void forget_body(Stream& stream);
+  void forget_owed(Stream& stream);
+  void choose_priority(const Stream& stream);
+  void close_if_done(Stream& stream);
+  void finish_shutdown();
+
+  const Options& options_;
+  std::unique_ptr<nghttp2_session, SessionDeleter> session_;
+  Flood flood_;
+  StreamTable streams_;
+  std::vector<Event> events_;
+  std::size_t next_event_ = 0;
+  std::size_t fed_ = 0;          // bytes of the input that nghttp2 has seen
+  std::vector<StreamId> ready_;  // answers to be submitted
+  std::string* out_ = nullptr;   // while writing
+  std::size_t out_limit_ = 0;
+  std::uint64_t content_written_ = 0;
+  std::uint64_t owed_ = 0;
+  StreamId head_stream_ = 0;  // the one whose head is being read
+  StreamId last_stream_ = 0;
+  ErrorCode failure_ = ErrorCode::no_error;  // found in a callback
+  bool preface_seen_ = false;
+  bool peer_has_priorities_ = false;
+  bool failed_ = false;
+  bool write_failed_ = false;
+  bool shutting_down_ = false;
+  bool final_goaway_ = false;
 };
 
 }  // namespace http::h2
