@@ -130,13 +130,12 @@ void set_behaviour(SSL_CTX* context, const Options& options) {
 }  // namespace
 
 base::Result<std::shared_ptr<const CertificateSet>> CertificateSet::create(const Options& options,
-                                                                           const std::vector<KeyPair>& pairs,
                                                                            std::shared_ptr<TicketKeys> tickets) {
-  if (pairs.empty()) return invalid_setting("there is no certificate", "name one with its key");
+  if (options.certificates.empty()) return invalid_setting("there is no certificate", "name one with its key");
   std::shared_ptr<CertificateSet> set(new CertificateSet(std::move(tickets)));
   set->alpn_ = alpn_wire(options.alpn);
   if (auto read = set->read_authorities(options); !read) return std::unexpected(read.error());
-  for (const KeyPair& pair : pairs) {
+  for (const KeyPair& pair : options.certificates) {
     auto credential = parse_credential(pair);
     if (!credential) return std::unexpected(credential.error());
     if (auto added = set->add(options, std::move(*credential)); !added) return std::unexpected(added.error());

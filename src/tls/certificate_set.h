@@ -17,9 +17,7 @@ namespace tls {
 
 class CertificateSet {
  public:
-  // `options.certificates` does not count.
   static base::Result<std::shared_ptr<const CertificateSet>> create(const Options& options,
-                                                                    const std::vector<KeyPair>& pairs,
                                                                     std::shared_ptr<TicketKeys> tickets);
 
   // What a handshake begins with: the first certificate's.

@@ -13,18 +13,20 @@ Context::Context(Options options)
 Context::~Context() = default;
 
 base::Result<std::unique_ptr<Context>> Context::create(Options options) {
-  std::vector<KeyPair> certificates = std::move(options.certificates);
-  options.certificates.clear();
+  auto certificates = std::exchange(options.certificates, {});
+  auto authorities = std::exchange(options.client_authorities, {});
   std::unique_ptr<Context> context(new Context(std::move(options)));
-  if (auto taken = context->replace_certificates(std::move(certificates)); !taken) {
-    return std::unexpected(taken.error());
-  }
+  auto taken = context->replace(std::move(certificates), std::move(authorities));
+  if (!taken) return std::unexpected(taken.error());
   return context;
 }
 
-base::Result<void> Context::replace_certificates(std::vector<KeyPair> certificates) {
-  auto set = CertificateSet::create(options_, certificates, tickets_);
-  for (KeyPair& pair : certificates) OPENSSL_cleanse(pair.key.data(), pair.key.size());
+base::Result<void> Context::replace(std::vector<KeyPair> certificates, std::string client_authorities) {
+  Options options = options_;
+  options.certificates = std::move(certificates);
+  options.client_authorities = std::move(client_authorities);
+  auto set = CertificateSet::create(options, tickets_);
+  for (KeyPair& pair : options.certificates) OPENSSL_cleanse(pair.key.data(), pair.key.size());
   if (!set) return std::unexpected(set.error());
   std::lock_guard lock(mutex_);
   certificates_ = std::move(*set);

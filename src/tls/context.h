@@ -1,6 +1,6 @@
 // tls::Context: what the sessions of one listener have in common: certificates, versions, ciphers, ALPN, ticket keys.
 //
-// Thread-safe. The certificates can be replaced at any time: handshakes that begin later use the new ones, sessions
+// Thread-safe. Certificates can be replaced at any time: handshakes that begin later use the new ones, sessions
 // that exist keep theirs and stay open.
 #pragma once
 
@@ -26,8 +26,8 @@ class Context {
   Context& operator=(const Context&) = delete;
   ~Context();
 
-  // On failure all stays as it was.
-  base::Result<void> replace_certificates(std::vector<KeyPair> certificates);
+  // Replaces our certificates and those of the clients' authorities. On failure all stays as it was.
+  base::Result<void> replace(std::vector<KeyPair> certificates, std::string client_authorities = {});
   // Sentences on what works but should not stay so: certificates that have expired or are not valid yet.
   std::vector<std::string> warnings() const;
 
@@ -38,7 +38,7 @@ class Context {
   explicit Context(Options options);
   std::shared_ptr<const CertificateSet> certificates() const;
 
-  Options options_;  // without the certificates
+  Options options_;  // without certificates and authorities
   std::shared_ptr<TicketKeys> tickets_;
   mutable std::mutex mutex_;  // guards certificates_
   std::shared_ptr<const CertificateSet> certificates_;

@@ -144,10 +144,10 @@ TEST_P(InBothVersions, ReplacedCertificatesServeNewHandshakesAndLeaveSessionsAlo
   Couple during(*context, clients.get());
   SSL_do_handshake(during.client());
   (void)during.session().handshake();
-  ASSERT_TRUE(context->replace_certificates({make_identity("new").pair()}));
+  ASSERT_TRUE(context->replace({make_identity("new").pair()}));
   KeyPair broken = make_identity("broken").pair();
   broken.key = "nonsense";
-  EXPECT_FALSE(context->replace_certificates({broken}));
+  EXPECT_FALSE(context->replace({broken}));
   Couple after(*context, clients.get());
   ASSERT_TRUE(after.shake_hands());
   EXPECT_EQ(after.served_name(), "new");

@@ -5,6 +5,7 @@
 #include "worker/asgi/server_type.h"
 #include "worker/asgi/types.h"
 #include "worker/counters.h"
+#include "worker/secure/context_type.h"
 #include "worker/state.h"
 #include "worker/wsgi/server_type.h"
 #include "worker/wsgi/types.h"
@@ -43,6 +44,7 @@ int execute(PyObject* module) {
     asgi::add_server_type(module);
     wsgi::make_types(module, state);
     wsgi::add_server_type(module);
+    secure::add_to_module(module);
     add_constants(module);
     return 0;
   });

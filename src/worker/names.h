@@ -25,6 +25,7 @@
   X(server, "server")                                 \
   X(state, "state")                                   \
   X(extensions, "extensions")                         \
+  X(tls, "tls")                                       \
   X(status, "status")                                 \
   X(body, "body")                                     \
   X(more_body, "more_body")                           \

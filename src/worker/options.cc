@@ -8,6 +8,7 @@
 
 #include "python/convert.h"
 #include "python/error.h"
+#include "worker/secure/context_type.h"
 
 namespace worker {
 namespace {
@@ -93,6 +94,8 @@ const std::map<std::string, Reader, std::less<>>& readers() {
       {"threads", size(&Options::threads)},
       {"max_response_spool", size(&Options::max_response_spool)},
       {"multiprocess", flag(&Options::multiprocess)},
+      {"tls", [](Options& options, std::string_view, PyObject* value) { options.tls = secure::read_context(value); }},
+      {"tls_handshake_timeout", seconds(&Options::tls_handshake_timeout)},
       {"access_log", read_access_log},
       {"access_log_format", read_access_log_format},
       {"page", [](Options& options, std::string_view, PyObject* value) { options.page = python::Ref::borrow(value); }},

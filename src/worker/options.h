@@ -4,10 +4,15 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "python/ref.h"
+
+namespace tls {
+class Context;
+}
 
 namespace worker {
 
@@ -33,6 +38,9 @@ struct Options {
   std::size_t threads = 1;
   std::size_t max_response_spool = 1 << 30;
   bool multiprocess = false;
+
+  std::shared_ptr<tls::Context> tls;  // unset: plain HTTP
+  nanoseconds tls_handshake_timeout = std::chrono::seconds(10);
 
   int access_log = -1;
   bool access_log_json = false;

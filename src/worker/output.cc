@@ -95,7 +95,7 @@ Sent Output::send_segment(Segment& front, bool more_follows, Transport& transpor
   while (left > 0) {
     ssize_t count;
     if (front.file) {
-      count = transport.send_file(front.file->get(), front.offset, left);
+      count = transport.send_file(front.file->get(), front.offset, left, more_follows);
       if (count == 0) return Sent::peer_gone;  // the file became shorter than announced: the response cannot be kept
     } else {
       count = transport.send(std::string_view(front.bytes).substr(front.offset), more_follows);

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "worker/h1/connection.h"
+#include "worker/secure/port.h"
 
 namespace worker {
 namespace {
@@ -46,6 +47,7 @@ Server::Server(const Options& options, Counters& counters, Handler& handler, std
       graceful_timer_(*loop_, [this] { give_up(); }),
       log_timer_(*loop_, [this] { access_log_->flush(); }) {
   set_access_log(options.access_log);
+  if (options.tls) tls_port_ = std::make_unique<secure::Port>(*this, options.tls);
 }
 
 Server::~Server() {
@@ -114,10 +116,17 @@ void Server::adopt(net::Accepted accepted, const std::shared_ptr<const Peer>& lo
   counters_.add(Counter::connections);
   Ends ends{Peer{std::move(accepted.peer_host), accepted.peer_port, local->is_unix}, local, trusted_};
   ends.is_trusted = trusted_.contains(ends.client);
-  auto client = std::make_unique<h1::Connection>(*this, Transport(std::move(accepted.socket)), std::move(ends));
+  bool secured = tls_port_ && !local->is_unix;
+  auto client = secured ? tls_port_->begin(std::move(accepted.socket), std::move(ends))
+                        : make_client(Transport(std::move(accepted.socket)), std::move(ends), Protocol::http1);
+  if (!client) return counters_.subtract(Counter::connections);
   client->position = clients_.size();
   clients_.push_back(std::move(client));
   clients_.back()->open({});
+}
+
+std::unique_ptr<Client> Server::make_client(Transport transport, Ends ends, Protocol) {
+  return std::make_unique<h1::Connection>(*this, std::move(transport), std::move(ends));
 }
 
 void Server::replace(Client& client, std::unique_ptr<Client> next, std::string_view received) {

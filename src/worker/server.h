@@ -18,11 +18,16 @@
 #include "worker/options.h"
 #include "worker/peer.h"
 #include "worker/stream.h"
+#include "worker/transport.h"
 
 namespace worker {
 
 enum class IdleConnections { keep, close };
 enum class Outcome { drained = 0, timed_out = 1 };  // values as in _engine.pyi
+
+namespace secure {
+class Port;
+}
 
 class Server : private net::Deferred {
  public:
@@ -61,6 +66,8 @@ class Server : private net::Deferred {
   // ----------------------------------------------------------------------------------
   bool may_accept() const;
   void adopt(net::Accepted accepted, const std::shared_ptr<const Peer>& local);
+  // A client that speaks this protocol, for `replace`.
+  std::unique_ptr<Client> make_client(Transport transport, Ends ends, Protocol protocol);
   // Another protocol on the same socket, which `client` no longer watches. Frees `client` at the end of the turn.
   void replace(Client& client, std::unique_ptr<Client> next, std::string_view received);
   // Frees the client at the end of the turn.
@@ -86,6 +93,7 @@ class Server : private net::Deferred {
   std::unique_ptr<net::Loop> loop_;
   http::Limits limits_;
   TrustedPeers trusted_;
+  std::unique_ptr<secure::Port> tls_port_;  // where TCP sockets speak TLS
   std::optional<http::AccessLog> access_log_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<Client>> clients_;

@@ -23,6 +23,10 @@
 #include "net/loop.h"
 #include "worker/peer.h"
 
+namespace tls {
+struct Facts;
+}
+
 namespace worker {
 
 // Both ends of a connection, for as long as it lasts.
@@ -30,8 +34,8 @@ struct Ends {
   Peer client;
   std::shared_ptr<const Peer> local;  // shared by the connections of a listener
   const TrustedPeers& trusted_peers;
-  bool is_trusted = false;    // the client's forwarded headers count
-  bool is_encrypted = false;  // TLS
+  bool is_trusted = false;                          // the client's forwarded headers count
+  std::shared_ptr<const tls::Facts> tls = nullptr;  // what was agreed; null: the connection is plain
 };
 
 enum class Protocol : std::uint8_t { http1, http2 };
@@ -47,7 +51,7 @@ class Stream {
   const Peer& client() const { return ends_.client; }
   const std::shared_ptr<const Peer>& local() const { return ends_.local; }
   bool is_trusted() const { return ends_.is_trusted; }
-  bool is_encrypted() const { return ends_.is_encrypted; }
+  bool is_encrypted() const { return ends_.tls != nullptr; }
   Protocol protocol() const { return protocol_; }
   // The client that X-Forwarded-For names, of a trusted peer; empty: none. A view of the head.
   std::string_view forwarded_client() const;

@@ -12,9 +12,9 @@ constexpr std::uint64_t largest_transfer = 0x7ffff000;
 
 }  // namespace
 
-ssize_t Transport::send_file(int file, std::uint64_t offset, std::uint64_t count) {
+ssize_t Transport::send_file(int file, std::uint64_t offset, std::uint64_t count, bool more_follows) {
   auto size = static_cast<std::size_t>(std::min(count, largest_transfer));
-  if (layer_) return layer_->send_file(socket_.get(), file, offset, size);
+  if (layer_) return layer_->send_file(socket_.get(), file, offset, size, more_follows);
   auto from = static_cast<off_t>(offset);
   return ::sendfile(socket_.get(), file, &from, size);
 }

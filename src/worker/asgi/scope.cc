@@ -67,7 +67,11 @@ python::Ref ScopeBuilder::build(const Stream& stream, PyObject* lifespan_state) 
   }
   if (stream.is_trusted()) apply_forwarded(stream, dict);
   python::set_item(dict, names.state.get(), python::checked(PyDict_Copy(lifespan_state)).get());
-  python::set_item(dict, names.extensions.get(), python::checked(PyDict_Copy(extensions_.get())).get());
+  python::Ref extensions = python::checked(PyDict_Copy(extensions_.get()));
+  if (const auto& facts = stream.ends().tls) {
+    python::set_item(extensions.get(), names.tls.get(), tls_extension_.of(facts).get());
+  }
+  python::set_item(dict, names.extensions.get(), extensions.get());
   return scope;
 }
 

@@ -8,6 +8,7 @@
 
 #include "http/message.h"
 #include "python/ref.h"
+#include "worker/asgi/tls_extension.h"
 #include "worker/options.h"
 #include "worker/state.h"
 #include "worker/stream.h"
@@ -33,6 +34,7 @@ class ScopeBuilder {
   python::Ref base_, asgi_, extensions_;
   std::array<python::Ref, http::header_names.size()> header_names_;
   std::array<python::Ref, 9> methods_;
+  mutable TlsExtension tls_extension_;
   mutable std::vector<std::pair<std::shared_ptr<const Peer>, python::Ref>> servers_;  // one per listening socket
 };
 

@@ -1,0 +1,55 @@
+// secure::Handshake: a client until its TLS handshake is done; then the protocol that was agreed takes its place.
+//
+//   shaking ──► (Server::replace)
+//      │ it speaks plain HTTP: 400, in plain text
+//      └──► refusing (drops what still comes, so that the answer is not lost in a reset) ──► closed
+#pragma once
+
+#include <list>
+#include <memory>
+
+#include "tls/session.h"
+#include "worker/client.h"
+#include "worker/stream.h"
+#include "worker/transport.h"
+
+namespace worker {
+class Server;
+}
+
+namespace worker::secure {
+
+class Port;
+
+class Handshake final : public Client {
+ public:
+  Handshake(Server& server, Port& port, base::Fd socket, Ends ends, std::unique_ptr<tls::Session> session);
+  ~Handshake();
+
+  void open(std::string_view received) override;
+  void on_ready(std::uint32_t epoll_events) override;
+  void at_end_of_turn() override {}
+  net::Clock::time_point deadline() const override { return deadline_; }
+  void on_time(net::Clock::time_point) override { close(); }
+  bool is_idle() const override { return false; }
+  void on_drain() override {}
+  void close() override;
+
+ private:
+  void finish();
+  void refuse();
+  void drop_input();
+
+  Server& server_;
+  Port& port_;
+  Transport transport_;
+  Ends ends_;
+  std::unique_ptr<tls::Session> session_;
+  std::list<Handshake*>::iterator place_;
+  net::Clock::time_point deadline_;
+  std::size_t dropped_ = 0;
+  bool refusing_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace worker::secure
