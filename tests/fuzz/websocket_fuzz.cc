@@ -32,11 +32,11 @@ std::string plain(const Event& event) {
   return text;
 }
 
-// Text that lies in one frame is its owner's to check; others fail as they come.
-bool settle_text(const Event& event, Told& told) {
-  if (event.kind != Kind::text || event.checked || websocket::is_utf8(told.payload)) return true;
-  told = {Kind::failed, "a text message is not UTF-8", websocket::close::invalid_data};
-  return false;
+// Text that lies in one frame is its owner's to check; others fail as they come, so that the words for it differ.
+void settle(const Event& event, Told& told) {
+  bool wrong_text = event.kind == Kind::text && !event.checked && !websocket::is_utf8(told.payload);
+  if (wrong_text) told = {Kind::failed, {}, websocket::close::invalid_data};
+  if (told.kind == Kind::failed) told.payload.clear();
 }
 
 std::vector<Told> read(websocket::Reader& reader, std::string_view input, std::size_t piece) {
@@ -53,7 +53,8 @@ std::vector<Told> read(websocket::Reader& reader, std::string_view input, std::s
         break;
       }
       all.push_back({event.kind, plain(event), event.code});
-      if (!settle_text(event, all.back()) || event.kind == Kind::failed) return all;
+      settle(event, all.back());
+      if (all.back().kind == Kind::failed) return all;
       pending.erase(0, event.consumed);
     }
   }
