@@ -90,6 +90,12 @@ def verify_http(row: Row, port: int) -> None:
                 raise Wrong("closes the connection after each answer")
 
 
+def ask(port: int) -> bytes:
+    with contextlib.closing(http.client.HTTPConnection(LOCAL, port, timeout=10)) as connection:
+        connection.request("GET", "/")
+        return connection.getresponse().read()
+
+
 def check(row: Row, status: int, body: bytes) -> None:
     if status != 200 or row.says not in body:
         raise Wrong(f"answered {status}: {body[:100]!r}")

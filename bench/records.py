@@ -17,12 +17,13 @@ FORMAT = 1
 
 @dataclass
 class Entry:
-    """A server on one row. Either it was screened, or `reason` says why it has no figures."""
+    """A server on one row. Screened, or `reason` says why it has no figures. `note`: what it leaves out."""
 
     name: str
     version: str
     threads: str = ""
     reason: str = ""
+    note: str = ""
     screened: dict[str, float] | None = None
     rounds: list[dict[str, float]] = field(default_factory=list)
 

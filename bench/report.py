@@ -23,6 +23,7 @@ class Line:
     version: str
     threads: str
     reason: str = ""
+    note: str = ""
     rounds: int = 0
     cost: float = 0  # median, µs of CPU per answer
     low: float = 0  # cheapest round
@@ -78,7 +79,7 @@ def part_of(row: Row, record: Record) -> Part:
 
 def line_of(entry: Entry, record: Record, limit: float | None) -> Line:
     samples = entry.rounds or ([entry.screened] if entry.screened else [])
-    line = Line(entry.name, entry.version, entry.threads, entry.reason, len(entry.rounds))
+    line = Line(entry.name, entry.version, entry.threads, entry.reason, entry.note, len(entry.rounds))
     if not samples:
         return line
 
@@ -132,6 +133,7 @@ def text_line(line: Line) -> str:
     return (
         f"{name:<32}{line.cost:9.2f} {spread:<17}{limit}  machine {line.machine:9.1f}  p99 {line.p99_ms:7.2f} ms"
         f"  threads {line.threads:<8}{ratio_text(line)}"
+        f"{f'  ({line.note})' if line.note else ''}"
     ).rstrip()
 
 
@@ -220,6 +222,8 @@ def page_line(line: Line, dearest: float) -> str:
     limit = f"{line.of_limit:.2f}" if line.of_limit else ""
     cells = [bar, f"{line.cost:.2f}", spread, limit, f"{line.machine:.1f}", f"{line.rate:.0f}", f"{line.p99_ms:.2f}"]
     cells.append(html.escape(line.threads))
+    if line.note:
+        name += f" <small>({html.escape(line.note)})</small>"
     ratio = html.escape(ratio_text(line).replace("ratio", "").strip())
     return (
         f"<tr class={kind}><td>{name}{''.join(f'<td>{cell}' for cell in cells)}<td class={line.verdict!r}>{ratio}</tr>"

@@ -119,6 +119,9 @@ ROWS = [*BASIC, *OTHERS, *(at(row, connections) for connections in (1, 256) for 
 QUICK = [row.name for row in BASIC]
 
 
+CONDUCT = Row("wsgi-conduct", "close() of the answer is called", needs("wsgi"), "raw_wsgi", "app:conduct")
+
+
 def chosen(patterns: list[str]) -> list[Row]:
     """In the table's order; patterns as the shell has them."""
     unknown = [given for given in patterns if not any(fnmatchcase(row.name, given) for row in ROWS)]

@@ -71,6 +71,7 @@ class Measurement:
         if not entry.reason:
             try:
                 entry.screened = self._bench.turn(contender, self._row).dump()
+                entry.note = self._bench.misconduct(contender, self._row.interface)
             except Failed as failure:
                 entry.reason = str(failure)
         self._record.entries.append(entry)
@@ -152,7 +153,9 @@ def main() -> int:
     for tool, package in {"wrk": "wrk", "h2load": "nghttp2-client", "curl": "curl", "openssl": "openssl"}.items():
         cpu.need(tool, package)
     plan = plan_of(given)
-    folder = given.folder / "quick" if given.quick else given.folder / "screen" if given.screen else given.folder
+    folder = given.folder.resolve()
+    if given.quick or given.screen:
+        folder /= "quick" if given.quick else "screen"
     settings = {"rounds": plan.rounds, "seconds": plan.seconds, "ours": contenders.our_version(), "peers": plan.peers}
     store = Store(folder / "results", settings)
     bench = Bench(folder, plan.seconds)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import cpu
 import loads
+import rows
 from contenders import Contender, Job
 from loads import Sample, Wrong
 from rows import Row
@@ -44,7 +45,7 @@ class Bench:
         self.certificate = folder / "server.pem"
         self._file = folder / "file.bin"
         self._file.write_bytes(b"x" * FILE_BYTES)
-        self._folder = folder
+        self._misconduct: dict[str, str] = {}
         if not self.certificate.exists():
             self._make_certificate()
 
@@ -84,6 +85,20 @@ class Bench:
                 return self._measure(row, port, program)
         except (Wrong, OSError, http.client.HTTPException, subprocess.TimeoutExpired) as error:
             raise Failed(one_line(str(error) or repr(error))) from None
+
+    def misconduct(self, contender: Contender, interface: str) -> str:
+        """What a server saves by leaving it out; asked once per server. Django and Flask end requests in close()."""
+        if interface != "wsgi":
+            return ""
+        if contender.name not in self._misconduct:
+            try:
+                with self.serving(contender, rows.CONDUCT) as (_, port):
+                    says = loads.ask(port)
+            except (Wrong, OSError, http.client.HTTPException) as error:
+                says = repr(error).encode()
+            # Verification has asked before.
+            self._misconduct[contender.name] = "never calls close()" if says == b"closed 0" else ""
+        return self._misconduct[contender.name]
 
     def _measure(self, row: Row, port: int, program: cpu.Program) -> Sample:
         loads.measure(row, port, WARM_UP_SECONDS, program.microseconds)

@@ -54,3 +54,20 @@ def file(environ, start_response):
 def block(environ, start_response):
     time.sleep(0.01)
     return respond(start_response, b"slept")
+
+
+class Closing:
+    """An answer that counts how often it was closed, as PEP 3333 wants it after each request."""
+
+    closed = 0
+
+    def __iter__(self):
+        return iter([b"closed %d" % Closing.closed])
+
+    def close(self):
+        Closing.closed += 1
+
+
+def conduct(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(7 + len(str(Closing.closed))))])
+    return Closing()
