@@ -45,9 +45,15 @@ class Loaded:
         self.host.do("restart", self.name)
 
     def rollback(self) -> None:
-        before = self.shown()
-        self.host.do("rollback", self.name, "--yes")
+        """To the release before; from there back to the newest one."""
+        before, newest = self.shown(), str(self.version)
+        release = [] if before == newest else [self.newest_release()]
+        self.host.do("rollback", self.name, *release, "--yes")
         assert self.shown() != before
+
+    def newest_release(self) -> str:
+        releases = self.host.do("releases", self.name, "--json").json["releases"]
+        return f"r{max(release['release'] for release in releases)}"
 
     def shown(self) -> str:
         return self.host.browser(self.name).get("/").text.removeprefix("release ")
