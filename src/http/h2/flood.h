@@ -17,8 +17,8 @@ struct FloodLimits {
   // CONTINUATION of less than 1 KiB that is not the last. Ten: a head beyond its limits.
   std::uint32_t points = 100;
   std::chrono::seconds wear_off{10};  // until `points` are forgotten
-  // One unit each: WINDOW_UPDATE, PRIORITY, PRIORITY_UPDATE and frames of unknown types. Each stream opened and each
-  // DATA frame sent earns some, but not those DATA frames that a tiny window made tiny.
+  // One unit each: WINDOW_UPDATE, PRIORITY, PRIORITY_UPDATE, GOAWAY and resets of streams that are over. Each stream
+  // opened and each DATA frame sent earns some, but not those DATA frames that a tiny window made tiny.
   std::uint32_t allowance = 1000;  // at the beginning
   std::uint32_t most_allowance = 10000;
   std::uint32_t earned = 10;

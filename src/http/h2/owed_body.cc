@@ -13,7 +13,7 @@ constexpr std::size_t kept_capacity = 4096;  // of a string, for the next answer
 
 void OwedBody::add(std::string_view bytes) {
   if (bytes.empty()) return;
-  if (pieces_.empty() || !pieces_.back().is_copy()) pieces_.emplace_back();
+  if (pieces_.empty() || pieces_.back().kind != Piece::Kind::copy) pieces_.emplace_back();
   Piece& piece = pieces_.back();
   if (piece.offset > kept_capacity && piece.offset > piece.left) {  // a body that never runs dry must not grow
     piece.copy.erase(0, piece.offset);
@@ -27,6 +27,7 @@ void OwedBody::add(std::string_view bytes) {
 void OwedBody::add(std::string_view bytes, std::shared_ptr<const void> keeper) {
   if (bytes.empty()) return;
   Piece& piece = pieces_.emplace_back();
+  piece.kind = Piece::Kind::kept;
   piece.kept = bytes;
   piece.keeper = std::move(keeper);
   piece.left = bytes.size();
@@ -36,6 +37,7 @@ void OwedBody::add(std::string_view bytes, std::shared_ptr<const void> keeper) {
 void OwedBody::add(std::unique_ptr<BodySource> source, std::uint64_t size) {
   if (size == 0) return;
   Piece& piece = pieces_.emplace_back();
+  piece.kind = Piece::Kind::source;
   piece.source = std::move(source);
   piece.left = size;
   size_ += size;
@@ -65,9 +67,9 @@ bool OwedBody::take(std::size_t count, std::string& out) {
 }
 
 bool OwedBody::take_from(Piece& piece, std::size_t count, std::string& out) {
-  if (piece.keeper) {
+  if (piece.kind == Piece::Kind::kept) {
     out += piece.kept.substr(piece.kept.size() - static_cast<std::size_t>(piece.left), count);
-  } else if (piece.source) {
+  } else if (piece.kind == Piece::Kind::source) {
     const std::size_t before = out.size();
     out.resize(before + count);
     for (std::size_t at = before; at < out.size();) {
@@ -94,7 +96,7 @@ void OwedBody::forget_taken() {
 void OwedBody::clear() {
   size_ = 0;
   first_ = 0;
-  const bool reusable = pieces_.size() == 1 && pieces_.front().is_copy();
+  const bool reusable = pieces_.size() == 1 && pieces_.front().kind == Piece::Kind::copy;
   if (!reusable) return pieces_.clear();
   Piece& piece = pieces_.front();
   base::give_back(piece.copy, kept_capacity);

@@ -25,14 +25,13 @@ class OwedBody {
 
  private:
   struct Piece {
+    enum class Kind : std::uint8_t { copy, kept, source } kind = Kind::copy;
     std::string copy;
-    std::string_view kept;  // with a keeper
+    std::string_view kept;
     std::shared_ptr<const void> keeper;
     std::unique_ptr<BodySource> source;
     std::size_t offset = 0;  // of the copy: gone already
     std::uint64_t left = 0;
-
-    bool is_copy() const { return !keeper && !source; }
   };
 
   bool take_from(Piece& piece, std::size_t count, std::string& out);

@@ -54,6 +54,7 @@ class Talk {
   std::string write(std::size_t room = 1 << 20) {
     std::string bytes;
     codec.write(bytes, room);
+    note_goaway(bytes);
     read({});
     return bytes;
   }
@@ -96,8 +97,20 @@ class Talk {
   ServerCodec codec{with_clock()};
   Client client;
   std::vector<Seen> seen;
+  std::vector<ErrorCode> goaways;  // sent by the codec
 
  private:
+  void note_goaway(std::string_view bytes) {
+    constexpr std::size_t header_size = 9, code_at = header_size + 4;
+    while (bytes.size() >= header_size) {
+      const auto byte = [&](std::size_t at) {
+        return static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[at]));
+      };
+      if (byte(3) == NGHTTP2_GOAWAY) goaways.push_back(static_cast<ErrorCode>(byte(code_at + 3)));
+      bytes.remove_prefix(header_size + (byte(0) << 16 | byte(1) << 8 | byte(2)));
+    }
+  }
+
   const Options& with_clock() {
     options.clock = [] { return now; };
     return options;
