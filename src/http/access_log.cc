@@ -83,6 +83,12 @@ std::string_view time_text(base::LogFormat format) {
   return {cached.text.data(), cached.size};
 }
 
+// As other servers write it, also where the protocol has no minor version.
+std::string_view protocol_name(const AccessEntry& entry) {
+  if (entry.major_version == 2) return "HTTP/2.0";
+  return entry.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
+}
+
 void append_text_line(const AccessEntry& entry, std::string& out) {
   append_word(entry.peer, out);
   append(out, " - - [", time_text(base::LogFormat::text), "] \"");
@@ -92,7 +98,7 @@ void append_text_line(const AccessEntry& entry, std::string& out) {
     append_text(entry.method, out);
     append(out, " ");
     append_text(entry.target, out);
-    append(out, entry.minor_version == 0 ? " HTTP/1.0" : " HTTP/1.1");
+    append(out, " ", protocol_name(entry));
   }
   append(out, "\" ", Digits(static_cast<std::uint64_t>(entry.status)).view(), " ", Digits(entry.bytes_out).view(),
          " \"");
@@ -120,7 +126,7 @@ void append_json_line(const AccessEntry& entry, std::string& out) {
   append_member("peer", entry.peer, out);
   append_member("method", entry.method, out);
   append_member("target", entry.target, out);
-  if (!entry.method.empty()) append(out, ",\"protocol\":\"HTTP/1.", Digits(entry.minor_version).view(), "\"");
+  if (!entry.method.empty()) append(out, ",\"protocol\":\"", protocol_name(entry), "\"");
   append_member("host", entry.host, out);
   append(out, ",\"status\":", Digits(static_cast<std::uint64_t>(entry.status)).view());
   append(out, ",\"bytes_out\":", Digits(entry.bytes_out).view(), ",\"bytes_in\":", Digits(entry.bytes_in).view());

@@ -23,7 +23,7 @@ namespace http {
 struct AccessEntry {
   std::string_view peer;  // the client's address
   std::string_view method, target;
-  std::uint8_t minor_version = 1;
+  std::uint8_t major_version = 1, minor_version = 1;
   std::string_view host, referer, user_agent;
   std::string_view app, request_id;
   int status = 0;

@@ -19,6 +19,7 @@ AccessRecord::AccessRecord(const http::RequestHead& head, std::string_view clien
       referer(value_of(head, http::HeaderId::referer)),
       user_agent(value_of(head, http::HeaderId::user_agent)),
       request_id(value_of(head, http::HeaderId::x_request_id)),
+      major_version(head.major_version),
       minor_version(head.minor_version) {}
 
 http::AccessEntry AccessRecord::entry(int status, std::uint64_t bytes_out, bool aborted) const {
@@ -26,6 +27,7 @@ http::AccessEntry AccessRecord::entry(int status, std::uint64_t bytes_out, bool 
   entry.peer = peer;
   entry.method = method;
   entry.target = target;
+  entry.major_version = major_version;
   entry.minor_version = minor_version;
   entry.host = host;
   entry.referer = referer;

@@ -14,7 +14,7 @@ namespace worker {
 struct AccessRecord {
   net::Clock::time_point began;
   std::string peer, method, target, host, referer, user_agent, request_id;
-  std::uint8_t minor_version = 1;
+  std::uint8_t major_version = 1, minor_version = 1;
   std::uint64_t bytes_in = 0;
 
   AccessRecord(const http::RequestHead& head, std::string_view client);

@@ -31,6 +31,10 @@ class Exchange {
   virtual void on_drain() {}
   // The client has reset this request or is gone. The exchange must not touch its stream again.
   virtual void on_lost() = 0;
+
+  // Set before on_lost: HTTP/2 counts a stream that its client has reset as open until the application, too, has come
+  // to an end and this is gone; otherwise resets would buy a client any number of requests at once.
+  std::shared_ptr<const void> still_open;
 };
 
 class Handler {

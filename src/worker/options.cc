@@ -91,6 +91,7 @@ const std::map<std::string, Reader, std::less<>>& readers() {
       {"write_timeout", seconds(&Options::write_timeout)},
       {"graceful_timeout", seconds(&Options::graceful_timeout)},
       {"backlog_limit", size(&Options::backlog_limit)},
+      {"http2", flag(&Options::http2)},
       {"threads", size(&Options::threads)},
       {"max_response_spool", size(&Options::max_response_spool)},
       {"multiprocess", flag(&Options::multiprocess)},

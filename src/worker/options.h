@@ -28,6 +28,8 @@ struct Options {
   std::size_t max_headers = 100;
   std::size_t max_target = 8192;
 
+  bool http2 = true;  // after the preface on plain sockets; under TLS the context's ALPN decides
+
   nanoseconds header_timeout = std::chrono::seconds(10);
   nanoseconds body_timeout = std::chrono::seconds(30);
   nanoseconds keep_alive_timeout = std::chrono::seconds(60);

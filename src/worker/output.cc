@@ -1,29 +1,9 @@
 #include "worker/output.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 
 namespace worker {
-namespace {
-
-base::Fd open_temporary_file() {
-  const char* folder = ::getenv("TMPDIR");
-  if (!folder || !*folder) folder = "/tmp";
-  base::Fd file(::open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  if (file.is_open()) return file;
-  std::string name = std::string(folder) + "/serai-XXXXXX";  // a file system without O_TMPFILE
-  file = base::Fd(::mkostemp(name.data(), O_CLOEXEC));
-  if (file.is_open()) ::unlink(name.c_str());
-  return file;
-}
-
-}  // namespace
-
 std::string& Output::tail() {
   if (segments_.empty() || segments_.back().file) segments_.emplace_back();
   return segments_.back().bytes;
@@ -36,24 +16,13 @@ void Output::append(std::string_view bytes) {
 }
 
 bool Output::append_to_spool(std::string_view bytes) {
-  if (!spool_) {
-    base::Fd file = open_temporary_file();
-    if (!file.is_open()) return false;  // no disk: memory then
-    spool_ = std::make_shared<const base::Fd>(std::move(file));
-    spool_size_ = 0;
-  }
-  for (std::uint64_t written = 0; written < bytes.size();) {
-    ssize_t count = ::pwrite(spool_->get(), bytes.data() + written, bytes.size() - written,
-                             static_cast<off_t>(spool_size_ + written));
-    if (count < 0) return false;
-    written += static_cast<std::uint64_t>(count);
-  }
-  bool extends = !segments_.empty() && segments_.back().file == spool_;
+  std::uint64_t offset = 0;
+  if (!spool_.append(bytes, offset)) return false;  // no disk: memory then
+  bool extends = !segments_.empty() && segments_.back().file == spool_.file();
   if (extends)
     segments_.back().left += bytes.size();
   else
-    segments_.push_back({.bytes = {}, .file = spool_, .offset = spool_size_, .left = bytes.size()});
-  spool_size_ += bytes.size();
+    segments_.push_back({.bytes = {}, .file = spool_.file(), .offset = offset, .left = bytes.size()});
   return true;
 }
 
@@ -87,7 +56,7 @@ void Output::forget_sent() {
   } else {
     segments_.clear();
   }
-  spool_.reset();
+  spool_.forget();
 }
 
 Sent Output::send_segment(Segment& front, bool more_follows, Transport& transport, std::uint64_t& bytes_sent) {
@@ -148,7 +117,7 @@ std::size_t Output::memory_pending() const {
 
 void Output::clear() {
   segments_.clear();
-  spool_.reset();
+  spool_.forget();
 }
 
 }  // namespace worker

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "worker/spool.h"
 #include "worker/transport.h"
 
 namespace worker {
@@ -53,8 +54,7 @@ class Output {
 
   std::vector<Segment> segments_;
   std::size_t memory_limit_ = SIZE_MAX;
-  std::shared_ptr<const base::Fd> spool_;
-  std::uint64_t spool_size_ = 0;
+  Spool spool_;
 };
 
 }  // namespace worker

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "worker/h1/connection.h"
+#include "worker/h2/connection.h"
 #include "worker/secure/port.h"
 
 namespace worker {
@@ -41,7 +42,7 @@ Server::Server(const Options& options, Counters& counters, Handler& handler, std
       counters_(counters),
       handler_(handler),
       loop_(std::move(loop)),
-      limits_(limits_of(options)),
+      http2_{.limits = limits_of(options), .server_name = options.server_header},
       trusted_(std::move(trusted)),
       sweep_timer_(*loop_, [this] { sweep(); }),
       graceful_timer_(*loop_, [this] { give_up(); }),
@@ -52,7 +53,11 @@ Server::Server(const Options& options, Counters& counters, Handler& handler, std
 
 Server::~Server() {
   listeners_.clear();
-  while (!clients_.empty()) clients_.back()->close();
+  while (!clients_.empty()) {
+    Client& client = *clients_.back();
+    client.close();
+    if (!clients_.empty() && clients_.back().get() == &client) discard(client);  // it still waits for a thread
+  }
 }
 
 base::Result<void> Server::listen(const std::vector<int>& sockets) {
@@ -125,7 +130,9 @@ void Server::adopt(net::Accepted accepted, const std::shared_ptr<const Peer>& lo
   clients_.back()->open({});
 }
 
-std::unique_ptr<Client> Server::make_client(Transport transport, Ends ends, Protocol) {
+std::unique_ptr<Client> Server::make_client(Transport transport, Ends ends, Protocol protocol) {
+  if (protocol == Protocol::http2)
+    return std::make_unique<h2::Connection>(*this, std::move(transport), std::move(ends));
   return std::make_unique<h1::Connection>(*this, std::move(transport), std::move(ends));
 }
 

@@ -9,6 +9,7 @@
 
 #include "http/access_log.h"
 #include "http/codec.h"
+#include "http/h2/server_codec.h"
 #include "net/address.h"
 #include "net/loop.h"
 #include "worker/client.h"
@@ -53,7 +54,8 @@ class Server : private net::Deferred {
 
   net::Loop& loop() { return *loop_; }
   const Options& options() const { return options_; }
-  const http::Limits& limits() const { return limits_; }
+  const http::Limits& limits() const { return http2_.limits; }
+  const http::h2::Options& http2_options() const { return http2_; }
   const TrustedPeers& trusted_peers() const { return trusted_; }
   Counters& counters() { return counters_; }
   Handler& handler() { return handler_; }
@@ -91,7 +93,7 @@ class Server : private net::Deferred {
   Counters& counters_;
   Handler& handler_;
   std::unique_ptr<net::Loop> loop_;
-  http::Limits limits_;
+  http::h2::Options http2_;
   TrustedPeers trusted_;
   std::unique_ptr<secure::Port> tls_port_;  // where TCP sockets speak TLS
   std::optional<http::AccessLog> access_log_;

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 
+#include "http/h2/server_codec.h"
 #include "worker/server.h"
 
 namespace worker::h1 {
@@ -28,7 +29,9 @@ Connection::Connection(Server& server, Transport transport, Ends ends)
       server_(server),
       transport_(std::move(transport)),
       ends_(std::move(ends)),
-      codec_(server.limits(), server.options().server_header) {
+      codec_(server.limits(), server.options().server_header),
+      account_(server),
+      may_be_http2_(server.options().http2) {
   set_head(codec_.head());
 }
 
@@ -37,10 +40,13 @@ Connection::~Connection() = default;
 void Connection::open(std::string_view received) {
   set_read_deadline(server_.options().header_timeout);
   if (!server_.loop().add(transport_.descriptor(), client_events, *this)) return close();
-  if (received.empty()) return;
-  std::ranges::copy(received, input_.space(received.size()).begin());
-  input_.commit(received.size());
-  parse();
+  if (!received.empty()) {
+    std::ranges::copy(received, input_.space(received.size()).begin());
+    input_.commit(received.size());
+    parse();
+  }
+  readable_ = transport_.may_hold_more(0, 1);  // what a layer has read already brings no event
+  if (readable_) advance();
 }
 
 // --- events ---------------------------------------------------------------------------------------------------------
@@ -56,7 +62,7 @@ void Connection::on_ready(std::uint32_t epoll_events) {
     return peer_gone();
   }
   if (epoll_events & EPOLLRDHUP) hung_up_ = true;
-  if (epoll_events & EPOLLIN) readable_ = true;
+  if (epoll_events & transport_.read_events()) readable_ = true;
   if ((epoll_events & EPOLLOUT) && !output_.is_empty()) flush();
   if (reading_ != Reading::closed) advance();
 }
@@ -120,7 +126,7 @@ bool Connection::read_once() {
 }
 
 void Connection::parse() {
-  if (parsing_) return;
+  if (parsing_ || (may_be_http2_ && find_http2())) return;
   parsing_ = true;
   while (may_parse()) {
     if (reading_ == Reading::tunnel) {
@@ -140,6 +146,21 @@ void Connection::parse() {
   }
   parsing_ = false;
   if (!head_in_use_) input_.release_if_empty();
+}
+
+// "Prior knowledge" (RFC 9113 section 3.3): whether the first bytes are HTTP/2's preface, or may become it.
+bool Connection::find_http2() {
+  auto preface = http::h2::look_for_preface(input_.view());
+  may_be_http2_ = preface == http::h2::Preface::undecided;
+  if (preface == http::h2::Preface::h2) speak_http2();
+  return preface != http::h2::Preface::not_h2;
+}
+
+void Connection::speak_http2() {
+  reading_ = Reading::closed;
+  server_.loop().remove(transport_.descriptor(), *this);
+  auto next = server_.make_client(std::move(transport_), ends_, Protocol::http2);
+  server_.replace(*this, std::move(next), input_.view());
 }
 
 bool Connection::may_parse() const {
@@ -183,7 +204,7 @@ void Connection::handle(const http::Event& event) {
 }
 
 void Connection::take_body(std::string_view bytes) {
-  if (record_) record_->bytes_in += bytes.size();
+  account_.received(bytes.size());
   if (!exchange_ || exchange_->on_body(bytes) == Appetite::more) return;
   body_full_ = true;
   read_deadline_ = never;
@@ -196,18 +217,13 @@ void Connection::parse_tunnel() {
 }
 
 void Connection::begin_exchange() {
-  server_.counters().add(Counter::requests);
-  server_.counters().add(Counter::in_flight);
   head_begun_ = false;
   reading_ = Reading::body;
   body_full_ = false;
   head_in_use_ = true;
   awaits_continue_ = codec_.head().expect_continue;
   if (codec_.head().has_body()) set_read_deadline(server_.options().body_timeout);
-  if (server_.keeps_access_log()) {
-    std::string_view forwarded = is_trusted() ? forwarded_client() : std::string_view();
-    record_ = std::make_unique<AccessRecord>(codec_.head(), forwarded.empty() ? client().host : forwarded);
-  }
+  account_.open(*this);
   exchange_ = server_.handler().begin(*this);
   if (server_.handler().buffers_bodies()) want_body();
 }
@@ -225,9 +241,8 @@ void Connection::fail(int status, std::string_view reason) {
   if (is_limit(status)) server_.counters().add(Counter::limits_hit);
   head_begun_ = true;
   bool answered = reading_ == Reading::discarding || (exchange_ && codec_.response().head_is_finished());
-  auto record = answered ? nullptr : std::move(record_);
+  if (answered) close_account(Completion::aborted);
   lose_exchange();
-  record_ = std::move(record);
   if (answered) return begin_closing();
   codec_.begin_error_answer();
   respond(status, reason);
@@ -276,15 +291,10 @@ void Connection::on_time(net::Clock::time_point now) {
   }
 }
 
-void Connection::peer_gone() {
-  lose_exchange();
-  close();
-}
+void Connection::peer_gone() { close(); }
 
 void Connection::lose_exchange() {
   if (!exchange_) return;
-  server_.counters().subtract(Counter::in_flight);
-  log_response(true);
   head_in_use_ = false;
   std::exchange(exchange_, nullptr)->on_lost();
 }
@@ -389,10 +399,8 @@ void Connection::after_flush(Sent sent) {
 }
 
 void Connection::finish_response() {
-  if (codec_.response().status() >= 500) server_.counters().add(Counter::responses_5xx);
-  server_.counters().subtract(Counter::in_flight);
   exchange_ = nullptr;
-  log_response(false);
+  close_account(Completion::whole);
   head_used();
   send_later();
   bool request_whole = reading_ == Reading::complete;
@@ -417,7 +425,6 @@ void Connection::next_request() {
 
 void Connection::abort_response() {
   if (reading_ == Reading::closed) return;
-  lose_exchange();
   // A reset rather than an orderly end: a body that ends with the connection would look complete.
   transport_.break_off();
   close();
@@ -436,11 +443,10 @@ void Connection::respond(int status, std::string_view text) {
   (void)codec_.end(0, head);
   output_.append(head);
   if (exchange_) return finish_response();
-  if (record_)
-    log_response(false);
+  if (account_.is_open())
+    close_account(Completion::whole);
   else
-    log_refusal(status, body.size());
-  if (status >= 500) server_.counters().add(Counter::responses_5xx);
+    account_.refuse(ends_, status, body.size());
   send_later();
   begin_closing();
 }
@@ -458,22 +464,9 @@ base::Result<void> Connection::open_tunnel(std::string_view protocol, std::span<
   return {};
 }
 
-void Connection::log_response(bool aborted) {
-  if (!record_) return;
+void Connection::close_account(Completion completion) {
   const auto& response = codec_.response();
-  int status = response.head_is_finished() ? response.status() : 0;
-  server_.log_access(record_->entry(status, response.body_bytes(), aborted));
-  record_.reset();
-}
-
-// A request that was refused before it had an exchange; its head may be no head at all.
-void Connection::log_refusal(int status, std::size_t bytes_out) {
-  if (!server_.keeps_access_log()) return;
-  http::AccessEntry entry;
-  entry.peer = client().host;
-  entry.status = status;
-  entry.bytes_out = bytes_out;
-  server_.log_access(entry);
+  account_.close(response.head_is_finished() ? response.status() : 0, response.body_bytes(), completion);
 }
 
 // --- closing --------------------------------------------------------------------------------------------------------
@@ -502,6 +495,7 @@ void Connection::linger() {
 
 void Connection::close() {
   if (reading_ == Reading::closed) return;
+  close_account(Completion::aborted);
   lose_exchange();
   reading_ = Reading::closed;
   server_.loop().remove(transport_.descriptor(), *this);

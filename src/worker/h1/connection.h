@@ -18,7 +18,7 @@
 
 #include "http/h1/codec.h"
 #include "http/input_buffer.h"
-#include "worker/access.h"
+#include "worker/account.h"
 #include "worker/client.h"
 #include "worker/exchange.h"
 #include "worker/output.h"
@@ -99,8 +99,9 @@ class Connection final : public Client, public Stream {
   void next_request();
   void set_read_deadline(net::nanoseconds delay);
   void lose_exchange();
-  void log_response(bool aborted);
-  void log_refusal(int status, std::size_t bytes_out);
+  void close_account(Completion completion);
+  bool find_http2();
+  void speak_http2();
 
   Server& server_;
   Transport transport_;
@@ -110,13 +111,14 @@ class Connection final : public Client, public Stream {
   std::unique_ptr<char[]> head_memory_;  // what the head's views point into, when it had to be kept aside
   std::string head_text_;                // of the response, until finish_head
   Output output_;
-  std::unique_ptr<AccessRecord> record_;  // of the request in progress, while an access log is kept
+  Account account_;
   Exchange* exchange_ = nullptr;
   net::Clock::time_point read_deadline_ = net::Clock::time_point::max();
   net::Clock::time_point write_deadline_ = net::Clock::time_point::max();
   std::uint64_t discarded_ = 0;
   std::uint32_t missed_ = 0;
   Reading reading_ = Reading::head;
+  bool may_be_http2_ = true;  // nothing was read that is no beginning of its preface
   bool lent_ = false;
   bool readable_ = false;  // there may be bytes in the socket
   bool hung_up_ = false;   // the client's FIN was seen: read to the end

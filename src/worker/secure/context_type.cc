@@ -114,6 +114,12 @@ const std::map<std::string, Reader, std::less<>>& readers() {
          o.ticket_secret.period = PyLong_AsLongLong(value);
          if (PyErr_Occurred()) python::rethrow();
        }},
+      {"http2",
+       [](Options& o, PyObject* value) {
+         int truth = PyObject_IsTrue(value);
+         python::checked(truth);
+         if (!truth) o.alpn = {"http/1.1"};
+       }},
       {"kernel_tls",
        [](Options& o, PyObject* value) {
          int truth = PyObject_IsTrue(value);
@@ -127,7 +133,7 @@ const std::map<std::string, Reader, std::less<>>& readers() {
 tls::Options read_options(PyObject* dict) {
   if (!PyDict_Check(dict)) python::raise(PyExc_TypeError, "a dict is wanted");
   tls::Options options;
-  options.alpn = {"http/1.1"};
+  options.alpn = {"h2", "http/1.1"};
   PyObject *key = nullptr, *value = nullptr;
   for (Py_ssize_t position = 0; PyDict_Next(dict, &position, &key, &value);) {
     std::string name = read_text(key);

@@ -1,0 +1,36 @@
+#include "worker/account.h"
+
+#include "worker/server.h"
+
+namespace worker {
+
+void Account::open(const Stream& stream) {
+  open_ = true;
+  server_.counters().add(Counter::requests);
+  server_.counters().add(Counter::in_flight);
+  if (!server_.keeps_access_log()) return;
+  std::string_view forwarded = stream.is_trusted() ? stream.forwarded_client() : std::string_view();
+  record_ = std::make_unique<AccessRecord>(stream.head(), forwarded.empty() ? stream.client().host : forwarded);
+}
+
+void Account::close(int status, std::uint64_t body_bytes, Completion completion) {
+  if (!std::exchange(open_, false)) return;
+  server_.counters().subtract(Counter::in_flight);
+  bool aborted = completion == Completion::aborted;
+  if (status >= 500 && !aborted) server_.counters().add(Counter::responses_5xx);
+  if (!record_) return;
+  server_.log_access(record_->entry(status, body_bytes, aborted));
+  record_.reset();
+}
+
+void Account::refuse(const Ends& ends, int status, std::uint64_t body_bytes) {
+  if (status >= 500) server_.counters().add(Counter::responses_5xx);
+  if (!server_.keeps_access_log()) return;
+  http::AccessEntry entry;
+  entry.peer = ends.client.host;
+  entry.status = status;
+  entry.bytes_out = body_bytes;
+  server_.log_access(entry);
+}
+
+}  // namespace worker
