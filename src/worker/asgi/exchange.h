@@ -65,6 +65,7 @@ class Exchange final : public worker::Exchange, public std::enable_shared_from_t
   Progress send_file(PyObject* message);
   void finish_head(std::optional<std::uint64_t> length);
   void write_body(std::string_view bytes);
+  void send_piece();
   void complete_response();
   void refuse(const base::Error& error);
   python::Ref request_message();
@@ -76,7 +77,8 @@ class Exchange final : public worker::Exchange, public std::enable_shared_from_t
   Stream* stream_;  // null once the response is complete or the client lost
   python::Ref task_;
   std::vector<python::Ref> receive_waiters_, send_waiters_;
-  std::string body_;  // request body not received by the application yet
+  std::string body_;                  // request body not received by the application yet
+  net::Clock::time_point last_sent_;  // a piece of a stream
   std::uint64_t turn_ = 0;
   unsigned spent_count_ = 0;
   std::size_t spent_bytes_ = 0;
