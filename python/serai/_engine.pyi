@@ -44,6 +44,7 @@ class Options(TypedDict, total=False):
     max_header_bytes: int  # whole head, 431 beyond; default 32768
     max_headers: int  # 431 beyond; default 100
     max_target: int  # bytes of the request target, 414 beyond; default 8192
+    http2: bool  # for clients that begin with its preface on plain sockets; default True
     header_timeout: float  # from the first byte of a head to its end, 408 beyond; default 10
     body_timeout: float  # longest gap between two pieces of a request body, 408 beyond; default 30
     keep_alive_timeout: float  # idle connection; default 60
@@ -53,9 +54,41 @@ class Options(TypedDict, total=False):
     threads: int  # WSGI only; default 1
     max_response_spool: int  # WSGI: bytes of response kept for a slow client, memory then disk; default 1 GiB
     multiprocess: bool  # WSGI: wsgi.multiprocess; default False
+    tls: TlsContext  # TCP sockets speak TLS; Unix sockets stay plain; by default none does
+    tls_handshake_timeout: float  # default 10
     access_log: int  # descriptor to write to, -1 (default): none
     access_log_format: Literal["text", "json"]
     page: Any  # writable buffer of PAGE_SIZE bytes that others may read while the server runs, for example an mmap
+
+class TlsSettings(TypedDict, total=False):
+    """What a TlsContext is made of; `certificates` alone is required."""
+
+    certificates: list[tuple[str, str, str, str]]  # PEM of chain and key, and the names of their files; first: default
+    authorities: str  # PEM of those who may sign client certificates
+    authorities_file: str
+    client_certificates: Literal["none", "optional", "required"]  # default "none"
+    min_version: Literal["1.2", "1.3"]  # default "1.2"
+    ciphers: str  # OpenSSL's names of TLS 1.2 and 1.3, joined by colons; "": the defaults
+    ticket_secret: bytes  # 32; processes with the same one resume each other's sessions; by default a random one
+    ticket_period: int  # what the secret belongs to, as src/tls/ticket_keys.h counts
+    http2: bool  # offer it by ALPN; default True
+    kernel_tls: bool  # default False
+
+@final
+class TlsContext:
+    """TLS for the TCP sockets of servers. Refusals are ValueError(what is wrong, what to do)."""
+
+    def __init__(self, settings: TlsSettings, /) -> None: ...
+    def replace(self, certificates: list[tuple[str, str, str, str]], authorities: str, /) -> None:
+        """For handshakes from now on. From any thread, also in a signal handler; on failure nothing changes."""
+    def warnings(self) -> list[str]:
+        """Sentences on certificates that have expired or are not valid yet."""
+
+def read_certificates(paths: list[tuple[str, str]], /) -> list[tuple[str, str, str, str]]:
+    """For TlsSettings: of each certificate file and key file, or of a folder of them and "".
+
+    Without a key file the certificate's file holds the key. Refusals are ValueError(what is wrong, what to do).
+    """
 
 class ClientDisconnected(OSError):
     """What an ASGI application's `send` raises once the client is gone."""

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from serai import causes, log, processes
 from serai.accesslog import AccessLog
 from serai.backoff import Backoff
+from serai.certificates import Certificates
 from serai.channel import Message
 from serai.failure import FAILED
 from serai.generation import Generation
@@ -27,7 +28,7 @@ from serai.memory import OutOfMemoryCounter
 from serai.probe import HealthCheck
 from serai.reporter import Reporter, unexplained
 from serai.settings import MAX_WORKERS, Settings
-from serai.worker import LISTEN, RETIRE
+from serai.worker import CERTIFICATES, LISTEN, RETIRE
 from serai.worker_process import WorkerProcess
 from serai.zygote import Import, Inheritance
 
@@ -40,6 +41,7 @@ class Surroundings:
     settings: Settings
     sockets: list[int]
     access_log: AccessLog
+    certificates: Certificates | None
     report: Callable[[Message], None]
     """Tells the supervisor, where there is one."""
     forget: Callable[[], None]
@@ -106,6 +108,13 @@ class Fleet:
                 generation.channel.send({"type": "reopen"})
             for worker in generation.workers.values():
                 worker.signal(signal.SIGUSR1)
+
+    def renew_certificates(self) -> None:
+        """There are new ones for those that serve, too."""
+        for worker in [w for g in self._generations for w in g.workers.values()]:
+            if self._around.certificates:
+                self._around.certificates.give(worker.status)
+                worker.signal(CERTIFICATES)
 
     def drain(self, signum: int, timeout: float) -> None:
         """Lets running requests end, for `timeout` seconds at most; the loop stops when all is over."""
@@ -317,6 +326,8 @@ class Fleet:
         worker = WorkerProcess(self._worker_count, generation, probed=bool(self._settings.health_path))
         generation.workers[worker.number] = worker
         self._loop.on_readable(worker.status.fileno(), lambda: self._on_worker_message(worker))
+        if self._around.certificates:
+            self._around.certificates.give(worker.status)
         worker.order()
 
     def _on_forked(self, generation: Generation, message: Message) -> None:

@@ -5,6 +5,7 @@ import signal
 
 from serai import log, processes
 from serai.accesslog import AccessLog
+from serai.certificates import Certificates
 from serai.control import ControlLink
 from serai.failure import Failure
 from serai.fleet import Fleet, Surroundings
@@ -18,16 +19,23 @@ class Master:
     """Imports nothing of the app, so that new code needs a new zygote only."""
 
     def __init__(
-        self, settings: Settings, listeners: list[Listener], access_log: AccessLog, control: ControlLink
+        self,
+        settings: Settings,
+        listeners: list[Listener],
+        access_log: AccessLog,
+        certificates: Certificates | None,
+        control: ControlLink,
     ) -> None:
         self._settings = settings
         self._control = control
         self._access_log = access_log
+        self._certificates = certificates
         self._loop = Loop()
         self._interrupted = False
         self._had_terminal = _has_terminal()
         sockets = [listener.socket.fileno() for listener in listeners]
-        self._fleet = Fleet(Surroundings(self._loop, settings, sockets, access_log, control.report, self._forget))
+        around = Surroundings(self._loop, settings, sockets, access_log, certificates, control.report, self._forget)
+        self._fleet = Fleet(around)
 
     def run(self) -> int:
         """Serves until told to end; the exit code."""
@@ -66,7 +74,9 @@ class Master:
         self._fleet.scale(workers)
 
     def reload(self) -> None:
-        """Takes the new code."""
+        """Takes the new code, and the new certificates."""
+        if self._certificates and self._certificates.reload():
+            self._fleet.renew_certificates()
         self._fleet.reload()
 
     # Signals.
@@ -89,7 +99,7 @@ class Master:
         if self._had_terminal and not _has_terminal():
             self._end(signal.SIGTERM)
         else:
-            self._fleet.reload()
+            self.reload()
 
     def _reopen_logs(self) -> None:
         try:
@@ -105,6 +115,8 @@ class Master:
         self._loop.close()
         self._control.close()
         self._fleet.forget()
+        if self._certificates:
+            self._certificates.close()
 
 
 def _has_terminal() -> bool:

@@ -88,7 +88,7 @@ def _option(default: Any, **description: Any) -> Any:
     return dataclasses.field(default=default, metadata={"option": option})
 
 
-_APP, _PROCESSES, _HTTP, _LOG = "application", "processes", "HTTP and its limits", "logging and files"
+_APP, _PROCESSES, _HTTP, _TLS, _LOG = "application", "processes", "HTTP and its limits", "TLS", "logging and files"
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -194,6 +194,12 @@ class Settings:
     max_target: int = _option(
         8 * 1024, group=_HTTP, metavar="SIZE", parse=units.size, help="request target, 414 beyond", shown_default="8KiB"
     )
+    http2: Literal["on", "off"] = _option(
+        "on",
+        group=_HTTP,
+        choices=("on", "off"),
+        help="HTTP/2: agreed on under TLS (ALPN), begun by the client without asking on plain sockets (h2c)",
+    )
     header_timeout: float = _option(
         10.0, group=_HTTP, metavar="TIME", parse=units.seconds, help="from a head's first byte to its end, 408 beyond"
     )
@@ -215,6 +221,49 @@ class Settings:
         shown_default="nobody",
     )
     server_header: str = _option("serai", group=_HTTP, metavar="TEXT", help="Server header; empty: none")
+
+    certfile: list[str] = _option(
+        [],
+        group=_TLS,
+        metavar="PATH",
+        repeat=True,
+        help="PEM file with the certificate and its chain, or a folder of them; TCP sockets then speak HTTPS; "
+        "repeatable: the client's SNI name chooses",
+        shown_default="none: plain HTTP",
+    )
+    keyfile: list[str] = _option(
+        [],
+        group=_TLS,
+        metavar="FILE",
+        repeat=True,
+        help="PEM file with the private key, one for each certificate file, in the same order",
+        shown_default="the certificate's file holds it",
+    )
+    client_cert: Literal["none", "optional", "required"] = _option(
+        "none",
+        group=_TLS,
+        choices=("none", "optional", "required"),
+        help="whether clients are asked for a certificate; one that --ca-certs did not sign is always refused",
+    )
+    ca_certs: str = _option(
+        "", group=_TLS, metavar="FILE", help="PEM file of the authorities for client certificates", shown_default="none"
+    )
+    tls_min_version: Literal["1.2", "1.3"] = _option(
+        "1.2", group=_TLS, choices=("1.2", "1.3"), help="the oldest TLS version that is spoken"
+    )
+    ciphers: str = _option(
+        "",
+        group=_TLS,
+        metavar="LIST",
+        help="OpenSSL's cipher names joined by colons, for TLS 1.2 and 1.3 alike",
+        shown_default="Mozilla's intermediate set",
+    )
+    tls_handshake_timeout: float = _option(
+        10.0, group=_TLS, metavar="TIME", parse=units.seconds, help="longest time for a TLS handshake"
+    )
+    kernel_tls: bool = _option(
+        False, group=_TLS, flag=True, help="let the kernel encrypt where it can, so that files are sent without copying"
+    )
 
     access_log: str = _option(
         "off", group=_LOG, metavar="FILE", const="-", help="FILE, - (standard output, also without a value) or off"

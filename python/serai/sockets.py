@@ -22,14 +22,13 @@ class Listener:
     made_path: tuple[str, int] | None = None
     """Path and inode."""
 
-    @property
-    def url(self) -> str:
+    def url(self, *, tls: bool) -> str:
         """For people."""
         name = self.socket.getsockname()
         if self.socket.family == socket.AF_UNIX:
             return f"unix:{name if isinstance(name, str) else '@' + name[1:].decode(errors='replace')}"
         host = f"[{name[0]}]" if ":" in name[0] else name[0]
-        return f"http://{host}:{name[1]}"
+        return f"{'https' if tls else 'http'}://{host}:{name[1]}"
 
     def close(self) -> None:
         """Also removes the socket's file, unless another server took the name over."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from serai import application, log
 from serai.accesslog import AccessLog
+from serai.certificates import Certificates
 from serai.control import ControlLink
 from serai.failure import Failure
 from serai.loading import Target
@@ -24,15 +25,16 @@ def start(settings: Settings) -> int:
         _check(settings)
         if settings.umask is not None:
             os.umask(settings.umask)
+        certificates = Certificates.of(settings)
     with _told_to(control, "bind"):
         listeners = open_listeners(settings.bind, os.environ)
     try:
         with _told_to(control, "settings"):
             access_log = AccessLog(settings.access_log)
         with _pid_file(settings.pid_file):
-            where = ", ".join(listener.url for listener in listeners)
+            where = ", ".join(listener.url(tls=certificates is not None) for listener in listeners)
             log.info("serve.starting", f"serving {settings.app} on {where}", pid=os.getpid(), url=where)
-            return Master(settings, listeners, access_log, control).run()
+            return Master(settings, listeners, access_log, certificates, control).run()
     finally:
         for listener in listeners:
             listener.close()

@@ -9,9 +9,10 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any, Literal
 
-from serai import application, loading, processes
+from serai import application, loading, log, processes
 from serai.accesslog import AccessLog
 from serai.application import Application
+from serai.certificates import Inbox
 from serai.channel import Channel
 from serai.failure import FAILED, LIFESPAN_FAILED, Failure
 from serai.settings import Settings
@@ -25,8 +26,10 @@ RETIRE = signal.SIGRTMAX - 3
 """End, but leave idle connections to their next request or the graceful timeout."""
 LISTEN = signal.SIGRTMAX - 4
 """You have passed the health check: accept on the public sockets."""
+CERTIFICATES = signal.SIGRTMAX - 5
+"""There are new TLS certificates in your channel."""
 
-SIGNALS = {signal.SIGTERM, signal.SIGUSR1, RETIRE, LISTEN, processes.PARENT_DIED}
+SIGNALS = {signal.SIGTERM, signal.SIGUSR1, RETIRE, LISTEN, CERTIFICATES, processes.PARENT_DIED}
 """Blocked by the zygote around the fork, until the worker has handlers of its own for them."""
 
 ORPHAN_MARGIN = 2.0
@@ -60,6 +63,7 @@ class Worker:
     def __init__(self, post: Post) -> None:
         self._post = post
         self._server: AsgiServer | WsgiServer | None = None
+        self._certificates = Inbox(post.settings, post.status) if post.settings.certfile else None
 
     def run(self, app: Application | None) -> int:
         """Serves; the exit code. Without an app (no preload) it is imported here."""
@@ -87,6 +91,7 @@ class Worker:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGUSR1, lambda *_: self._post.access_log.reopen())
         signal.signal(processes.PARENT_DIED, self._on_parent_death)
+        signal.signal(CERTIFICATES, self._renew_certificates)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         processes.on_parent_death(processes.PARENT_DIED)
         if os.getppid() != self._post.zygote:  # it died before the kernel knew that we want to be told
@@ -127,6 +132,9 @@ class Worker:
         post = self._post
         sockets = post.sockets if post.probe_fd is None else [post.probe_fd]
         options = engine_options(post)
+        if self._certificates:
+            options["tls"] = self._certificates.wait()
+            self._renew_certificates()  # what was sent before there was a context to renew
         if app.interface == "wsgi":
             options["threads"] = post.settings.threads
             options["multiprocess"] = post.settings.workers > 1
@@ -147,6 +155,13 @@ class Worker:
                 "exit_code": LIFESPAN_FAILED,
             }
         )
+
+    def _renew_certificates(self, *_: Any) -> None:
+        if self._certificates:
+            try:
+                self._certificates.renew()
+            except Exception as error:  # the master found them good
+                log.error("tls.not_renewed", f"a worker keeps its certificates: {error}", pid=os.getpid())
 
     def _on_parent_death(self, *_: Any) -> None:
         """The zygote is gone. Under the master's own care serving goes on; without one the worker ends in order."""
@@ -175,11 +190,13 @@ def engine_options(post: Post) -> "Options":
         "max_header_bytes": s.max_header_bytes,
         "max_headers": s.max_headers,
         "max_target": s.max_target,
+        "http2": s.http2 == "on",
         "header_timeout": s.header_timeout,
         "body_timeout": s.body_timeout,
         "keep_alive_timeout": s.keep_alive_timeout,
         "write_timeout": s.write_timeout,
         "graceful_timeout": s.graceful_timeout,
+        "tls_handshake_timeout": s.tls_handshake_timeout,
         "access_log": post.access_log.fd,
         "access_log_format": s.log_format,
         "page": mmap.mmap(post.page_fd, mmap.PAGESIZE),
