@@ -66,10 +66,13 @@ int Callbacks::check_rate(ServerCodec& codec, const nghttp2_frame_hd& header) {
   switch (header.type) {
     case NGHTTP2_DATA:
       return calm(codec, header.length > 0 || ends_stream(header) || codec.blame());
-    case NGHTTP2_HEADERS:  // of a stream that is over: decoded for nothing
+    case NGHTTP2_HEADERS:
+      codec.continuations_ = 0;
+      // Of a stream that is over: decoded for nothing.
       return calm(codec, id > codec.last_stream_ || codec.streams_.find(id) || codec.blame());
     case NGHTTP2_CONTINUATION: {
       const bool is_last = (header.flags & NGHTTP2_FLAG_END_HEADERS) != 0;
+      if (++codec.continuations_ > codec.options_.flood.continuations) return calm(codec, false);
       return calm(codec, is_last || header.length >= small_continuation || codec.blame());
     }
     case NGHTTP2_RST_STREAM: {

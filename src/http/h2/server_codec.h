@@ -129,7 +129,7 @@ class ServerCodec {
   // Bytes are copied once here, and once into the output.
   base::Result<void> body(StreamId stream, std::string_view bytes);
   // `keeper` keeps the bytes alive until they are in the output or the stream is over: large ones are copied only
-  // there.
+  // there. Without a keeper they must live forever, as literals do.
   base::Result<void> body(StreamId stream, std::string_view bytes, std::shared_ptr<const void> keeper);
   base::Result<void> body(StreamId stream, std::unique_ptr<BodySource> source, std::uint64_t size);
   // Fields behind the body, between the last of it and end.
@@ -220,6 +220,7 @@ class ServerCodec {
   std::uint64_t owed_ = 0;
   StreamId head_stream_ = 0;  // the one whose head is being read
   StreamId last_stream_ = 0;
+  std::uint32_t continuations_ = 0;          // of the head being read
   ErrorCode failure_ = ErrorCode::no_error;  // found in a callback
   bool preface_seen_ = false;
   bool peer_has_priorities_ = false;

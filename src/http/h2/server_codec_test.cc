@@ -87,6 +87,21 @@ TEST(ServerCodec, ReadsTheSameInSingleBytes) {
   EXPECT_EQ(single.seen.back().kind, Kind::end);
 }
 
+// nghttp2 counts the pieces of a CONTINUATION's header as frames.
+TEST(ServerCodec, ReadsAContinuationInSingleBytes) {
+  Talk talk;
+  const std::string bytes = frame(NGHTTP2_HEADERS, end_stream, 1, block(get())) +
+                            frame(NGHTTP2_CONTINUATION, 0, 1, block({{"x-a", "1"}})) +
+                            frame(NGHTTP2_CONTINUATION, end_headers, 1, block({{"x-b", "2"}}));
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    EXPECT_EQ(talk.codec.in_head(), at == 0 || at >= 9) << at;
+    talk.raw(std::string_view(bytes).substr(at, 1));
+  }
+  EXPECT_FALSE(talk.codec.in_head());
+  ASSERT_TRUE(talk.has(Kind::head, 1));
+  EXPECT_EQ(describe(talk.codec.head(1).headers), "host: a.test\nx-a: 1\nx-b: 2\n");
+}
+
 TEST(ServerCodec, TellsABodyWithLengthAndOneWithout) {
   Talk talk;
   const StreamId known = talk.client.request(post("/", {{"content-length", "3"}}), "abc");
