@@ -1,13 +1,7 @@
 #include "http/h2/callbacks.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <memory>
-
-// Stands for stderr in nghttp2's static library, see ../CMakeLists.txt; what prints to it is never called.
-extern "C" {
-[[gnu::visibility("hidden"), gnu::used]] std::FILE* serai_nghttp2_stderr = nullptr;
-}
 
 namespace http::h2 {
 namespace {
