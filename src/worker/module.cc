@@ -1,6 +1,7 @@
 // The extension module serai._engine. Multi-phase initialisation: all state is the module's.
 #include <new>
 
+#include "base/memory.h"
 #include "python/convert.h"
 #include "worker/asgi/server_type.h"
 #include "worker/asgi/types.h"
@@ -34,6 +35,7 @@ void add_constants(PyObject* module) {
 
 int execute(PyObject* module) {
   return python::guard(-1, [&] {
+    base::keep_freed_memory();
     *slot_of(module) = new State();
     State& state = State::of_module(module);
     state.client_disconnected = python::checked(
