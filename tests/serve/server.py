@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -36,6 +37,8 @@ class Server:
         self.events: list[Event] = []
         self.family: dict[int, str] = {}
         self.plain_lines: list[str] = []
+        self.tls: ssl.SSLContext | None = options.pop("tls", None)
+        """What clients connect with, where the server speaks TLS."""
         launcher = [sys.executable, *options.pop("launcher")] if "launcher" in options else []
         command = [
             *launcher,
@@ -136,6 +139,8 @@ class Server:
         return int(found[1])
 
     def connect(self) -> http.client.HTTPConnection:
+        if self.tls:
+            return http.client.HTTPSConnection("localhost", self.port, timeout=20, context=self.tls)
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
 
     def get(self, path: str = "/") -> tuple[int, str]:
