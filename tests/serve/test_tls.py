@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import signal
 import socket
 import ssl
@@ -19,7 +18,7 @@ from tests.serve.server import Load, Server, ask, ask_unix, run
 from tests.support.wait import until
 
 APP = """
-    import hashlib, json, os
+    import hashlib, json, os, time
 
     async def app(scope, receive, send):
         if scope["type"] != "http":
@@ -27,6 +26,10 @@ APP = """
         if scope["path"] == "/file":
             await send({"type": "http.response.start", "status": 200, "headers": []})
             return await send({"type": "http.response.pathsend", "path": os.path.abspath("large")})
+        if scope["path"] == "/block":
+            open("blocked", "w").close()
+            while os.path.exists("blocked"):
+                time.sleep(0.01)
         digest, size, more = hashlib.sha256(), 0, True
         while more:
             message = await receive()
@@ -203,21 +206,27 @@ def test_a_session_is_resumed_by_another_worker_and_after_a_reload(
     client = authority.client()
     client.minimum_version = client.maximum_version = version
 
-    def visit(session: ssl.SSLSession | None) -> tuple[ssl.SSLSession | None, bool | None, int]:
+    def visit(session: ssl.SSLSession | None, path: str = "/") -> tuple[ssl.SSLSession | None, bool | None, int]:
         plain = socket.create_connection(("127.0.0.1", server.port), timeout=20)
         with client.wrap_socket(plain, server_hostname="localhost", session=session) as secured:
-            secured.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            secured.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
             answer = b"".join(iter(lambda: secured.recv(65536), b""))
             return secured.session, secured.session_reused, json.loads(answer.partition(b"\r\n\r\n")[2])["pid"]
 
+    def worker_beside_a_blocked_one() -> int:
+        """Resumes with the worker that is free while the other one is held up."""
+        blocker = threading.Thread(target=lambda: visit(None, "/block"))
+        blocker.start()
+        until((tls_folder.path / "blocked").exists, "a worker is held up", every=0.01)
+        _, resumed, pid = visit(session)
+        (tls_folder.path / "blocked").unlink()
+        blocker.join()
+        assert resumed
+        return pid
+
     session, resumed, first = visit(None)
     assert not resumed
-
-    os.kill(first, signal.SIGSTOP)  # so that the other one answers
-    _, resumed, second = visit(session)
-    os.kill(first, signal.SIGCONT)
-    assert resumed
-    assert second != first
+    until(lambda: worker_beside_a_blocked_one() != first, "the other worker is free", every=0.01)
     server.signal(signal.SIGHUP)
     server.wait_for("serve.reloaded")
     assert visit(session)[1]
