@@ -182,13 +182,20 @@ void Server::log_access(const http::AccessEntry& entry) {
 }
 
 void Server::note_unsent() {
-  if (oldest_unsent_ == net::Clock::time_point::max()) oldest_unsent_ = net::Clock::now();
+  if (oldest_unsent_ != net::Clock::time_point::max()) return;
+  oldest_unsent_ = net::Clock::now();
+  loop_->defer(*this);
+}
+
+// All that waited was sent with this turn: the next turn's answers have their own time.
+void Server::at_end_of_turn() {
+  oldest_unsent_ = net::Clock::time_point::max();
+  discarded_.clear();
 }
 
 void Server::send_if_due() {
   if (oldest_unsent_ == net::Clock::time_point::max()) return;
   if (net::Clock::now() - oldest_unsent_ < longest_unsent) return;
-  oldest_unsent_ = net::Clock::time_point::max();
   loop_->run_deferred();
 }
 

@@ -84,7 +84,7 @@ class Server : private net::Deferred {
  private:
   Server(const Options& options, Counters& counters, Handler& handler, std::unique_ptr<net::Loop> loop,
          TrustedPeers trusted);
-  void at_end_of_turn() override { discarded_.clear(); }
+  void at_end_of_turn() override;
   void sweep();
   void give_up();
   void close_idle();
