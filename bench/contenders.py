@@ -119,7 +119,7 @@ def launcher(server: str) -> Callable[[Job], Command]:
 def serai(job: Job) -> Command:
     threads = ["--threads", str(job.row.threads)] if job.row.interface == "wsgi" else []
     options = ["--bind", job.address, "--access-log", "off", "--workers", str(job.workers)]
-    return [sys.executable, "-m", "serai", job.row.target, *options, *threads, *tls(job, "--tls-cert", "--tls-key")]
+    return [sys.executable, "-m", "serai", job.row.target, *options, *threads, *tls(job, "--certfile", "--keyfile")]
 
 
 def peregrine(job: Job) -> Command:
@@ -237,9 +237,10 @@ def all_of(*what: str) -> frozenset[str]:
 
 
 def our_abilities() -> frozenset[str]:
-    """TLS and what needs it are asked of `serai --help`, so that the table is right for any version of ours."""
-    encrypted = ["tls", "h2"] if "--tls-cert" in our_options() else []
-    return all_of("asgi", "wsgi", "threads", "websocket", "deflate", *encrypted)
+    """TLS and HTTP/2 are asked of `serai --help`, so that the table is right for any version of ours."""
+    found = {"tls": "--certfile", "h2": "--http2"}
+    newer = [ability for ability, option in found.items() if option in our_options()]
+    return all_of("asgi", "wsgi", "threads", "websocket", "deflate", *newer)
 
 
 WEB = ("asgi", "websocket", "deflate", "tls")

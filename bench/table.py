@@ -26,7 +26,7 @@ from turns import Bench, Failed
 
 FOLDER = contenders.REPOSITORY / "build" / "bench"
 FINALISTS = 3
-MORE_ROUNDS = 2  # so many times the asked rounds at most
+MORE_ROUNDS = 2  # so many times the asked rounds at most, while a ratio is undecided
 
 
 @dataclass
@@ -37,6 +37,7 @@ class Plan:
     seconds: float
     peers: list[str]  # only these; empty: all
     finalists: int = FINALISTS
+    more: int = MORE_ROUNDS
 
 
 class Measurement:
@@ -94,7 +95,7 @@ class Measurement:
         return any(ratios.paired(ours.costs(), peer.costs()).verdict == "undecided" for peer in peers)
 
     def _may_go_on(self, ours: Entry) -> bool:
-        return len(ours.rounds) < self._plan.rounds * MORE_ROUNDS
+        return len(ours.rounds) < self._plan.rounds * self._plan.more
 
     def _round(self, finalists: list[Entry], number: int) -> None:
         """Whole or not at all. Who begins changes from round to round."""
@@ -144,7 +145,7 @@ QUICK_PEERS = ["peregrine", "freastal"]
 
 def plan_of(given: argparse.Namespace) -> Plan:
     if given.quick:
-        return Plan(rounds=2, seconds=1, peers=given.peers or QUICK_PEERS, finalists=2)
+        return Plan(rounds=2, seconds=1, peers=given.peers or QUICK_PEERS, finalists=2, more=1)
     return Plan(0 if given.screen else given.rounds, given.seconds, given.peers)
 
 
