@@ -99,6 +99,7 @@ int Callbacks::on_begin_headers(nghttp2_session* session, const nghttp2_frame* f
   // nghttp2 forgets a stream with its reset; those that an app still works on count on.
   if (codec.streams_.size() >= codec.options_.streams) {
     nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+    codec.own_resets_.add(id);
     return calm(codec, codec.blame());
   }
   Stream& stream = codec.streams_.open(id);
@@ -175,9 +176,9 @@ int Callbacks::end_of_head(ServerCodec& codec, Stream& stream, const nghttp2_fra
 int Callbacks::on_invalid_frame(nghttp2_session*, const nghttp2_frame* frame, int, void* user) {
   ServerCodec& codec = codec_of(user);
   codec.head_stream_ = 0;
-  if (Stream* stream = codec.streams_.find(id_of(*frame))) {
-    if (std::exchange(stream->is_blamed, true)) return 0;
-  }
+  Stream* stream = codec.streams_.find(id_of(*frame));
+  if (!stream) codec.own_resets_.add(id_of(*frame));  // refused before there was anything to tell of
+  if (stream && std::exchange(stream->is_blamed, true)) return 0;
   return calm(codec, codec.blame());
 }
 
@@ -288,6 +289,7 @@ int Callbacks::on_frame_sent(nghttp2_session* session, const nghttp2_frame* fram
     }
     case NGHTTP2_RST_STREAM: {  // by nghttp2, for something that no other callback has told of
       Stream* stream = codec.streams_.find(id_of(*frame));
+      codec.own_resets_.add(id_of(*frame));
       const bool is_ours = !stream || stream->is_given_up || frame->rst_stream.error_code == NGHTTP2_NO_ERROR;
       if (is_ours || std::exchange(stream->is_blamed, true)) return 0;
       if (!codec.blame()) codec.fail(ErrorCode::enhance_your_calm);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "http/h2/callbacks.h"
+#include "http/h2/memory_pool.h"
 
 namespace http::h2 {
 namespace {
@@ -45,7 +46,7 @@ void ServerCodec::SessionDeleter::operator()(nghttp2_session* session) const { n
 ServerCodec::ServerCodec(const Options& options) : options_(options), flood_(options.flood, options.clock) {
   nghttp2_session* session = nullptr;
   auto option = make_option(options.flood);
-  if (nghttp2_session_server_new2(&session, Callbacks::table(), this, option.get()) != 0) {
+  if (nghttp2_session_server_new3(&session, Callbacks::table(), this, option.get(), pooled_memory()) != 0) {
     base::panic("no memory for a connection");
   }
   session_.reset(session);
@@ -76,16 +77,39 @@ Event ServerCodec::next(std::string_view input) {
   }
 }
 
+// Frame by frame, so that each is judged by what the ones before it have brought about.
 void ServerCodec::feed(std::string_view input) {
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(input.data());
-  const ssize_t taken = nghttp2_session_mem_recv(session_.get(), bytes, input.size());
   fed_ += input.size();
-  if (taken >= 0) return;
+  while (!input.empty()) {
+    const std::size_t size = scan_.next(input);
+    if (scan_.begun()) failure_ = check_place(*scan_.begun());
+    if (failure_ != ErrorCode::no_error || !feed_frame(input.substr(0, size))) return fail(failure_);
+    input.remove_prefix(size);
+  }
+}
+
+bool ServerCodec::feed_frame(std::string_view part) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(part.data());
+  const ssize_t taken = nghttp2_session_mem_recv(session_.get(), bytes, part.size());
+  if (taken >= 0) return true;
   if (failure_ == ErrorCode::no_error) {
     const bool is_flood = taken == NGHTTP2_ERR_FLOODED;
     failure_ = is_flood ? ErrorCode::enhance_your_calm : ErrorCode::protocol_error;
   }
-  fail(failure_);
+  return false;
+}
+
+// RFC 9113 sections 5.1 and 6.3, as far as nghttp2 leaves it to us, which forgets a stream as soon as it is closed: a
+// stream that its peer has ended or reset takes no more frames, but one that we have reset may still get some. And RFC
+// 7540 section 5.3.1: no stream depends on itself.
+ErrorCode ServerCodec::check_place(const FrameHeader& frame) const {
+  const StreamId id = frame.stream;
+  if (frame.type == NGHTTP2_PRIORITY && id == frame.dependency) return ErrorCode::protocol_error;
+  const bool is_message = frame.type == NGHTTP2_DATA || frame.type == NGHTTP2_HEADERS;
+  if (!is_message || id == 0 || id > last_stream_) return ErrorCode::no_error;
+  const Stream* stream = streams_.find(id);
+  const bool may_come = stream && (stream->is_open || stream->is_given_up);
+  return may_come || own_resets_.may_hold(id) ? ErrorCode::no_error : ErrorCode::stream_closed;
 }
 
 // Leaves out what concerns streams that the owner has released or given up meanwhile.

@@ -32,6 +32,8 @@
 #include "http/codec.h"
 #include "http/h2/body_source.h"
 #include "http/h2/flood.h"
+#include "http/h2/frame_scan.h"
+#include "http/h2/own_resets.h"
 #include "http/h2/stream_table.h"
 #include "http/message.h"
 
@@ -185,6 +187,8 @@ class ServerCodec {
   };
 
   void feed(std::string_view input);
+  bool feed_frame(std::string_view part);
+  ErrorCode check_place(const FrameHeader& frame) const;
   std::optional<Event> take_event();
   void tell(Event::Kind kind, const Stream& stream, ErrorCode code = ErrorCode::no_error, std::string_view body = {});
   void fail(ErrorCode code);
@@ -209,6 +213,8 @@ class ServerCodec {
   const Options& options_;
   std::unique_ptr<nghttp2_session, SessionDeleter> session_;
   Flood flood_;
+  FrameScan scan_;
+  OwnResets own_resets_;
   StreamTable streams_;
   std::vector<Event> events_;
   std::size_t next_event_ = 0;

@@ -112,6 +112,7 @@ void Connection::take_events() {
   taking_events_ = true;
   for (KeptEvent& kept : std::exchange(kept_events_, {})) {
     kept.event.body = kept.body;
+    kept.event.user = find_stream(kept.event.stream);  // it may have come or gone since
     handle(kept.event);
   }
   while (state_ == State::serving) {
@@ -162,6 +163,11 @@ Stream& Connection::add_stream(http::StreamId id) {
   stream.position = streams_.size() - 1;
   stream.begin(id);
   return stream;
+}
+
+Stream* Connection::find_stream(http::StreamId id) const {
+  auto found = std::ranges::find(streams_, id, &Stream::id);
+  return found == streams_.end() ? nullptr : found->get();
 }
 
 void Connection::retire(Stream& stream) {

@@ -93,6 +93,7 @@ class Connection final : public Client {
   void handle(const Event& event);
   void begin_stream(const Event& event);
   Stream& add_stream(http::StreamId id);
+  Stream* find_stream(http::StreamId id) const;
   void flush();
   Sent write_out(std::uint64_t& bytes_sent);
   void note_progress(Sent sent, std::uint64_t bytes_sent);

@@ -37,6 +37,7 @@ class Stream final : public worker::Stream {
   void refuse(const http::Problem& problem);
   // The client has reset the stream or is gone.
   void lose();
+  http::StreamId id() const { return id_; }
   net::Clock::time_point body_deadline() const { return body_deadline_; }
   std::size_t position = 0;  // in the connection's list
 
