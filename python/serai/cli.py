@@ -4,10 +4,10 @@ import argparse
 import difflib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from serai import log, settings
+from serai import log, settings, sources
 from serai.failure import FAILED, Failure, wrong_use
 from serai.settings import Settings
 
@@ -17,10 +17,18 @@ examples:
   serai serve shop:app --workers 4 --bind :8000
   serai serve "shop:create_app('production')" --bind unix:/run/shop.sock --health-path /up
 
+every option can also be set in a file (max_body = "1MiB", bind = [":80", ":81"]) and, before that, in the
+environment (SERAI_MAX_BODY=1MiB, SERAI_BIND=:80,:81); --show-settings shows what holds
+
 signals to the master: TERM and INT drain and end (a second INT ends at once), HUP takes the new code without
 dropping a request, TTIN and TTOU add and remove a worker, USR1 opens the access log anew
 exit codes: 0 ended as asked, 1 failed, 2 wrong use, 3 the app's lifespan start-up failed
 """
+
+_CONFIG_HELP = (
+    f"TOML file of settings (default: {sources.FILE} in the current folder, else the table [tool.serai.serve] of "
+    f"{sources.PYPROJECT} there; off: none)"
+)
 
 
 def main() -> int:
@@ -39,29 +47,32 @@ def main_of_module(argv: Sequence[str]) -> int:
 
 def serve(argv: Sequence[str], program: str) -> int:
     """Serves until told to end; the exit code. Raises Failure."""
-    chosen = parse(argv, program, os.environ)
+    found = gather(argv, program, os.environ)
+    chosen = found.settings()
     log.set_format(chosen.log_format)
+    for doubt in found.doubts:
+        log.warning("settings.doubt", doubt)
     from serai.start import start  # after the parser, so that --help and mistakes answer at once
 
     return start(chosen)
 
 
-def parse(argv: Sequence[str], program: str, environment: Any) -> Settings:
-    """Settings by the schema: default < environment < command line."""
-    parser = _parser(program)
-    given = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
-    if "workers" not in given and environment.get("WEB_CONCURRENCY"):
-        given["workers"] = _from_environment("WEB_CONCURRENCY", settings.workers, environment)
-    if "bind" not in given and environment.get("PORT"):
-        given["bind"] = [f"0.0.0.0:{environment['PORT']}"]
-    return Settings(**given)
+def parse(argv: Sequence[str], program: str, environment: Mapping[str, str]) -> Settings:
+    """Settings by the schema: default < file < environment < command line. Raises Failure."""
+    return gather(argv, program, environment).settings()
 
 
-def _from_environment(name: str, parse_value: Callable[[str], Any], environment: Any) -> Any:
-    try:
-        return parse_value(environment[name])
-    except ValueError as error:
-        raise wrong_use(f"reading ${name}", str(error), f"unset {name} or give the option instead") from None
+def gather(argv: Sequence[str], program: str, environment: Mapping[str, str]) -> sources.Gathered:
+    """The same before it is checked as a whole. Ends the process with `--show-settings`."""
+    given = {name: value for name, value in vars(_parser(program).parse_args(argv)).items() if value is not None}
+    config, shown = given.pop("config", None), given.pop("show_settings", False)
+    found = sources.gather(given, config, environment)
+    if shown:
+        from serai.showing import show
+
+        sys.stdout.write(show(found))
+        raise SystemExit(0)
+    return found
 
 
 class _Parser(argparse.ArgumentParser):
@@ -84,9 +95,16 @@ def _parser(program: str) -> _Parser:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "app", metavar="module:app", help='the app: module:name, module:name.attribute or module:factory("x")'
+        "app",
+        metavar="module:app",
+        nargs="?",
+        help='the app: module:name, module:name.attribute or module:factory("x")',
     )
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
+    parser.add_argument("--config", metavar="FILE", help=_CONFIG_HELP)
+    parser.add_argument(
+        "--show-settings", action="store_true", default=None, help="show what holds and where it comes from, and exit"
+    )
     groups: dict[str, Any] = {}
     for name, default, option in settings.options():
         group = groups.get(option.group) or groups.setdefault(option.group, parser.add_argument_group(option.group))

@@ -1,4 +1,4 @@
-"""Every setting of `serai serve`, described once: defaults, command line, `--help` and docs/serve.md grow from here."""
+"""Every setting of `serai serve`, described once: defaults, command line, environment, file and help grow from here."""
 
 import dataclasses
 import os
@@ -64,9 +64,19 @@ def url_path(text: str) -> str:
     return text
 
 
+_TRUTHS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+def _truth(text: str) -> bool:
+    chosen = _TRUTHS.get(text.lower())
+    if chosen is None:
+        raise ValueError(f"{text!r} is neither true nor false")
+    return chosen
+
+
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """How a setting is given on the command line."""
+    """How a setting is given on the command line, in the environment and in a file."""
 
     group: str
     help: str
@@ -79,6 +89,14 @@ class Option:
     """The value where the option is given without one."""
     shown_default: str | None = None
     """The default in words, where its value does not speak for itself."""
+
+    def read(self, text: str) -> Any:
+        """One value, wherever it was written. Raises ValueError, which says how it is written."""
+        if self.flag:
+            return _truth(text)
+        if self.choices and text not in self.choices:
+            raise ValueError(f"{text!r} is none of {', '.join(self.choices)}")
+        return self.parse(text)
 
 
 def _option(default: Any, **description: Any) -> Any:

@@ -31,8 +31,21 @@ def size(text: str) -> int:
         raise ValueError(f"{text!r} is not a size: write for example 65536, 64KiB or 32MiB") from None
 
 
+def write_seconds(value: float) -> str:
+    """What `seconds` reads back exactly."""
+    return f"{int(value)}s" if value == int(value) else f"{value!r}s"
+
+
+def write_size(count: int) -> str:
+    """What `size` reads back exactly."""
+    for unit, factor in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
+        if count and count % factor == 0:
+            return f"{count // factor}{unit}"
+    return str(count)
+
+
 def show_size(count: int) -> str:
-    """The inverse of `size`, for messages."""
+    """A size for people to read."""
     for unit, factor in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
         if count >= factor:
             return f"{count / factor:.4g} {unit}"
