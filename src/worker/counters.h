@@ -39,6 +39,12 @@ class Counters {
   void add(Counter counter, std::uint64_t amount = 1) { cell(counter).fetch_add(amount, std::memory_order_relaxed); }
   void subtract(Counter counter) { cell(counter).fetch_sub(1, std::memory_order_relaxed); }
   void set(Counter counter, std::uint64_t value) { cell(counter).store(value, std::memory_order_relaxed); }
+  // Leaves a zero alone.
+  void replace_nonzero(Counter counter, std::uint64_t value) {
+    std::uint64_t before = get(counter);
+    while (before != 0 && !cell(counter).compare_exchange_weak(before, value, std::memory_order_relaxed)) {
+    }
+  }
   std::uint64_t get(Counter counter) const {
     return std::atomic_ref(cells_[static_cast<std::size_t>(counter)]).load(std::memory_order_relaxed);
   }

@@ -34,6 +34,7 @@
   X(http_response_start, "http.response.start")       \
   X(http_response_body, "http.response.body")         \
   X(http_response_pathsend, "http.response.pathsend") \
+  X(trailers, "trailers")                             \
   X(future_blocking, "_asyncio_future_blocking")      \
   X(create_future, "create_future")                   \
   X(create_task, "create_task")                       \

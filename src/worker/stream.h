@@ -1,8 +1,8 @@
 // worker::Stream: one request and its response on the wire, as an exchange sees them, whatever the protocol. An HTTP/1
 // connection is one stream after the other (h1/connection.h); an HTTP/2 connection has many at once (h2/stream.h).
 //
-//   response   start ─ field* ─ finish_head ─ (body | begin_bytes, bytes, end_bytes)* ─ end ─ finish_response
-//              until finish_head nothing is sent, and `start` begins anew
+//   response   start ─ field* ─ finish_head ─ (body | begin_bytes, bytes, end_bytes)* ─ trailer* ─ end ─ finish_response
+//              until finish_head nothing is sent but what `inform` says, and `start` begins anew
 //   any time   abort_response; before finish_head also respond; open_tunnel instead of it all
 //
 // What is written waits until send_later, send_now or finish_response. All calls are for the loop's thread; those
@@ -40,6 +40,9 @@ struct Ends {
 
 enum class Protocol : std::uint8_t { http1, http2 };
 
+// What came of a thread's wait for a client that is slow to read.
+enum class Waited : std::uint8_t { some_taken, too_long, client_gone };
+
 class Stream {
  public:
   // --- the request ---------------------------------------------------------------------------------------------------
@@ -74,8 +77,12 @@ class Stream {
   virtual base::Result<bool> begin_bytes(std::uint64_t size) = 0;
   virtual void end_bytes() = 0;
   virtual void append_file(std::shared_ptr<const base::Fd> file, std::uint64_t offset, std::uint64_t length) = 0;
+  // A field behind the body, after its last byte. Dropped where the response has no place for it: HTTP/1 without chunks.
+  virtual base::Result<void> trailer(std::string_view name, std::string_view value) = 0;
   // The body is complete.
   virtual base::Result<void> end() = 0;
+  // An informational response such as 103 (RFC 8297), before finish_head; nothing to a client that speaks HTTP/1.0.
+  virtual base::Result<void> inform(int status, std::span<const http::Header> fields) = 0;
   // Bytes of the response that the client has not taken yet.
   virtual std::uint64_t pending() const = 0;
   // More of them than `memory_limit` go to an unlinked temporary file instead of memory.
@@ -109,8 +116,8 @@ class Stream {
   virtual void take_back() = 0;
   // Sends as much of what was written, followed by `bytes`, as can be sent now; false when the client is gone.
   virtual bool send_borrowed(std::string_view bytes = {}) = 0;
-  // Waits until the client takes more, then sends; false when it is gone or does not within `most`.
-  virtual bool wait_borrowed(net::nanoseconds most) = 0;
+  // Waits until the client takes more, for `most` at the longest, then sends.
+  virtual Waited wait_borrowed(net::nanoseconds most) = 0;
 
  protected:
   // `ends` must outlive the stream, and so must what `set_head` is given; the latter comes first of all.

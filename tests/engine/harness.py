@@ -47,6 +47,7 @@ class Client:
         else:
             self.socket = socket.create_connection(address, timeout=PATIENCE)
         self._received = b""
+        self.trailers: list[tuple[str, str]] = []
 
     def close(self) -> None:
         self.socket.close()
@@ -80,10 +81,14 @@ class Client:
         return int(lines[0].split()[1]), [(name, value.strip()) for name, value in pairs]
 
     def chunks(self) -> Iterator[bytes]:
+        """The trailers go to `self.trailers`."""
         while size := int(self.until(b"\r\n"), 16):
             yield self.exactly(size)
             assert self.exactly(2) == b"\r\n"
-        assert self.exactly(2) == b"\r\n"
+        self.trailers = []
+        while line := self.until(b"\r\n").decode("latin-1").rstrip():
+            name, value = line.split(":", 1)
+            self.trailers.append((name, value.strip()))
 
     def until(self, mark: bytes) -> bytes:
         while mark not in self._received:

@@ -12,6 +12,8 @@ import sys
 
 from serai import _engine
 
+PAGE = bytearray(_engine.PAGE_SIZE)  # where apps under test find it, too
+
 
 def main() -> None:
     config = json.loads(sys.argv[1])
@@ -19,8 +21,7 @@ def main() -> None:
     module, name = config["app"].split(":")
     app = getattr(importlib.import_module(module), name)
     listener = make_listener(config.get("unix"))
-    page = bytearray(_engine.PAGE_SIZE)
-    options = {**config["options"], "page": page}
+    options = {**config["options"], "page": PAGE}
     if config["interface"] == "wsgi":
         server = _engine.WsgiServer(app, [listener.fileno()], options)
     else:

@@ -119,3 +119,13 @@ def test_many_small_pieces_for_a_slow_client_cost_no_more_than_a_few_large_ones(
     body = slow.exactly(250_000 * len("40\r\n\r\n" + 64 * "x") + len("0\r\n\r\n"))
     assert body.startswith(b"40\r\n%063d\n\r\n" % 0)
     assert body.endswith(b"%063d\n\r\n0\r\n\r\n" % 249_999)
+
+
+def test_waiting_for_a_slow_client_is_no_hang(wsgi: Start) -> None:
+    server = wsgi(max_response_spool=1 << 20)
+    slow = server.client()
+    slow.send(b"GET /busy-for HTTP/1.1\r\nHost: test\r\n\r\n")
+    slow.head()
+    time.sleep(1.2)
+    assert len(slow.exactly(8 << 20)) == 8 << 20
+    assert server.get("/show-events").json[0] < 0.8

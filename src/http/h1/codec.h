@@ -48,6 +48,10 @@ class ServerCodec final : public http::ServerCodec {
   }
   void end_bytes(StreamId, std::string& out) override { writer_.end_bytes(out); }
   void write_continue(StreamId, std::string& out) override { writer_.write_continue(out); }
+  base::Result<void> trailer(const Header& header) { return writer_.trailer(header); }
+  base::Result<void> inform(int status, std::span<const Header> fields, std::string& out) {
+    return writer_.inform(status, fields, out);
+  }
   base::Result<void> switch_protocols(std::string_view protocol, std::span<const Header> fields, std::string& out) {
     return writer_.switch_protocols(protocol, fields, out);
   }

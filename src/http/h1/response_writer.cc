@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/memory.h"
 #include "http/date.h"
 #include "http/h1/append.h"
 #include "http/h1/field_parser.h"
@@ -24,6 +25,7 @@ void ResponseWriter::begin(Method method, std::uint8_t minor_version, bool keep_
   status_ = 0;
   length_.reset();
   sent_ = 0;
+  if (!trailers_.empty()) trailers_.clear();
 }
 
 base::Result<void> ResponseWriter::start(int status, std::string& out, std::string_view reason) {
@@ -42,8 +44,7 @@ base::Result<void> ResponseWriter::start(int status, std::string& out, std::stri
   return {};
 }
 
-base::Result<void> ResponseWriter::field(const Header& header, std::string& out) {
-  if (state_ != State::fields) return refuse("a response header outside of the head");
+base::Result<void> ResponseWriter::check(const Header& header) {
   if (header.id == HeaderId::other && !is_token(header.name)) [[unlikely]] {
     return refuse(fmt::format("the response header name {} is not a token", quoted(header.name)));
   }
@@ -51,6 +52,13 @@ base::Result<void> ResponseWriter::field(const Header& header, std::string& out)
     return refuse(fmt::format("the value of the response header {} has a line end or another control character: {}",
                               header.name, quoted(header.value)));
   }
+  return {};
+}
+
+base::Result<void> ResponseWriter::field(const Header& header, std::string& out) {
+  if (state_ != State::fields) return refuse("a response header outside of the head");
+  if (auto good = check(header); !good) [[unlikely]]
+    return good;
   if (!is_ours(header.id)) {
     append(out, header.name, ": ", header.value, "\r\n");
     return {};
@@ -186,7 +194,30 @@ base::Result<void> ResponseWriter::end(std::string& out) {
   if (framing_ == Framing::length && sent_ < *length_) {
     return refuse(fmt::format("the body ended after {} of the {} bytes that Content-Length says", sent_, *length_));
   }
-  if (framing_ == Framing::chunked) append(out, "0\r\n\r\n");
+  if (framing_ == Framing::chunked) append(out, "0\r\n", trailers_, "\r\n");
+  if (!trailers_.empty()) base::give_back(trailers_, 0);
+  return {};
+}
+
+base::Result<void> ResponseWriter::trailer(const Header& header) {
+  if (state_ != State::body) return refuse("a trailer field before the head of the response or after its end");
+  if (auto good = check(header); !good) return good;
+  if (framing_ == Framing::chunked && !is_ours(header.id)) append(trailers_, header.name, ": ", header.value, "\r\n");
+  return {};
+}
+
+base::Result<void> ResponseWriter::inform(int status, std::span<const Header> fields, std::string& out) {
+  if (status < 100 || status > 199 || status == 101) {
+    return refuse(fmt::format("{} is not the status of an informational response", status));
+  }
+  if (head_is_finished()) return refuse("an informational response behind the final one");
+  for (const Header& header : fields)
+    if (auto good = check(header); !good) return good;
+  if (minor_version_ == 0) return {};
+  append(out, "HTTP/1.1 ", Digits(static_cast<std::uint64_t>(status)).view(), " ", reason_phrase(status), "\r\n");
+  for (const Header& header : fields)
+    if (!is_ours(header.id)) append(out, header.name, ": ", header.value, "\r\n");
+  append(out, "\r\n");
   return {};
 }
 

@@ -36,7 +36,12 @@ class ResponseWriter {
   base::Result<void> end(std::string& out);
   base::Result<bool> begin_bytes(std::uint64_t size, std::string& out);
   void end_bytes(std::string& out);
+  // A field behind the body, between its last byte and `end`. What says how the message is to be read is dropped, and so
+  // is any field where the framing has no place for it: only chunks do (RFC 9112 section 7.1.2).
+  base::Result<void> trailer(const Header& header);
   void write_continue(std::string& out);
+  // 100 to 199 but 101, before `finish_head`. Clients that speak HTTP/1.0 know none (RFC 9110 section 15.2).
+  base::Result<void> inform(int status, std::span<const Header> fields, std::string& out);
   // 101 (RFC 9110 section 7.8): what follows on this connection is the other protocol's.
   base::Result<void> switch_protocols(std::string_view protocol, std::span<const Header> fields, std::string& out);
 
@@ -51,6 +56,7 @@ class ResponseWriter {
   enum class State : std::uint8_t { begun, fields, body, ended };
 
   static bool is_ours(HeaderId id);
+  base::Result<void> check(const Header& header);
   base::Result<void> take_over(const Header& header, std::string& out);
   base::Result<void> note_length(std::string_view value);
   void choose_framing(std::optional<std::uint64_t> length);
@@ -58,6 +64,7 @@ class ResponseWriter {
   std::unexpected<base::Error> refuse(std::string message);
 
   std::string server_line_;
+  std::string trailers_;
   State state_ = State::ended;
   Method method_ = Method::get;
   std::uint8_t minor_version_ = 1;

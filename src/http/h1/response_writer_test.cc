@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "http/h1/response_parser.h"
 
 namespace http::h1 {
@@ -207,6 +209,47 @@ TEST(ResponseWriter, ABodyThatDoesNotFitItsLengthEndsTheConnection) {
   EXPECT_TRUE(writer.keep_alive());
   EXPECT_FALSE(writer.end(out));
   EXPECT_FALSE(writer.keep_alive());
+}
+
+TEST(ResponseWriter, SendsTrailersBehindTheLastChunkOnly) {
+  for (auto length : {std::optional<std::uint64_t>{}, std::optional<std::uint64_t>{1}}) {
+    ResponseWriter writer("");
+    std::string out;
+    writer.begin(Method::get, 1, true);
+    ASSERT_TRUE(writer.start(200, out));
+    EXPECT_FALSE(writer.trailer({"early", "x"}));
+    ASSERT_TRUE(writer.finish_head(length, out));
+    ASSERT_TRUE(writer.body("a", out));
+    EXPECT_FALSE(writer.trailer({"split", "a\r\nb: c"}));
+    EXPECT_TRUE(writer.trailer({"checksum", "1"}));
+    EXPECT_TRUE(writer.trailer({"content-length", "9", HeaderId::content_length}));
+    EXPECT_TRUE(writer.trailer({"also", "2"}));
+    ASSERT_TRUE(writer.end(out));
+    std::string_view body = std::string_view(out).substr(out.find("\r\n\r\n") + 4);
+    EXPECT_EQ(body, length ? "a" : "1\r\na\r\n0\r\nchecksum: 1\r\nalso: 2\r\n\r\n");
+  }
+}
+
+TEST(ResponseWriter, InformsBeforeTheFinalResponse) {
+  ResponseWriter writer("");
+  std::string out;
+  writer.begin(Method::get, 1, true);
+  const std::array<Header, 2> hints = {Header{"Link", "</a>"}, Header{"Connection", "close", HeaderId::connection}};
+  ASSERT_TRUE(writer.inform(103, hints, out));
+  EXPECT_EQ(out, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+  EXPECT_TRUE(writer.keep_alive());
+  EXPECT_FALSE(writer.inform(101, {}, out));
+  EXPECT_FALSE(writer.inform(200, {}, out));
+  const std::array<Header, 1> bad = {Header{"Link", "a\r\nb: c"}};
+  EXPECT_FALSE(writer.inform(103, bad, out));
+  std::string head;
+  ASSERT_TRUE(writer.start(200, head));
+  ASSERT_TRUE(writer.finish_head(0, head));
+  EXPECT_FALSE(writer.inform(103, hints, out));
+  writer.begin(Method::get, 0, false);
+  out.clear();
+  EXPECT_TRUE(writer.inform(103, hints, out));
+  EXPECT_EQ(out, "");
 }
 
 TEST(ResponseWriter, WhatItWritesReadsBackTheSame) {

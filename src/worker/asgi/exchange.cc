@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/memory.h"
@@ -30,6 +32,13 @@ PyObject* find(PyObject* message, const python::Ref& key) {
   return value;
 }
 
+// `value`: of a message's optional entry.
+bool is_true(PyObject* value) {
+  int truth = value ? PyObject_IsTrue(value) : 0;
+  python::checked(truth);
+  return truth != 0;
+}
+
 bool equals(PyObject* text, const python::Ref& name) {
   if (text == name.get()) return true;
   return PyUnicode_Check(text) && PyUnicode_Compare(text, name.get()) == 0;
@@ -38,6 +47,47 @@ bool equals(PyObject* text, const python::Ref& name) {
 std::string_view require_bytes(PyObject* object, const char* what) {
   if (PyBytes_Check(object)) return python::view_of_bytes(object);
   python::raise(PyExc_TypeError, std::string(what) + " must be bytes, not " + Py_TYPE(object)->tp_name);
+}
+
+bool is_text(PyObject* object, const char* text) {
+  return PyUnicode_Check(object) && PyUnicode_CompareWithASCIIString(object, text) == 0;
+}
+
+template <typename Take>
+void for_each_field(PyObject* headers, Take take) {
+  python::Ref list = python::checked(PySequence_Fast(headers, "headers must be an iterable of pairs"));
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(list.get()); i++) {
+    python::Ref pair = python::checked(
+        PySequence_Fast(PySequence_Fast_GET_ITEM(list.get(), i), "each header must be a pair of bytes"));
+    if (PySequence_Fast_GET_SIZE(pair.get()) != 2) {
+      python::raise(PyExc_ValueError, "each header must be a pair of bytes");
+    }
+    take(require_bytes(PySequence_Fast_GET_ITEM(pair.get(), 0), "a header name"),
+         require_bytes(PySequence_Fast_GET_ITEM(pair.get(), 1), "a header value"));
+  }
+}
+
+void require_plain_file(const struct stat& status, const char* message) {
+  if (S_ISREG(status.st_mode)) return;
+  python::raise(PyExc_ValueError, std::string(message) + " sends plain files only, no folders, pipes or devices");
+}
+
+// A size of a file, where the message has it.
+std::optional<std::uint64_t> find_size(PyObject* message, const char* key) {
+  PyObject* value = PyDict_GetItemString(message, key);
+  if (!value || value == Py_None) return std::nullopt;
+  long long number = PyLong_AsLongLong(value);
+  if (number == -1 && PyErr_Occurred()) python::rethrow();
+  if (number < 0) python::raise(PyExc_ValueError, std::string(key) + " is negative");
+  return static_cast<std::uint64_t>(number);
+}
+
+// TE: trailers (RFC 9110 section 10.1.4).
+bool takes_trailers(const http::RequestHead& head) {
+  const http::Header* te = head.find(http::HeaderId::te);
+  bool takes = false;
+  if (te) http::for_each_token(te->value, [&](auto token) { takes |= http::equal_ignoring_case(token, "trailers"); });
+  return takes;
 }
 
 // Our own exception, or what Starlette makes of it.
@@ -93,6 +143,7 @@ void Exchange::run() {
 
 void Exchange::start() {
   python::Ref scope = handler_.scopes().build(*stream_, handler_.lifespan_state());
+  client_takes_trailers_ = takes_trailers(stream_->head());
   stream_->head_used();
   python::Ref receive = make_receive(handler_.state(), shared_from_this());
   python::Ref send = make_send(handler_.state(), shared_from_this());
@@ -194,6 +245,7 @@ Progress Exchange::send(PyObject* message) {
   PyObject* type = find(message, names.type);
   if (!type) python::raise(PyExc_ValueError, "the message has no 'type'");
   if (response_complete_) {
+    if (!client_takes_trailers_ && is_text(type, "http.response.trailers")) return Progress::done;
     python::raise(PyExc_RuntimeError, "send() was called after the response was complete");
   }
   if (lost_ || !stream_) {
@@ -204,7 +256,16 @@ Progress Exchange::send(PyObject* message) {
     begin_response(message);
     return Progress::done;
   }
-  if (equals(type, names.http_response_pathsend)) return send_file(message);
+  if (equals(type, names.http_response_pathsend)) return send_path(message);
+  if (is_text(type, "http.response.zerocopysend")) return send_descriptor(message);
+  if (is_text(type, "http.response.trailers")) {
+    send_trailers(message);
+    return Progress::done;
+  }
+  if (is_text(type, "http.response.early_hint")) {
+    send_early_hint(message);
+    return Progress::done;
+  }
   const char* text = PyUnicode_Check(type) ? PyUnicode_AsUTF8(type) : nullptr;
   python::raise(PyExc_RuntimeError,
                 std::string("send() got a message of unexpected type '") + (text ? text : "?") + "'");
@@ -220,24 +281,31 @@ void Exchange::begin_response(PyObject* message) {
   if (code < 200 || code > 999)
     python::raise(PyExc_ValueError, "status " + std::to_string(code) + " is not 200 to 999");
   if (auto done = stream_->start(static_cast<int>(code)); !done) refuse(done.error());
-  if (PyObject* headers = find(message, names.headers)) add_fields(headers);
+  if (PyObject* headers = find(message, names.headers)) {
+    for_each_field(headers, [this](std::string_view name, std::string_view value) {
+      if (auto done = stream_->field(name, value); !done) refuse(done.error());
+    });
+  }
+  trailers_follow_ = client_takes_trailers_ && is_true(find(message, names.trailers));
   response_begun_ = true;
 }
 
-void Exchange::add_fields(PyObject* headers) {
-  python::Ref list = python::checked(PySequence_Fast(headers, "headers must be an iterable of pairs"));
-  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(list.get()); i++) {
-    python::Ref pair = python::checked(
-        PySequence_Fast(PySequence_Fast_GET_ITEM(list.get(), i), "each header must be a pair of bytes"));
-    if (PySequence_Fast_GET_SIZE(pair.get()) != 2) {
-      python::raise(PyExc_ValueError, "each header must be a pair of bytes");
-    }
-    std::string_view name = require_bytes(PySequence_Fast_GET_ITEM(pair.get(), 0), "a header name");
-    std::string_view value = require_bytes(PySequence_Fast_GET_ITEM(pair.get(), 1), "a header value");
-    if (auto done = stream_->field(name, value); !done) refuse(done.error());
+// Extension http.response.early_hint: 103 with Link fields (RFC 8297).
+void Exchange::send_early_hint(PyObject* message) {
+  if (response_begun_) {
+    python::raise(PyExc_RuntimeError, "http.response.early_hint was sent after http.response.start");
   }
+  PyObject* links = PyDict_GetItemString(message, "links");
+  if (!links) python::raise(PyExc_ValueError, "http.response.early_hint has no 'links'");
+  python::Ref list = python::checked(PySequence_Fast(links, "links must be an iterable of bytes"));
+  std::vector<http::Header> fields;
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(list.get()); i++) {
+    std::string_view value = require_bytes(PySequence_Fast_GET_ITEM(list.get(), i), "a link");
+    fields.push_back({"link", value, http::find_header_id("link")});
+  }
+  if (auto done = stream_->inform(103, fields); !done) refuse(done.error());
+  stream_->send_now();
 }
-
 void Exchange::refuse(const base::Error& error) { python::raise(PyExc_RuntimeError, error.describe()); }
 
 void Exchange::finish_head(std::optional<std::uint64_t> length) {
@@ -247,10 +315,9 @@ void Exchange::finish_head(std::optional<std::uint64_t> length) {
 
 Progress Exchange::send_body(PyObject* message) {
   if (!response_begun_) python::raise(PyExc_RuntimeError, "http.response.body was sent before http.response.start");
+  if (body_complete_) python::raise(PyExc_RuntimeError, "http.response.body was sent after the body's end");
   const Names& names = handler_.state().names;
-  PyObject* more = find(message, names.more_body);
-  int more_follows = more ? PyObject_IsTrue(more) : 0;
-  python::checked(more_follows);
+  bool more_follows = is_true(find(message, names.more_body));
   PyObject* body = find(message, names.body);
   std::optional<python::Buffer> buffer;
   std::string_view bytes;
@@ -261,10 +328,15 @@ Progress Exchange::send_body(PyObject* message) {
     bytes = buffer->view();
   }
   bool is_empty_answer_to_head = bytes.empty() && stream_->head().method == http::Method::head;
-  bool whole = !more_follows && !is_empty_answer_to_head;
+  bool whole = !more_follows && !is_empty_answer_to_head && !trailers_follow_;
   finish_head(whole ? std::optional<std::uint64_t>(bytes.size()) : std::nullopt);
   write_body(bytes);
-  if (!more_follows) {
+  return end_message(more_follows);
+}
+
+Progress Exchange::end_message(bool more_follows) {
+  body_complete_ = !more_follows;
+  if (body_complete_ && !trailers_follow_) {
     complete_response();
     return Progress::done;
   }
@@ -303,7 +375,7 @@ void Exchange::complete_response() {
 }
 
 // Extension http.response.pathsend: the file is the whole body.
-Progress Exchange::send_file(PyObject* message) {
+Progress Exchange::send_path(PyObject* message) {
   if (!response_begun_ || stream_->head_is_finished()) {
     python::raise(PyExc_RuntimeError, "http.response.pathsend must follow http.response.start at once");
   }
@@ -312,22 +384,68 @@ Progress Exchange::send_file(PyObject* message) {
   PyObject* encoded = nullptr;
   if (!PyUnicode_FSConverter(path, &encoded)) python::rethrow();
   python::Ref name = python::Ref::steal(encoded);
-  base::Fd file(::open(PyBytes_AS_STRING(name.get()), O_RDONLY | O_CLOEXEC));
+  base::Fd file(::open(PyBytes_AS_STRING(name.get()), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a FIFO would block
   struct stat status{};
   if (!file.is_open() || ::fstat(file.get(), &status) < 0) {
     PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
     python::rethrow();
   }
+  require_plain_file(status, "http.response.pathsend");
   auto size = static_cast<std::uint64_t>(status.st_size);
-  finish_head(size);
+  finish_head(trailers_follow_ ? std::nullopt : std::optional(size));
+  append_file(std::move(file), 0, size);
+  return end_message(false);
+}
+
+// Extension http.response.zerocopysend: a part of an open file is a piece of the body. Without an offset it is read
+// from where its descriptor stands, which moves on. The descriptor stays the application's.
+Progress Exchange::send_descriptor(PyObject* message) {
+  if (!response_begun_ || body_complete_) {
+    python::raise(PyExc_RuntimeError,
+                  "http.response.zerocopysend belongs between http.response.start and the body's end");
+  }
+  PyObject* object = PyDict_GetItemString(message, "file");
+  if (!object) python::raise(PyExc_ValueError, "http.response.zerocopysend has no 'file'");
+  int descriptor = PyObject_AsFileDescriptor(object);
+  python::checked(descriptor);
+  struct stat status{};
+  auto file = base::dup(descriptor);
+  if (!file) python::raise(PyExc_OSError, file.error().describe());
+  python::checked(::fstat(descriptor, &status));
+  require_plain_file(status, "http.response.zerocopysend");
+  auto given_offset = find_size(message, "offset"), given_count = find_size(message, "count");
+  std::uint64_t offset = given_offset.value_or(static_cast<std::uint64_t>(::lseek(descriptor, 0, SEEK_CUR)));
+  auto size = static_cast<std::uint64_t>(status.st_size);
+  std::uint64_t left = offset < size ? size - offset : 0;
+  std::uint64_t count = std::min(left, given_count.value_or(left));
+  bool more_follows = is_true(find(message, handler_.state().names.more_body));
+  finish_head(more_follows || trailers_follow_ ? std::nullopt : std::optional(count));
+  append_file(std::move(*file), offset, count);
+  if (!given_offset) ::lseek(descriptor, static_cast<off_t>(offset + count), SEEK_SET);
+  return end_message(more_follows);
+}
+
+void Exchange::append_file(base::Fd file, std::uint64_t offset, std::uint64_t size) {
   auto begun = stream_->begin_bytes(size);
   if (!begun) refuse(begun.error());
-  if (*begun) {
-    stream_->append_file(std::make_shared<const base::Fd>(std::move(file)), 0, size);
-    stream_->end_bytes();
+  if (!*begun) return;
+  stream_->append_file(std::make_shared<const base::Fd>(std::move(file)), offset, size);
+  stream_->end_bytes();
+}
+
+// Extension http.response.trailers. A client that has not said that it takes them gets the response without.
+void Exchange::send_trailers(PyObject* message) {
+  if (!trailers_follow_) python::raise(PyExc_RuntimeError, "http.response.start did not announce trailers");
+  if (!body_complete_) python::raise(PyExc_RuntimeError, "http.response.trailers was sent before the body's end");
+  const Names& names = handler_.state().names;
+  PyObject* headers = find(message, names.headers);
+  bool more_follow = is_true(PyDict_GetItemString(message, "more_trailers"));
+  if (headers) {
+    for_each_field(headers, [this](std::string_view name, std::string_view value) {
+      if (auto done = stream_->trailer(name, value); !done) refuse(done.error());
+    });
   }
-  complete_response();
-  return Progress::done;
+  if (!more_follow) complete_response();
 }
 
 // --- the end --------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 // asgi::Exchange: one request under ASGI (asgiref specs/www.rst, HTTP connection scope), from head to the end of its
 // task. `receive` and `send` of the application end here.
 //
-//   queued ──► started (task) ──► response begun ──► response complete ──► task done
+//   queued ──► started (task) ──► response begun ──► body complete ──► (trailers ──►) response complete ──► task done
 //
 // The response is complete with its last byte; the task may go on after that (background tasks). Shared by the handler,
 // while its task runs, and by the Receive and Send objects, which the application may keep longer.
@@ -60,9 +60,13 @@ class Exchange final : public worker::Exchange, public std::enable_shared_from_t
   void wake();
   void queue();
   void begin_response(PyObject* message);
-  void add_fields(PyObject* headers);
+  void send_early_hint(PyObject* message);
   Progress send_body(PyObject* message);
-  Progress send_file(PyObject* message);
+  Progress send_path(PyObject* message);
+  Progress send_descriptor(PyObject* message);
+  void append_file(base::Fd file, std::uint64_t offset, std::uint64_t size);
+  Progress end_message(bool more_follows);
+  void send_trailers(PyObject* message);
   void finish_head(std::optional<std::uint64_t> length);
   void write_body(std::string_view bytes);
   void send_piece();
@@ -85,7 +89,9 @@ class Exchange final : public worker::Exchange, public std::enable_shared_from_t
   bool started_ = false;
   bool request_ended_ = false, request_delivered_ = false;
   bool client_finished_ = false, lost_ = false;
-  bool response_begun_ = false, response_complete_ = false;
+  bool response_begun_ = false, body_complete_ = false, response_complete_ = false;
+  bool client_takes_trailers_ = false;
+  bool trailers_follow_ = false;  // the client takes them, and the application has announced some
 };
 
 }  // namespace worker::asgi

@@ -31,7 +31,9 @@ ScopeBuilder::ScopeBuilder(State& state, const Options& options) : state_(state)
   for (std::size_t i = 1; i < header_names_.size(); i++) header_names_[i] = python::bytes(http::header_names[i]);
   for (std::size_t i = 0; i < methods_.size(); i++) methods_[i] = python::interned(method_names[i]);
   asgi_ = python::checked(Py_BuildValue("{s:s,s:s}", "version", "3.0", "spec_version", "2.4"));
-  extensions_ = python::checked(Py_BuildValue("{s:{}}", "http.response.pathsend"));
+  extensions_ =
+      python::checked(Py_BuildValue("{s:{},s:{},s:{},s:{}}", "http.response.pathsend", "http.response.zerocopysend",
+                                    "http.response.early_hint", "http.response.trailers"));
   base_ = python::checked(PyDict_New());
   python::set_item(base_.get(), names.type.get(), names.http.get());
   python::set_item(base_.get(), names.scheme.get(), names.http.get());

@@ -527,10 +527,11 @@ bool Connection::send_borrowed(std::string_view bytes) {
   return sent != Sent::peer_gone;
 }
 
-bool Connection::wait_borrowed(net::nanoseconds most) {
+Waited Connection::wait_borrowed(net::nanoseconds most) {
   auto timeout = std::chrono::duration_cast<std::chrono::milliseconds>(most);
   pollfd writable = {.fd = transport_.descriptor(), .events = POLLOUT, .revents = 0};
-  return ::poll(&writable, 1, static_cast<int>(timeout.count())) != 0 && send_borrowed({});
+  if (::poll(&writable, 1, static_cast<int>(timeout.count())) == 0) return Waited::too_long;
+  return send_borrowed({}) ? Waited::some_taken : Waited::client_gone;
 }
 
 void Connection::take_back() {

@@ -47,7 +47,13 @@ class Connection final : public Client, public Stream {
   base::Result<bool> begin_bytes(std::uint64_t size) override { return codec_.begin_bytes(0, size, output_.tail()); }
   void end_bytes() override { codec_.end_bytes(0, output_.tail()); }
   void append_file(std::shared_ptr<const base::Fd> file, std::uint64_t offset, std::uint64_t length) override;
+  base::Result<void> trailer(std::string_view name, std::string_view value) override {
+    return codec_.trailer({name, value, http::find_header_id(name)});
+  }
   base::Result<void> end() override { return codec_.end(0, output_.tail()); }
+  base::Result<void> inform(int status, std::span<const http::Header> fields) override {
+    return codec_.inform(status, fields, output_.tail());
+  }
   std::uint64_t pending() const override { return output_.pending(); }
   void spool_beyond(std::size_t memory_limit) override { output_.spool_beyond(memory_limit); }
   bool is_congested() const override { return output_.pending() >= high_water; }
@@ -61,7 +67,7 @@ class Connection final : public Client, public Stream {
   void lend() override { lent_ = true; }
   void take_back() override;
   bool send_borrowed(std::string_view bytes) override;
-  bool wait_borrowed(net::nanoseconds most) override;
+  Waited wait_borrowed(net::nanoseconds most) override;
 
   // --- Client
   void open(std::string_view received) override;

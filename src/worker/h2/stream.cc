@@ -185,6 +185,19 @@ void Stream::append_file(std::shared_ptr<const base::Fd> file, std::uint64_t off
   (void)codec().body(id_, std::make_unique<FileSource>(std::move(file), offset), length);
 }
 
+base::Result<void> Stream::inform(int status, std::span<const http::Header> fields) {
+  auto held = lock();
+  return codec().inform(id_, status, fields);
+}
+
+base::Result<void> Stream::trailer(std::string_view name, std::string_view value) {
+  auto held = lock();
+  if (!gathered_.empty()) {
+    if (auto passed = pass_gathered(); !passed) return passed;
+  }
+  return codec().trailer(id_, name, value);
+}
+
 base::Result<void> Stream::end() {
   auto held = lock();
   if (!gathered_.empty()) {
@@ -305,7 +318,7 @@ bool Stream::send_borrowed(std::string_view bytes) {
   return alive && !lost_ && !codec().is_over(id_);
 }
 
-bool Stream::wait_borrowed(net::nanoseconds most) {
+Waited Stream::wait_borrowed(net::nanoseconds most) {
   const std::uint64_t before = pending();
   const auto end = net::Clock::now() + most;
   while (net::Clock::now() < end) {
@@ -316,10 +329,10 @@ bool Stream::wait_borrowed(net::nanoseconds most) {
     }
     pollfd socket = {.fd = connection_.descriptor(), .events = events, .revents = 0};
     ::poll(&socket, 1, static_cast<int>(longest_look_away.count()));
-    if (!send_borrowed({})) return false;
-    if (pending() < before) return true;
+    if (!send_borrowed({})) return Waited::client_gone;
+    if (pending() < before) return Waited::some_taken;
   }
-  return false;
+  return Waited::too_long;
 }
 
 }  // namespace worker::h2

@@ -53,7 +53,9 @@ class Stream final : public worker::Stream {
   base::Result<bool> begin_bytes(std::uint64_t size) override;
   void end_bytes() override {}
   void append_file(std::shared_ptr<const base::Fd> file, std::uint64_t offset, std::uint64_t length) override;
+  base::Result<void> trailer(std::string_view name, std::string_view value) override;
   base::Result<void> end() override;
+  base::Result<void> inform(int status, std::span<const http::Header> fields) override;
   std::uint64_t pending() const override;
   void spool_beyond(std::size_t memory_limit) override { memory_limit_ = memory_limit; }
   bool is_congested() const override;
@@ -67,7 +69,7 @@ class Stream final : public worker::Stream {
   void lend() override;
   void take_back() override;
   bool send_borrowed(std::string_view bytes) override;
-  bool wait_borrowed(net::nanoseconds most) override;
+  Waited wait_borrowed(net::nanoseconds most) override;
 
  private:
   std::unique_lock<std::recursive_mutex> lock() const;

@@ -2,6 +2,7 @@
 
 #include "python/convert.h"
 #include "worker/percent.h"
+#include "worker/wsgi/types.h"
 
 namespace worker::wsgi {
 namespace {
@@ -45,6 +46,7 @@ EnvironBuilder::EnvironBuilder(State& state, const Options& options, PyObject* f
   set(names.wsgi_run_once, Py_False);
   set(names.wsgi_input_terminated, Py_True);
   set(names.wsgi_file_wrapper, file_wrapper);
+  set(python::interned("wsgi.early_hints"), make_early_hints().get());
 }
 
 python::Ref EnvironBuilder::build(const Stream& stream, PyObject* input, std::optional<std::uint64_t> body_size) const {

@@ -17,6 +17,8 @@ namespace {
 constexpr std::size_t large_chunk = 16 * 1024;
 // Response bytes kept in memory for a slow client; the rest goes to a file.
 constexpr std::size_t response_memory = 1 << 20;
+// A thread that waits for a slow client says so often that it is alive.
+constexpr auto longest_silence = std::chrono::milliseconds(250);
 
 std::string_view latin1_view(PyObject* text, const char* what) {
   if (!PyUnicode_Check(text)) {
@@ -31,6 +33,34 @@ std::string_view latin1_view(PyObject* text, const char* what) {
   return {static_cast<const char*>(PyUnicode_DATA(text)), static_cast<std::size_t>(PyUnicode_GET_LENGTH(text))};
 }
 
+std::pair<std::string_view, std::string_view> field_of(PyObject* pair) {
+  if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
+    python::raise(PyExc_TypeError, "each header must be a tuple of two str");
+  }
+  return {latin1_view(PyTuple_GET_ITEM(pair, 0), "a header name"),
+          latin1_view(PyTuple_GET_ITEM(pair, 1), "a header value")};
+}
+
+// PEP 3333, "Other HTTP Features": these belong to the server.
+bool is_hop_by_hop(std::string_view name) {
+  if (name.empty()) return false;
+  switch (name.front() | 0x20) {
+    case 'c':
+      return name.size() == 10 && http::equal_ignoring_case(name, "connection");
+    case 'k':
+      return http::equal_ignoring_case(name, "keep-alive");
+    case 'p':
+      return http::equal_ignoring_case(name, "proxy-connection");
+    case 't':
+      return http::equal_ignoring_case(name, "te") || http::equal_ignoring_case(name, "trailer") ||
+             http::equal_ignoring_case(name, "transfer-encoding");
+    case 'u':
+      return http::equal_ignoring_case(name, "upgrade");
+    default:
+      return false;
+  }
+}
+
 int parse_status(std::string_view status) {
   int code = 0;
   auto [end, error] = std::from_chars(status.data(), status.data() + std::min<std::size_t>(status.size(), 3), code);
@@ -42,6 +72,20 @@ int parse_status(std::string_view status) {
 }
 
 struct ClientGone {};
+
+// What this thread runs. wsgi.early_hints finds its request by it and so costs nothing where nobody calls it.
+thread_local Exchange* current_exchange = nullptr;
+
+class Running {
+ public:
+  explicit Running(Exchange& exchange) : before_(std::exchange(current_exchange, &exchange)) {}
+  ~Running() { current_exchange = before_; }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+ private:
+  Exchange* before_;
+};
 
 void check(const base::Result<void>& done) {
   if (!done) python::raise(PyExc_RuntimeError, done.error().describe());
@@ -77,6 +121,7 @@ void Exchange::on_lost() { auto self = handler_.take(*this); }
 // --- the application ------------------------------------------------------------------------------------------------
 
 Ending Exchange::run() {
+  Running running(*this);
   stream_.spool_beyond(response_memory);
   try {
     // The answer to the request before this one, when both came together, must not wait for this one.
@@ -222,8 +267,23 @@ void Exchange::send_some() {
 void Exchange::transmit() {
   python::GilRelease released;
   if (!stream_.send_borrowed()) throw ClientGone();
-  while (stream_.pending() > handler_.options().max_response_spool) {
-    if (!stream_.wait_borrowed(handler_.options().write_timeout)) throw ClientGone();
+  while (stream_.pending() > handler_.options().max_response_spool) wait_for_client();
+}
+
+// The thread is not in the application meanwhile, so this is no time in which the worker hangs.
+void Exchange::wait_for_client() {
+  const auto give_up = net::Clock::now() + handler_.options().write_timeout;
+  while (true) {
+    handler_.note_back_from_application();
+    switch (stream_.wait_borrowed(longest_silence)) {
+      case Waited::some_taken:
+        return;
+      case Waited::too_long:
+        if (net::Clock::now() < give_up) break;
+        [[fallthrough]];
+      case Waited::client_gone:
+        throw ClientGone();
+    }
   }
 }
 
@@ -304,12 +364,9 @@ void Exchange::start_response(PyObject* status, PyObject* headers, PyObject* exc
   std::string_view reason = line.substr(std::min<std::size_t>(line.size(), 4));
   if (auto done = stream_.start(code, reason); !done) refuse(done.error());
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); i++) {
-    PyObject* pair = PyList_GET_ITEM(headers, i);
-    if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
-      python::raise(PyExc_TypeError, "each header must be a tuple of two str");
-    }
-    std::string_view name = latin1_view(PyTuple_GET_ITEM(pair, 0), "a header name");
-    std::string_view value = latin1_view(PyTuple_GET_ITEM(pair, 1), "a header value");
+    auto [name, value] = field_of(PyList_GET_ITEM(headers, i));
+    if (is_hop_by_hop(name)) [[unlikely]]
+      handler_.complain_of_hop_by_hop(name);
     if (auto done = stream_.field(name, value); !done) refuse(done.error());
     if (http::equal_ignoring_case(name, "content-length")) {
       std::uint64_t length = 0;
@@ -319,6 +376,20 @@ void Exchange::start_response(PyObject* status, PyObject* headers, PyObject* exc
   }
   started_ = true;
 }
+
+// wsgi.early_hints, as gunicorn has it: 103 with these fields, at once.
+void Exchange::send_early_hints(PyObject* headers) {
+  python::Ref list = python::checked(PySequence_Fast(headers, "early hints must be an iterable of tuples"));
+  std::vector<http::Header> fields;
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(list.get()); i++) {
+    auto [name, value] = field_of(PySequence_Fast_GET_ITEM(list.get(), i));
+    fields.push_back({name, value, http::find_header_id(name)});
+  }
+  check(stream_.inform(103, fields));
+  send_some();
+}
+
+Exchange* Exchange::current() { return current_exchange; }
 
 void Exchange::write(PyObject* bytes) {
   append(bytes);

@@ -35,6 +35,9 @@ class Exchange final : public worker::Exchange {
   // What start_response and the `write` it returns do.
   void start_response(PyObject* status, PyObject* headers, PyObject* exc_info);
   void write(PyObject* bytes);
+  void send_early_hints(PyObject* headers);
+  // What the calling thread runs; null: nothing.
+  static Exchange* current();
   Stream& stream() { return stream_; }
 
  private:
@@ -46,6 +49,7 @@ class Exchange final : public worker::Exchange {
   void finish_head(std::optional<std::uint64_t> length);
   void append(PyObject* chunk);
   void transmit();
+  void wait_for_client();
   void send_some();
   // `is_settled`: the whole answer is in the output.
   void close_result(PyObject* result, bool is_settled);

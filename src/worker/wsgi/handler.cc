@@ -1,5 +1,7 @@
 #include "worker/wsgi/handler.h"
 
+#include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <exception>
 
@@ -68,6 +70,9 @@ void Handler::turn() {
   server_->loop().turn(net::nanoseconds(queue_.empty() ? -1 : 0));
   counters_.set(Counter::busy_since, monotonic_ns());
 }
+
+// While some thread waits for events the worker is not busy at all.
+void Handler::note_back_from_application() { counters_.replace_nonzero(Counter::busy_since, monotonic_ns()); }
 
 // --- one thread -----------------------------------------------------------------------------------------------------
 
@@ -172,6 +177,16 @@ void Handler::hand_back(std::unique_ptr<Exchange> exchange, Ending ending) {
   if (ending == Ending::complete) exchange->stream().send_borrowed();
   server_->loop().post(
       [this, shared = std::shared_ptr<Exchange>(std::move(exchange)), ending] { conclude(*shared, ending); });
+}
+
+void Handler::complain_of_hop_by_hop(std::string_view name) {
+  std::string known(name);
+  std::ranges::transform(known, known.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (!complaints_.insert(known).second) return;
+  std::string message = "WSGI application sets the header " + std::string(name) +
+                        ", which is the server's (PEP 3333): it is not sent" +
+                        (known == "connection" ? "; \"close\" is understood" : "");
+  log_error(message.c_str(), Py_None);
 }
 
 void Handler::log_error(const char* message, PyObject* exception) {

@@ -9,6 +9,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -64,7 +65,11 @@ class Handler final : public worker::Handler {
     return reinterpret_cast<PyObject*>(Py_TYPE(object)) == helpers_.file_wrapper.get();
   }
   const std::string& temporary_folder() const { return temporary_folder_; }
+  // From a thread that runs a request: see PAGE_BUSY_SINCE in _engine.pyi.
+  void note_back_from_application();
   void log_error(const char* message, PyObject* exception);
+  // The application sets a header that is the server's: told once for each name. With the GIL.
+  void complain_of_hop_by_hop(std::string_view name);
 
  private:
   void work_alone();
@@ -89,6 +94,7 @@ class Handler final : public worker::Handler {
   std::unique_ptr<EnvironBuilder> environs_;
   std::unordered_map<Exchange*, std::unique_ptr<Exchange>> reading_;  // their bodies are not whole yet
   std::deque<std::unique_ptr<Exchange>> queue_;
+  std::set<std::string, std::less<>> complaints_;
   Team team_;
   std::unique_ptr<SignalPipe> signals_;
 };

@@ -72,6 +72,17 @@ void dealloc_start_response(PyObject* self) {
   Py_DECREF(type);
 }
 
+PyObject* call_early_hints(PyObject*, PyObject* headers) {
+  return python::guard([&]() -> PyObject* {
+    Exchange* exchange = Exchange::current();
+    if (!exchange) python::raise(PyExc_RuntimeError, "early hints belong to the thread that runs the request");
+    exchange->send_early_hints(headers);
+    return Py_NewRef(Py_None);
+  });
+}
+
+PyMethodDef early_hints_definition = {"early_hints", call_early_hints, METH_O, nullptr};
+
 PyMemberDef start_members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(StartResponse, call), READONLY, nullptr},
     {},
@@ -104,6 +115,8 @@ void make_types(PyObject* module, State& state) {
   state.start_response_type = python::checked(PyType_FromModuleAndSpec(module, &start_spec, nullptr));
   state.write_type = python::checked(PyType_FromModuleAndSpec(module, &write_spec, nullptr));
 }
+
+python::Ref make_early_hints() { return python::checked(PyCFunction_New(&early_hints_definition, nullptr)); }
 
 python::Ref make_start_response(State& state, Exchange& exchange) {
   auto* start = PyObject_New(StartResponse, reinterpret_cast<PyTypeObject*>(state.start_response_type.get()));

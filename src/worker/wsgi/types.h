@@ -12,6 +12,8 @@ void make_types(PyObject* module, State& state);
 
 // A callable (status, headers, exc_info=None) for this exchange.
 python::Ref make_start_response(State& state, Exchange& exchange);
+// wsgi.early_hints: one callable (headers) for all requests; it finds the one that its thread runs.
+python::Ref make_early_hints();
 // The exchange is over: from now on the object, and the `write` it gave, raise RuntimeError.
 void forget_exchange(PyObject* start_response);
 

@@ -225,6 +225,69 @@ async def pathsend(scope, receive, send):
     await send({"type": "http.response.pathsend", "path": scope["query_string"].decode()})
 
 
+@route("/zerocopysend")
+async def zerocopysend(scope, receive, send):
+    """By itself, as one of several pieces, and from where the descriptor stands."""
+    assert "http.response.zerocopysend" in scope["extensions"]
+    await send({"type": "http.response.start", "status": 200})
+    with open(scope["query_string"].decode(), "rb", buffering=0) as file:
+        message = {"type": "http.response.zerocopysend", "file": file}
+        await send({**message, "offset": 10, "count": 20, "more_body": True})
+        await send({"type": "http.response.body", "body": b" between ", "more_body": True})
+        await send({**message, "count": 5, "more_body": True})
+        await send({**message, "more_body": True})
+        assert file.tell() == os.fstat(file.fileno()).st_size
+    await send({"type": "http.response.body"})
+
+
+@route("/zerocopysend-whole")
+async def zerocopysend_whole(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200})
+    with open(scope["query_string"].decode(), "rb") as file:
+        await send({"type": "http.response.zerocopysend", "file": file})
+
+
+@route("/early-hint")
+async def early_hint(scope, receive, send):
+    assert "http.response.early_hint" in scope["extensions"]
+    links = [b"</a.css>; rel=preload", b"</b.js>; rel=preload"]
+    await send({"type": "http.response.early_hint", "links": links})
+    if scope["query_string"]:
+        await read_all(receive)
+    await answer(send, b"after the hints")
+
+
+@route("/late-hint")
+async def late_hint(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.early_hint", "links": []})
+
+
+@route("/trailers")
+async def trailers(scope, receive, send):
+    assert "http.response.trailers" in scope["extensions"]
+    headers = [] if scope["query_string"] != b"length" else [(b"content-length", b"4")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers, "trailers": True})
+    await send({"type": "http.response.body", "body": b"body"})
+    checksum = [(b"x-checksum", b"123"), (b"content-length", b"9"), (b"transfer-encoding", b"gzip")]
+    await send({"type": "http.response.trailers", "headers": checksum, "more_trailers": True})
+    await send({"type": "http.response.trailers", "headers": [(b"x-second", b"456")]})
+    events.append("trailers sent")
+
+
+@route("/unannounced-trailers")
+async def unannounced_trailers(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.trailers", "headers": []})
+
+
+@route("/bad-trailer")
+async def bad_trailer(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "trailers": True})
+    await send({"type": "http.response.body", "body": b"body"})
+    await send({"type": "http.response.trailers", "headers": [(b"x-split", b"a\r\nb: c")]})
+
+
 @route("/context")
 async def context(scope, receive, send):
     before = seen.get()

@@ -279,6 +279,61 @@ def own_reason(environ, start_response):
 
 
 @route
+def early_hints(environ, start_response):
+    environ["wsgi.early_hints"]([("Link", "</a.css>; rel=preload"), ("Link", "</b.js>; rel=preload")])
+    start_response("200 OK", [])
+    environ["wsgi.early_hints"]([("X-Also", "before the head is sent")])
+    yield b"after the hints"
+    try:
+        environ["wsgi.early_hints"]([("Link", "too late")])
+    except RuntimeError as error:
+        events.append(str(error))
+
+
+@route
+def early_hints_elsewhere(environ, start_response):
+    def hint():
+        try:
+            environ["wsgi.early_hints"]([])
+        except RuntimeError as error:
+            events.append(str(error))
+
+    thread = threading.Thread(target=hint)
+    thread.start()
+    thread.join()
+    return answer(start_response, events)
+
+
+@route
+def hop_by_hop(environ, start_response):
+    headers = [("Connection", "keep-alive"), ("Keep-Alive", "timeout=5"), ("Transfer-Encoding", "chunked")]
+    return answer(start_response, b"hop", headers=[*headers, ("X-Own", "yes")])
+
+
+@route
+def busy_for(environ, start_response):
+    """Sends 8 MiB; afterwards /show-events tells for how long the worker seemed to hang at most."""
+    page = sys.modules["__main__"].PAGE
+    longest = 0
+    over = threading.Event()
+
+    def watch():
+        nonlocal longest
+        while not over.wait(0.01):
+            since = int.from_bytes(page[:8], sys.byteorder)
+            longest = max(longest, time.monotonic_ns() - since if since else 0)
+        events.append(longest / 1e9)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    start_response("200 OK", [("Content-Length", str(8 << 20))])
+    for _ in range(128):
+        yield bytes(64 << 10)
+    over.set()
+    watcher.join()
+
+
+@route
 def cancelled(environ, start_response):
     """What async_to_sync may let through: a BaseException that asks nobody to leave."""
     raise asyncio.CancelledError
