@@ -1,7 +1,8 @@
 // worker::Stream: one request and its response on the wire, as an exchange sees them, whatever the protocol. An HTTP/1
 // connection is one stream after the other (h1/connection.h); an HTTP/2 connection has many at once (h2/stream.h).
 //
-//   response   start ─ field* ─ finish_head ─ (body | begin_bytes, bytes, end_bytes)* ─ trailer* ─ end ─ finish_response
+//   response   start ─ field* ─ finish_head ─ (body | begin_bytes, bytes, end_bytes)* ─ trailer* ─ end
+//              ─ finish_response
 //              until finish_head nothing is sent but what `inform` says, and `start` begins anew
 //   any time   abort_response; before finish_head also respond; open_tunnel instead of it all
 //
@@ -77,7 +78,8 @@ class Stream {
   virtual base::Result<bool> begin_bytes(std::uint64_t size) = 0;
   virtual void end_bytes() = 0;
   virtual void append_file(std::shared_ptr<const base::Fd> file, std::uint64_t offset, std::uint64_t length) = 0;
-  // A field behind the body, after its last byte. Dropped where the response has no place for it: HTTP/1 without chunks.
+  // A field behind the body, after its last byte. Dropped where the response has no place for it: HTTP/1 without
+  // chunks.
   virtual base::Result<void> trailer(std::string_view name, std::string_view value) = 0;
   // The body is complete.
   virtual base::Result<void> end() = 0;

@@ -36,8 +36,8 @@ class ResponseWriter {
   base::Result<void> end(std::string& out);
   base::Result<bool> begin_bytes(std::uint64_t size, std::string& out);
   void end_bytes(std::string& out);
-  // A field behind the body, between its last byte and `end`. What says how the message is to be read is dropped, and so
-  // is any field where the framing has no place for it: only chunks do (RFC 9112 section 7.1.2).
+  // A field behind the body, between its last byte and `end`. What says how the message is to be read is dropped, and
+  // so is any field where the framing has no place for it: only chunks do (RFC 9112 section 7.1.2).
   base::Result<void> trailer(const Header& header);
   void write_continue(std::string& out);
   // 100 to 199 but 101, before `finish_head`. Clients that speak HTTP/1.0 know none (RFC 9110 section 15.2).
