@@ -60,8 +60,13 @@ class Http2Client:
         self._flush()
 
     @classmethod
-    def to(cls, address: tuple[str, int] | str, settings: dict[int, int] | None = None) -> Http2Client:
-        return cls(socket.create_connection(address), settings)  # type: ignore[arg-type]
+    def to(
+        cls,
+        address: tuple[str, int] | str,
+        settings: dict[int, int] | None = None,
+        wrap: Callable[[socket.socket], socket.socket] = lambda plain: plain,
+    ) -> Http2Client:
+        return cls(wrap(socket.create_connection(address)), settings)  # type: ignore[arg-type]
 
     def close(self) -> None:
         self.socket.close()
@@ -168,7 +173,7 @@ class Http2Client:
         """Frames by hand. A server that has had enough may close while they are sent."""
         try:
             self.socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
             pass
 
     def pump(self, only_goaway: bool = False) -> None:
