@@ -51,6 +51,10 @@ class Options(TypedDict, total=False):
     write_timeout: float  # longest time in which a client takes no byte of its response; default 60
     graceful_timeout: float  # what `drain` waits at most; default 30
     backlog_limit: int  # open connections at most; further ones wait in the listen backlog; 0: no limit (default)
+    ws_deflate: bool  # ASGI: permessage-deflate for WebSockets that offer it; default True
+    ws_max_size: int  # bytes of a WebSocket message after decompression, close code 1009 beyond; 0: no limit; 16 MiB
+    ws_ping_interval: float  # a WebSocket that is silent for so long gets a Ping; 0: never; default 20
+    ws_ping_timeout: float  # and is closed when nothing comes for so long after it; 0: never; default 20
     threads: int  # WSGI only; default 1
     max_response_spool: int  # WSGI: bytes of response kept for a slow client, memory then disk; default 1 GiB
     multiprocess: bool  # WSGI: wsgi.multiprocess; default False

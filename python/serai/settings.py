@@ -106,7 +106,8 @@ def _option(default: Any, **description: Any) -> Any:
     return dataclasses.field(default=default, metadata={"option": option})
 
 
-_APP, _PROCESSES, _HTTP, _TLS, _LOG = "application", "processes", "HTTP and its limits", "TLS", "logging and files"
+_APP, _PROCESSES, _HTTP, _WS = "application", "processes", "HTTP and its limits", "WebSocket"
+_TLS, _LOG = "TLS", "logging and files"
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -239,6 +240,24 @@ class Settings:
         shown_default="nobody",
     )
     server_header: str = _option("serai", group=_HTTP, metavar="TEXT", help="Server header; empty: none")
+
+    ws_max_size: int = _option(
+        16 * 1024**2,
+        group=_WS,
+        metavar="SIZE",
+        parse=units.size,
+        help="a message after decompression; beyond, the connection is closed with 1009; 0: no limit",
+        shown_default="16MiB",
+    )
+    ws_ping_interval: float = _option(
+        20.0, group=_WS, metavar="TIME", parse=units.seconds, help="a silent client gets a ping after; 0: never"
+    )
+    ws_ping_timeout: float = _option(
+        20.0, group=_WS, metavar="TIME", parse=units.seconds, help="and is given up when it says nothing for; 0: never"
+    )
+    ws_deflate: Literal["on", "off"] = _option(
+        "on", group=_WS, choices=("on", "off"), help="permessage-deflate for clients that offer it"
+    )
 
     certfile: list[str] = _option(
         [],

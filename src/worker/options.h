@@ -30,6 +30,11 @@ struct Options {
 
   bool http2 = true;  // after the preface on plain sockets; under TLS the context's ALPN decides
 
+  bool ws_deflate = true;
+  std::size_t ws_max_size = 16 << 20;  // of a message; 0: no limit
+  nanoseconds ws_ping_interval = std::chrono::seconds(20);
+  nanoseconds ws_ping_timeout = std::chrono::seconds(20);
+
   nanoseconds header_timeout = std::chrono::seconds(10);
   nanoseconds body_timeout = std::chrono::seconds(30);
   nanoseconds keep_alive_timeout = std::chrono::seconds(60);

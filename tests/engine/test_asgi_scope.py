@@ -9,7 +9,7 @@ def test_the_scope_has_every_key_of_the_specification(asgi: Start) -> None:
     client = asgi().client()
     scope = client.request("/scope?a=1&b", method="PATCH", X_Custom="Vä lue").json
     assert scope["type"] == "http"
-    assert scope["asgi"] == {"version": "3.0", "spec_version": "2.4"}
+    assert scope["asgi"] == {"version": "3.0", "spec_version": "2.5"}
     assert scope["http_version"] == "1.1"
     assert scope["method"] == "PATCH"
     assert scope["scheme"] == "http"

@@ -1,10 +1,10 @@
-// asgi::Exchange: one request under ASGI (asgiref specs/www.rst, HTTP connection scope), from head to the end of its
-// task. `receive` and `send` of the application end here.
+// asgi::Exchange: one connection scope of ASGI (asgiref specs/www.rst) from its head to the end of its task: a request
+// (http_exchange.h) or a WebSocket (websocket_exchange.h). What both have is here: the task, its waiting, its share of
+// a turn, and the HTTP response, which denies a WebSocket. `receive` and `send` of the application end here.
 //
-//   queued ──► started (task) ──► response begun ──► body complete ──► (trailers ──►) response complete ──► task done
+//   queued ──► started (task) ──► … ──► stream gone and task done
 //
-// The response is complete with its last byte; the task may go on after that (background tasks). Shared by the handler,
-// while its task runs, and by the Receive and Send objects, which the application may keep longer.
+// Shared by the handler, until then, and by the Receive and Send objects, which the application may keep longer.
 #pragma once
 
 #include <memory>
@@ -24,23 +24,19 @@ class Handler;
 // How an await goes on.
 enum class Progress { done, wait };
 
-class Exchange final : public worker::Exchange, public std::enable_shared_from_this<Exchange> {
+class Exchange : public worker::Exchange, public std::enable_shared_from_this<Exchange> {
  public:
   Exchange(std::shared_ptr<Handler> handler, Stream& stream)
       : owner_(std::move(handler)), handler_(*owner_), stream_(&stream) {}
 
-  Appetite on_body(std::string_view bytes) override;
-  void on_request_end() override;
-  void on_client_finished() override;
-  void on_drained() override;
+  void on_drained() override { queue(); }
   void on_lost() override;
 
-  // --- with the GIL
-  // --------------------------------------------------------------------------------------------------- Starts the
-  // application, or wakes what waits for the events that have come.
+  // --- with the GIL --------------------------------------------------------------------------------------------------
+  // Starts the application, or wakes what waits for the events that have come.
   void run();
   // The next message, or empty: wait.
-  std::optional<python::Ref> try_receive();
+  virtual std::optional<python::Ref> try_receive() = 0;
   // Takes a message; `wait` until the client has taken enough of what was sent.
   Progress send(PyObject* message);
   // A future that is done when it is worth trying again.
@@ -50,48 +46,67 @@ class Exchange final : public worker::Exchange, public std::enable_shared_from_t
   // Counts one await that completed at once; true when this task has had enough of this turn.
   bool spend_budget();
   void on_task_done(PyObject* task);
-  // No more comes from the application: a 500 where nothing was sent yet, otherwise the response breaks off.
-  void fail_unfinished();
+  // No more comes from the application, for an error of its own or of ours.
+  void fail();
 
   bool is_queued = false;  // in the handler's queue
+
+ protected:
+  // Of a stream whose head is readable. Empty when it was answered without the application.
+  virtual python::Ref make_scope() = 0;
+  // Whether try_receive gives something now.
+  virtual bool has_news() const = 0;
+  virtual Progress send_message(PyObject* type, PyObject* message) = 0;
+  // After events: what has to be done for them before the application hears of them.
+  virtual void settle() {}
+  // The application has come to its end, or failed, while the stream is still there.
+  virtual void on_return() = 0;
+  virtual void on_failure() = 0;
+
+  void queue();
+  void check_thread() const;
+  [[noreturn]] void reject_type(PyObject* type) const;
+  [[noreturn]] void raise_disconnected() const;
+  void spend_bytes(std::size_t count) { spent_bytes_ += count; }
+
+  // --- the HTTP response ---------------------------------------------------------------------------------------------
+  void begin_response(PyObject* message);
+  Progress send_body(PyObject* message);
+  void finish_head(std::optional<std::uint64_t> length);
+  // After a piece of the body.
+  Progress end_message(bool more_follows);
+  void complete_response();
+  // A 500 where nothing was sent yet, otherwise the response breaks off.
+  void fail_response();
+  [[noreturn]] static void refuse(const base::Error& error);
+
+  Handler& handler() const { return handler_; }
+
+ private:
+  std::shared_ptr<Handler> owner_;  // applications may keep `send` for longer than the server lives
+  Handler& handler_;
+
+ protected:
+  Stream* stream_;  // null once it was let go, or the client lost
+  bool response_begun_ = false, body_complete_ = false, response_complete_ = false;
+  bool trailers_follow_ = false;  // behind the body
+  bool lost_ = false;
 
  private:
   void start();
   void wake();
-  void queue();
-  void begin_response(PyObject* message);
-  void send_early_hint(PyObject* message);
-  Progress send_body(PyObject* message);
-  Progress send_path(PyObject* message);
-  Progress send_descriptor(PyObject* message);
-  void append_file(base::Fd file, std::uint64_t offset, std::uint64_t size);
-  Progress end_message(bool more_follows);
-  void send_trailers(PyObject* message);
-  void finish_head(std::optional<std::uint64_t> length);
   void write_body(std::string_view bytes);
   void send_piece();
-  void complete_response();
-  void refuse(const base::Error& error);
-  python::Ref request_message();
+  void leave_if_over();
   python::Ref add_waiter(std::vector<python::Ref>& waiters);
-  void check_thread() const;
 
-  std::shared_ptr<Handler> owner_;  // applications may keep `send` for longer than the server lives
-  Handler& handler_;
-  Stream* stream_;  // null once the response is complete or the client lost
   python::Ref task_;
   std::vector<python::Ref> receive_waiters_, send_waiters_;
-  std::string body_;                  // request body not received by the application yet
   net::Clock::time_point last_sent_;  // a piece of a stream
   std::uint64_t turn_ = 0;
   unsigned spent_count_ = 0;
   std::size_t spent_bytes_ = 0;
-  bool started_ = false;
-  bool request_ended_ = false, request_delivered_ = false;
-  bool client_finished_ = false, lost_ = false;
-  bool response_begun_ = false, body_complete_ = false, response_complete_ = false;
-  bool client_takes_trailers_ = false;
-  bool trailers_follow_ = false;  // the client takes them, and the application has announced some
+  bool started_ = false, task_done_ = false;
 };
 
 }  // namespace worker::asgi

@@ -5,6 +5,8 @@
 
 #include "python/convert.h"
 #include "python/gil.h"
+#include "worker/asgi/http_exchange.h"
+#include "worker/asgi/websocket_exchange.h"
 
 namespace worker::asgi {
 namespace {
@@ -87,7 +89,11 @@ void Handler::detach() {
 }
 
 worker::Exchange* Handler::begin(Stream& stream) {
-  auto exchange = std::make_shared<Exchange>(shared_from_this(), stream);
+  std::shared_ptr<Exchange> exchange;
+  if (websocket::asks_for_websocket(stream.head()))
+    exchange = std::make_shared<WebSocketExchange>(shared_from_this(), stream);
+  else
+    exchange = std::make_shared<HttpExchange>(shared_from_this(), stream);
   worker::Exchange* plain = exchange.get();
   exchange->is_queued = true;
   queue(std::move(exchange));
@@ -149,7 +155,7 @@ void Handler::run(Exchange& exchange) {
     if (python::ends_program()) throw;
     python::Ref exception = python::take_exception();
     log_error("Exception in ASGI application", exception.get());
-    exchange.fail_unfinished();
+    exchange.fail();
   }
 }
 

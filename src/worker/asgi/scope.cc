@@ -27,32 +27,57 @@ python::Ref address(PyObject* host, PyObject* port) { return python::checked(PyT
 }  // namespace
 
 ScopeBuilder::ScopeBuilder(State& state, const Options& options) : state_(state), root_path_(options.root_path) {
-  const Names& names = state_.names;
   for (std::size_t i = 1; i < header_names_.size(); i++) header_names_[i] = python::bytes(http::header_names[i]);
   for (std::size_t i = 0; i < methods_.size(); i++) methods_[i] = python::interned(method_names[i]);
-  asgi_ = python::checked(Py_BuildValue("{s:s,s:s}", "version", "3.0", "spec_version", "2.4"));
-  extensions_ =
-      python::checked(Py_BuildValue("{s:{},s:{},s:{},s:{}}", "http.response.pathsend", "http.response.zerocopysend",
-                                    "http.response.early_hint", "http.response.trailers"));
-  base_ = python::checked(PyDict_New());
-  python::set_item(base_.get(), names.type.get(), names.http.get());
-  python::set_item(base_.get(), names.scheme.get(), names.http.get());
-  python::set_item(base_.get(), names.http_version.get(), names.http_version_11.get());
-  python::set_item(base_.get(), names.root_path.get(), utf8(root_path_).get());
+  asgi_ = python::checked(Py_BuildValue("{s:s,s:s}", "version", "3.0", "spec_version", "2.5"));
+  const Names& names = state_.names;
+  request_ = kind(names.http, names.http, names.https,
+                  Py_BuildValue("{s:{},s:{},s:{},s:{}}", "http.response.pathsend", "http.response.zerocopysend",
+                                "http.response.early_hint", "http.response.trailers"));
+  websocket_ = kind(names.websocket, names.ws, names.wss, Py_BuildValue("{s:{}}", "websocket.http.response"));
 }
 
-python::Ref ScopeBuilder::build(const Stream& stream, PyObject* lifespan_state) const {
+// `extensions` is a new reference.
+ScopeBuilder::Kind ScopeBuilder::kind(const python::Ref& type, const python::Ref& plain, const python::Ref& secure,
+                                      PyObject* extensions) const {
+  const Names& names = state_.names;
+  Kind kind{.base = python::checked(PyDict_New()),
+            .extensions = python::checked(extensions),
+            .plain_scheme = plain.get(),
+            .secure_scheme = secure.get()};
+  python::set_item(kind.base.get(), names.type.get(), type.get());
+  python::set_item(kind.base.get(), names.scheme.get(), plain.get());
+  python::set_item(kind.base.get(), names.http_version.get(), names.http_version_11.get());
+  python::set_item(kind.base.get(), names.root_path.get(), utf8(root_path_).get());
+  return kind;
+}
+
+python::Ref ScopeBuilder::of_request(const Stream& stream, PyObject* lifespan_state) const {
+  python::Ref scope = build(request_, stream, lifespan_state);
+  python::set_item(scope.get(), state_.names.method.get(), method(stream.head()).get());
+  return scope;
+}
+
+python::Ref ScopeBuilder::of_websocket(const Stream& stream, PyObject* lifespan_state,
+                                       const std::vector<std::string_view>& subprotocols) const {
+  python::Ref scope = build(websocket_, stream, lifespan_state);
+  python::Ref list = python::checked(PyList_New(0));
+  for (std::string_view name : subprotocols) python::checked(PyList_Append(list.get(), python::latin1(name).get()));
+  python::set_item(scope.get(), state_.names.subprotocols.get(), list.get());
+  return scope;
+}
+
+python::Ref ScopeBuilder::build(const Kind& kind, const Stream& stream, PyObject* lifespan_state) const {
   const Names& names = state_.names;
   const http::RequestHead& head = stream.head();
-  python::Ref scope = python::checked(PyDict_Copy(base_.get()));
+  python::Ref scope = python::checked(PyDict_Copy(kind.base.get()));
   PyObject* dict = scope.get();
   python::set_item(dict, names.asgi.get(), python::checked(PyDict_Copy(asgi_.get())).get());
-  if (stream.is_encrypted()) python::set_item(dict, names.scheme.get(), names.https.get());
+  if (stream.is_encrypted()) python::set_item(dict, names.scheme.get(), kind.secure_scheme);
   if (stream.protocol() == Protocol::http2)
     python::set_item(dict, names.http_version.get(), names.http_version_2.get());
   else if (head.minor_version == 0)
     python::set_item(dict, names.http_version.get(), names.http_version_10.get());
-  python::set_item(dict, names.method.get(), method(head).get());
   python::set_item(dict, names.path.get(), path(head.path).get());
   python::Ref raw_path =
       root_path_.empty() ? python::bytes(head.path) : python::bytes(root_path_ + std::string(head.path));
@@ -67,9 +92,9 @@ python::Ref ScopeBuilder::build(const Stream& stream, PyObject* lifespan_state) 
     python::Ref pair = address(utf8(client.host).get(), python::integer(client.port).get());
     python::set_item(dict, names.client.get(), pair.get());
   }
-  if (stream.is_trusted()) apply_forwarded(stream, dict);
+  if (stream.is_trusted()) apply_forwarded(kind, stream, dict);
   python::set_item(dict, names.state.get(), python::checked(PyDict_Copy(lifespan_state)).get());
-  python::Ref extensions = python::checked(PyDict_Copy(extensions_.get()));
+  python::Ref extensions = python::checked(PyDict_Copy(kind.extensions.get()));
   if (const auto& facts = stream.ends().tls) {
     python::set_item(extensions.get(), names.tls.get(), tls_extension_.of(facts).get());
   }
@@ -112,12 +137,12 @@ PyObject* ScopeBuilder::server(const std::shared_ptr<const Peer>& local) const {
 }
 
 // The peer is a proxy of ours: its word counts for the client's address and scheme.
-void ScopeBuilder::apply_forwarded(const Stream& stream, PyObject* scope) const {
+void ScopeBuilder::apply_forwarded(const Kind& kind, const Stream& stream, PyObject* scope) const {
   const Names& names = state_.names;
   const http::RequestHead& head = stream.head();
   if (const http::Header* proto = head.find(http::HeaderId::x_forwarded_proto)) {
-    PyObject* scheme = proto->value == "https" ? names.https.get() : names.http.get();
-    python::set_item(scope, names.scheme.get(), scheme);
+    bool is_secure = proto->value == "https" || proto->value == "wss";
+    python::set_item(scope, names.scheme.get(), is_secure ? kind.secure_scheme : kind.plain_scheme);
   }
   std::string_view client = stream.forwarded_client();
   if (client.empty()) return;

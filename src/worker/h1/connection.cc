@@ -460,7 +460,7 @@ base::Result<void> Connection::open_tunnel(std::string_view protocol, std::span<
   base::give_back(head_text_, 0);
   head_used();
   reading_ = Reading::tunnel;
-  body_full_ = false;
+  body_full_ = true;  // until resume_body
   return {};
 }
 
