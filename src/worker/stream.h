@@ -105,9 +105,9 @@ class Stream {
   virtual void respond(int status, std::string_view text) = 0;
 
   // --- tunnels: Upgrade of HTTP/1 (RFC 9110 section 7.8), extended CONNECT of HTTP/2 (RFC 8441) ----------------------
-  // Answers 101 or 200 with these fields (checked as `field` does). After the exchange's first resume_body, on_body gets
-  // what the client sends; on_client_finished tells its end. What is appended to `tunnel_output` is sent by send_later
-  // and send_now. finish_response closes in order. On HTTP/2 a client may send before it has our answer.
+  // Answers 101 or 200 with these fields (checked as `field` does). After the exchange's first resume_body, on_body
+  // gets what the client sends; on_client_finished tells its end. What is appended to `tunnel_output` is sent by
+  // send_later and send_now. finish_response closes in order. On HTTP/2 a client may send before it has our answer.
   virtual base::Result<void> open_tunnel(std::string_view protocol, std::span<const http::Header> fields) = 0;
   // Valid until the next call of any member.
   virtual std::string& tunnel_output() = 0;

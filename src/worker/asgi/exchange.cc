@@ -47,13 +47,10 @@ void Exchange::on_lost() {
 
 void Exchange::run() {
   is_queued = false;
-  if (!std::exchange(started_, true)) {
-    if (stream_) start();
-  } else {
-    settle();
-    wake();
-    leave_if_over();
-  }
+  if (!std::exchange(started_, true) && stream_) start();
+  settle();
+  wake();
+  leave_if_over();
 }
 
 void Exchange::start() {
