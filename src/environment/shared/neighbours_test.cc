@@ -219,14 +219,16 @@ TEST_F(NeighbourTest, WorksWithoutRootWithLessIsolation) {
   auto code = root / "code";
   fs::create_directories(code / "pkg");
   ASSERT_TRUE(base::write_file_atomically(code / "pkg/a.txt", "release"));
+  auto program = root / "serai-instance";  // the build folder may be closed to others
+  fs::copy_file(SERAI_INSTANCE_PROGRAM, program);
   for (const auto& path : {root, code, code / "pkg", code / "pkg/a.txt"})
     ASSERT_TRUE(base::change_owner(path, 65534, 65534));
   pid_t child = ::fork();
   if (child == 0) {
     if (::setgroups(0, nullptr) != 0 || ::setresgid(65534, 65534, 65534) != 0 || ::setresuid(65534, 65534, 65534) != 0)
       ::_exit(10);
-    auto plain = make_shared_environment(
-        {.layout = {root}, .instance_program = SERAI_INSTANCE_PROGRAM, .uid_registry = root / "ranges"});
+    auto plain =
+        make_shared_environment({.layout = {root}, .instance_program = program, .uid_registry = root / "ranges"});
     if (!plain) ::_exit(11);
     RunSpec spec;
     spec.app = "shop";
