@@ -1,6 +1,7 @@
 """Runs an ASGI application: asyncio with the engine as its selector, and the lifespan protocol.
 
 `AsgiServer.run` comes here. The requests themselves never do: they are started inside the selector, by the engine.
+Where there is no such selector, under uvloop or in a loop that runs already, the engine is the loop's guest.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ import contextvars
 import logging
 import selectors
 import signal
+import threading
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+
+from serai.failure import Failure
 
 DRAINED = 0
 STARTUP_FAILED = 3
@@ -27,13 +31,100 @@ class StartupFailed(Exception):
 
 def run(server: Any, on_ready: Callable[[], object]) -> tuple[int, str | None]:
     """Serves until the server is finished; gives the outcome and, for STARTUP_FAILED, the reason."""
+    if server._loop == "serai":
+        return _run_as_selector(server, on_ready)
+    loop = new_loop(server._loop)
+    asyncio.set_event_loop(loop)
+    before = _hear_signals(loop)
+    try:
+        return loop.run_until_complete(serve(server, on_ready))
+    finally:
+        try:
+            _end(loop)
+        finally:
+            _stop_hearing(before)
+            asyncio.set_event_loop(None)
+            loop.close()
+
+
+def new_loop(kind: str) -> asyncio.AbstractEventLoop:
+    """Of a kind that has the engine as its guest. Raises Failure."""
+    if kind == "asyncio":
+        return asyncio.SelectorEventLoop()
+    try:
+        import uvloop
+    except ImportError as error:
+        raise Failure("making uvloop's event loop (--loop uvloop)", str(error), "pip install uvloop") from None
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+async def serve(server: Any, on_ready: Callable[[], object]) -> tuple[int, str | None]:
+    """As `run`, in the running loop, of whatever kind it is."""
+    loop = asyncio.get_running_loop()
+    finished: asyncio.Future[int] = loop.create_future()
+    guest = Guest(server, loop, finished)
+    try:
+        return await _serve(server, finished, on_ready)
+    finally:
+        guest.leave()
+
+
+class Guest:
+    """The engine in a loop that is not its own: turned when its descriptor is readable, when a time is up, or woken."""
+
+    def __init__(self, server: Any, loop: asyncio.AbstractEventLoop, finished: asyncio.Future[int]) -> None:
+        self._server = server
+        self._loop = loop
+        self._woken = False
+        self._left = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._fd = server._attach_guest(loop, self._wake, finished)
+        loop.add_reader(self._fd, self._turn)
+
+    def _wake(self) -> None:
+        if not self._woken:
+            self._woken = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        if self._left:
+            return
+        self._woken = False
+        delay = self._server._turn()
+        if delay == 0:
+            self._wake()
+        else:
+            self._come_back(self._loop.time() + delay)
+
+    def _come_back(self, when: float) -> None:
+        """A timer that fires too early is cheaper than one that is set again each time."""
+        if self._timer and self._timer.when() <= when:
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._turn()
+
+    def leave(self) -> None:
+        """Before the loop goes on without us."""
+        self._left = True
+        self._loop.remove_reader(self._fd)
+        if self._timer:
+            self._timer.cancel()
+        self._server._detach()
+
+
+def _run_as_selector(server: Any, on_ready: Callable[[], object]) -> tuple[int, str | None]:
     selector = selectors.EpollSelector()
     poll = selector.select
     selector.select = server._select  # type: ignore[method-assign]
     loop = asyncio.SelectorEventLoop(selector)
     asyncio.set_event_loop(loop)
-    # As loop.add_signal_handler does: a signal that comes just before the loop waits is not slept through.
-    before = signal.set_wakeup_fd(loop._csock.fileno(), warn_on_full_buffer=False)  # type: ignore[attr-defined]
+    before = _hear_signals(loop)
     finished: asyncio.Future[int] = loop.create_future()
     server._attach(loop, selector.fileno(), poll, finished)
     try:
@@ -43,10 +134,26 @@ def run(server: Any, on_ready: Callable[[], object]) -> tuple[int, str | None]:
         try:
             _end(loop)
         finally:
-            signal.set_wakeup_fd(before)
+            _stop_hearing(before)
             server._detach()
             asyncio.set_event_loop(None)
             loop.close()
+
+
+def _hear_signals(loop: asyncio.AbstractEventLoop) -> int | None:
+    """As loop.add_signal_handler does: a signal that comes just before the loop waits is not slept through.
+
+    uvloop sees to that by itself, and on other threads than the main one there are none.
+    """
+    end = getattr(loop, "_csock", None)
+    if end is None or threading.current_thread() is not threading.main_thread():
+        return None
+    return signal.set_wakeup_fd(end.fileno(), warn_on_full_buffer=False)
+
+
+def _stop_hearing(before: int | None) -> None:
+    if before is not None:
+        signal.set_wakeup_fd(before)
 
 
 async def _serve(server: Any, finished: asyncio.Future[int], on_ready: Callable[[], object]) -> tuple[int, str | None]:

@@ -6,7 +6,8 @@ Two classes with one face, `AsgiServer` and `WsgiServer`. One of them is made pe
     signal.signal(signal.SIGTERM, lambda *_: server.drain(close_idle=True))
     outcome = server.run(on_ready)          # returns when drained or stopped
 
-`run` must be called from the main thread; Python signal handlers run while it waits. It never closes `sockets`.
+`run` is called from the main thread, where Python's signal handlers run while it waits; or from another one, without
+signals. It never closes `sockets`. In a running event loop of any kind `serai._asgi.serve` takes its place (ASGI).
 KeyboardInterrupt and SystemExit raised by the application or a signal handler leave `run`.
 Errors of the application are logged with their traceback to the Python logger "serai.error".
 """
@@ -107,6 +108,7 @@ class AsgiServer:
         *,
         version: Literal[2, 3] = 3,
         lifespan: Literal["auto", "on", "off"] = "auto",
+        loop: Literal["serai", "asyncio", "uvloop"] = "serai",
     ) -> None: ...
     def run(self, on_ready: Callable[[], object]) -> int:
         """Starts an asyncio loop, runs lifespan start-up, listens, calls `on_ready`, serves until drained."""

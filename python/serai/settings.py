@@ -142,6 +142,12 @@ class Settings:
     lifespan: Switch = _option(
         "auto", group=_APP, choices=("auto", "on", "off"), help="ASGI start-up and shutdown events; on: required"
     )
+    loop: Literal["auto", "serai", "asyncio", "uvloop"] = _option(
+        "auto",
+        group=_APP,
+        choices=("auto", "serai", "asyncio", "uvloop"),
+        help="ASGI: whose event loop runs the app; auto: asyncio's with the engine inside (serai), the fastest here",
+    )
     env_file: str = _option(
         "",
         group=_APP,

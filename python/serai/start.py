@@ -62,6 +62,8 @@ def _check(settings: Settings) -> None:
         application.read_env_file(settings.env_file)
     if settings.health_path:
         _check_probe()
+    if settings.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
+        raise Failure("looking for --loop uvloop", f"it is not installed in {sys.prefix}", "pip install uvloop")
     if importlib.util.find_spec("serai._engine") is None:
         version = ".".join(map(str, sys.version_info[:2]))
         found = f"this package holds no engine for CPython {version} ({sys.executable})"

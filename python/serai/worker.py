@@ -1,5 +1,6 @@
 """One worker process: takes the application and the sockets, and lets the engine serve until it is told to end."""
 
+import contextlib
 import dataclasses
 import faulthandler
 import mmap
@@ -55,6 +56,8 @@ class Post:
     """Memory that the engine keeps its counters in; the master watches it."""
     probe_fd: int | None
     """A private listener over which the master asks for the health path, before the public sockets are served."""
+    apps_on_term: Any = None
+    """The handler for SIGTERM that the app's import set in the zygote."""
 
 
 class Worker:
@@ -63,6 +66,7 @@ class Worker:
     def __init__(self, post: Post) -> None:
         self._post = post
         self._server: AsgiServer | WsgiServer | None = None
+        self._apps_on_term = post.apps_on_term
         self._certificates = Inbox(post.settings, post.status) if post.settings.certfile else None
 
     def run(self, app: Application | None) -> int:
@@ -86,7 +90,7 @@ class Worker:
         processes.set_name("serai-worker")
         faulthandler.enable(file=self._post.stack_fd, all_threads=True)
         for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
-            signal.signal(signum, _leave_to_master)
+            signal.signal(signum, leave_to_master)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until there is a server to drain
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGUSR1, lambda *_: self._post.access_log.reopen())
@@ -117,14 +121,33 @@ class Worker:
         from serai._engine import STARTUP_FAILED
 
         server = self._server = self._make_server(app)
-        signal.signal(signal.SIGTERM, lambda *_: server.drain(close_idle=True))
+        self._drain_on_term()
         signal.signal(RETIRE, lambda *_: server.drain(close_idle=False))
         signal.signal(LISTEN, lambda *_: server.listen(self._post.sockets))
-        outcome = server.run(lambda: self._post.status.send({"type": "ready"}))
+        outcome = server.run(self._on_ready)
         if outcome != STARTUP_FAILED:
             return 0
         self._report_lifespan(getattr(server, "startup_error", None) or "the app reported that it could not start")
         return LIFESPAN_FAILED
+
+    def _on_ready(self) -> None:
+        self._drain_on_term()
+        self._post.status.send({"type": "ready"})
+
+    def _drain_on_term(self) -> None:
+        """A handler that the app has set, on import or when it started up, is called too."""
+        if (handler := signal.getsignal(signal.SIGTERM)) == self._on_term:
+            return
+        if callable(handler):
+            self._apps_on_term = handler
+        signal.signal(signal.SIGTERM, self._on_term)
+
+    def _on_term(self, signum: int, frame: Any) -> None:
+        if self._server:
+            self._server.drain(close_idle=True)
+        if self._apps_on_term:
+            with contextlib.suppress(SystemExit):  # the end is on its way, when the requests are done
+                self._apps_on_term(signum, frame)
 
     def _make_server(self, app: Application) -> "AsgiServer | WsgiServer":
         from serai._engine import AsgiServer, WsgiServer
@@ -140,7 +163,8 @@ class Worker:
             options["multiprocess"] = post.settings.workers > 1
             return WsgiServer(app.callable, sockets, options)
         version: Literal[2, 3] = 2 if app.interface == "asgi2" else 3
-        return AsgiServer(app.callable, sockets, options, version=version, lifespan=post.settings.lifespan)
+        loop: Literal["serai", "asyncio", "uvloop"] = "serai" if post.settings.loop == "auto" else post.settings.loop
+        return AsgiServer(app.callable, sockets, options, version=version, lifespan=post.settings.lifespan, loop=loop)
 
     def _report_lifespan(self, error: str) -> None:
         last_line = error.rstrip().rpartition("\n")[2]
@@ -175,7 +199,7 @@ class Worker:
         self._server.drain(close_idle=True)
 
 
-def _leave_to_master(*_: Any) -> None:
+def leave_to_master(*_: Any) -> None:
     """A terminal sends these to every process; the master acts on them. Not SIG_IGN, which children would inherit."""
 
 

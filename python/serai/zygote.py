@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from serai import application, preload, processes
 from serai.accesslog import AccessLog
@@ -20,7 +20,7 @@ from serai.application import Application
 from serai.channel import Channel
 from serai.failure import FAILED, Failure
 from serai.settings import Settings
-from serai.worker import ORPHAN_MARGIN, SIGNALS, Post, Worker
+from serai.worker import ORPHAN_MARGIN, SIGNALS, Post, Worker, leave_to_master
 
 Import = Literal["check", "always", "never"]
 """Import the app here, but only if the result can be forked; in any case; leave it to the workers."""
@@ -48,6 +48,7 @@ class Zygote:
         self._workers: dict[int, int] = {}
         """Pidfd by pid."""
         self._selector = selectors.EpollSelector()
+        self._apps_on_term: Any = None
 
     def run(self) -> NoReturn:
         """Does not return, nor run anything that the master has on its stack."""
@@ -67,6 +68,8 @@ class Zygote:
         self._settle_signals()
         if not self._prepare():
             return 0
+        if (handler := signal.getsignal(signal.SIGTERM)) is not leave_to_master and callable(handler):
+            self._apps_on_term = handler
         self._settle_signals()  # the app's import may have set its own
         processes.on_parent_death(0)
         self._serve()
@@ -83,7 +86,7 @@ class Zygote:
             signal.SIGTERM,
             signal.SIGUSR1,
         ):
-            signal.signal(signum, lambda *_: None)
+            signal.signal(signum, leave_to_master)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
 
@@ -175,6 +178,7 @@ class Zygote:
             stack_fd=stack_fd,
             page_fd=page_fd,
             probe_fd=probe[0] if probe else None,
+            apps_on_term=self._apps_on_term,
         )
 
     def _on_exit(self, worker: int, pid: int) -> None:

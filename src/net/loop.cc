@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace net {
 
@@ -20,6 +21,7 @@ void Timer::set(Clock::time_point when) {
   cancel();
   place_ = loop_.timers_.emplace(when, this);
   set_ = true;
+  loop_.nudge();
 }
 
 void Timer::set_after(nanoseconds delay) { set(Clock::now() + delay); }
@@ -71,6 +73,11 @@ void Loop::defer(Deferred& deferred) {
   deferred.loop_ = this;
   deferred.position_ = deferred_.size();
   deferred_.push_back(&deferred);
+  nudge();
+}
+
+void Loop::nudge() const {
+  if (nudge_ && !turning_) nudge_();
 }
 
 void Loop::post(std::function<void()> job) {
@@ -93,13 +100,16 @@ void Loop::run() {
   stopped_ = false;
 }
 
+nanoseconds Loop::until_due() const {
+  if (!deferred_.empty() || has_posted_) return nanoseconds(0);
+  if (timers_.empty()) return nanoseconds(-1);
+  return std::max(nanoseconds(0), nanoseconds(timers_.begin()->first - Clock::now()));
+}
+
 int Loop::timeout_ms(nanoseconds most) const {
   using std::chrono::milliseconds;
-  if (!deferred_.empty() || has_posted_) return 0;
-  if (!timers_.empty()) {
-    auto left = std::max(nanoseconds(0), nanoseconds(timers_.begin()->first - Clock::now()));
-    if (most < nanoseconds(0) || left < most) most = left;
-  }
+  nanoseconds left = until_due();
+  if (left >= nanoseconds(0) && (most < nanoseconds(0) || left < most)) most = left;
   if (most < nanoseconds(0)) return -1;
   return static_cast<int>(std::min<long long>(std::chrono::ceil<milliseconds>(most).count(), 1 << 30));
 }
@@ -107,10 +117,12 @@ int Loop::timeout_ms(nanoseconds most) const {
 int Loop::turn(nanoseconds most) {
   int count = ::epoll_wait(epoll_.get(), ready_.data(), static_cast<int>(ready_.size()), timeout_ms(most));
   now_ = Clock::now();
+  turning_ = true;
   if (count > 0) dispatch(count);
   run_deferred();
   fire_timers();
   if (has_posted_.load(std::memory_order_relaxed)) run_posted();
+  turning_ = false;
   return std::max(count, 0);
 }
 
@@ -130,6 +142,7 @@ void Loop::dispatch(int count) {
 
 void Loop::run_deferred() {
   if (deferred_.empty()) return;
+  bool outer = std::exchange(turning_, true);
   running_.swap(deferred_);
   for (std::size_t i = 0; i < running_.size(); i++) {
     auto* deferred = running_[i];
@@ -139,6 +152,7 @@ void Loop::run_deferred() {
     deferred->at_end_of_turn();
   }
   running_.clear();
+  turning_ = outer;
 }
 
 void Loop::fire_timers() {

@@ -2,7 +2,8 @@
 //
 // A turn is: wait once, call each ready Pollable, run what was deferred to the end of the turn, fire due timers, run
 // what other threads posted. All members are for the loop's own thread, except `post` and `stop`.
-// The worker runs turns from inside asyncio's selector, so a turn never blocks longer than asked.
+// The worker runs turns from inside asyncio's selector, so a turn never blocks longer than asked. As the guest of
+// another loop, which watches `fd` and turns it when there is something to do, it also tells that by `set_nudge`.
 #pragma once
 
 #include <sys/epoll.h>
@@ -87,6 +88,11 @@ class Loop {
   void defer(Deferred& deferred);
   // Does now what was deferred: for an owner that does work of its own between turns.
   void run_deferred();
+  // For a guest: called on the loop's thread whenever a turn becomes due, though the descriptor is not readable: when
+  // something is deferred, or a timer is set, outside of a turn.
+  void set_nudge(std::function<void()> nudge) { nudge_ = std::move(nudge); }
+  // How long a turn may wait for descriptors, since something else is due then; negative: no limit.
+  nanoseconds until_due() const;
   // Thread-safe: runs `job` on the loop's thread in its next turn.
   void post(std::function<void()> job);
 
@@ -105,6 +111,7 @@ class Loop {
   friend class Deferred;
   Loop(base::Fd epoll, base::Fd wake);
   void dispatch(int count);
+  void nudge() const;
   void fire_timers();
   void run_posted();
   int timeout_ms(nanoseconds most) const;
@@ -115,6 +122,8 @@ class Loop {
   std::vector<Deferred*> deferred_, running_;
   std::multimap<Clock::time_point, Timer*> timers_;
   Clock::time_point now_;
+  std::function<void()> nudge_;
+  bool turning_ = false;
   std::mutex posted_mutex_;
   std::vector<std::function<void()>> posted_;
   std::atomic<bool> has_posted_ = false, stopped_ = false;

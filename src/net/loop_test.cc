@@ -53,6 +53,36 @@ TEST_F(LoopTest, RemovingDuringATurnDropsThePendingEvent) {
   EXPECT_EQ(first.calls + second.calls, 1);
 }
 
+TEST_F(LoopTest, AGuestIsNudgedForWorkThatArisesBetweenItsTurns) {
+  int nudges = 0;
+  loop->set_nudge([&] { nudges++; });
+  Once once;
+  loop->defer(once);
+  EXPECT_EQ(nudges, 1);
+  EXPECT_EQ(loop->until_due(), nanoseconds(0));
+  loop->turn(nanoseconds(0));
+  EXPECT_LT(loop->until_due(), nanoseconds(0));
+  Timer timer(*loop, [] {});
+  timer.set_after(milliseconds(50));
+  EXPECT_EQ(nudges, 2);
+  EXPECT_GT(loop->until_due(), nanoseconds(0));
+  EXPECT_LE(loop->until_due(), milliseconds(50));
+}
+
+TEST_F(LoopTest, AGuestIsNotNudgedInsideItsTurn) {
+  auto ends = base::pipe().value();
+  int nudges = 0;
+  loop->set_nudge([&] { nudges++; });
+  Once once;
+  Reader reader;
+  reader.then = [&] { loop->defer(once); };
+  ASSERT_TRUE(loop->add(ends.read.get(), EPOLLIN, reader));
+  ASSERT_TRUE(base::write_all(ends.write.get(), "x"));
+  loop->turn(nanoseconds(0));
+  EXPECT_EQ(once.calls, 1);
+  EXPECT_EQ(nudges, 0);
+}
+
 TEST_F(LoopTest, DeferredWorkRunsOnceAtTheEndOfTheTurn) {
   Once once;
   loop->defer(once);
@@ -77,7 +107,7 @@ TEST_F(LoopTest, TimersFireInOrderAndMayBeSetAgainFromTheirCallback) {
     order += 'a';
     if (order == "a") early.set_after(milliseconds(0));
   });
-  late.set_after(milliseconds(4));
+  late.set_after(milliseconds(80));
   early.set_after(milliseconds(1));
   while (!order.ends_with('b')) loop->turn(nanoseconds(-1));
   EXPECT_EQ(order, "aab");

@@ -59,8 +59,8 @@ def start(python: str, tmp_path: Path) -> Iterator[Start]:
 @pytest.fixture
 def asgi(start: Start) -> Start:
     """asgi("/path-independent app name", **options)"""
-    return lambda app="asgi_app:app", lifespan="auto", interface="asgi", unix=None, **options: start(
-        app, interface, options, lifespan=lifespan, unix=unix
+    return lambda app="asgi_app:app", lifespan="auto", interface="asgi", unix=None, loop="serai", **options: start(
+        app, interface, options, lifespan=lifespan, unix=unix, loop=loop
     )
 
 

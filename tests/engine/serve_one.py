@@ -26,9 +26,8 @@ def main() -> None:
         server = _engine.WsgiServer(app, [listener.fileno()], options)
     else:
         version = 2 if config["interface"] == "asgi2" else 3
-        server = _engine.AsgiServer(
-            app, [listener.fileno()], options, version=version, lifespan=config.get("lifespan", "auto")
-        )
+        more = {name: config[name] for name in ("lifespan", "loop") if name in config}
+        server = _engine.AsgiServer(app, [listener.fileno()], options, version=version, **more)
     signal.signal(signal.SIGTERM, lambda *_: server.drain(close_idle=True))
     signal.signal(signal.SIGUSR1, lambda *_: server.drain(close_idle=False))
     signal.signal(signal.SIGUSR2, lambda *_: server.stop())
@@ -39,6 +38,8 @@ def main() -> None:
     error = getattr(server, "startup_error", None)
     gc.collect()
     left = sorted(descriptors() - before)
+    if config.get("loop") == "uvloop":  # libuv keeps its signal pipe as long as the process lives
+        left = [name for name in left if not name.startswith("pipe:")]
     print(json.dumps({"outcome": outcome, "stats": stats, "left": left, "startup_error": error}))
 
 

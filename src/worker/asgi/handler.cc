@@ -19,6 +19,8 @@ constexpr int turns_per_select = 64;
 constexpr int batch_count = 64;
 constexpr auto batch_time = std::chrono::milliseconds(1);
 constexpr auto no_limit = nanoseconds(-1);
+// A guest does not see whether its host is stuck in the application: it shows that it is alive this often.
+constexpr auto sign_of_life = std::chrono::milliseconds(250);
 
 nanoseconds from_seconds(double seconds) {
   if (seconds < 0) return no_limit;
@@ -56,16 +58,29 @@ Handler::Handler(State& state, PyObject* app, Version version, Options options)
 
 Handler::~Handler() { detach(); }
 
-void Handler::attach(PyObject* loop, int inner_fd, PyObject* poll_inner) {
+void Handler::begin_on(PyObject* loop) {
   thread_ = std::this_thread::get_id();
   loop_ = python::Ref::borrow(loop);
+  tasks_ = std::make_unique<TaskStarter>(state_.names, loop_.share());
+}
+
+void Handler::attach(PyObject* loop, int inner_fd, PyObject* poll_inner) {
+  begin_on(loop);
   poll_inner_ = python::Ref::borrow(poll_inner);
   asyncio_ready_ = python::attribute(loop, state_.names.ready.get());
-  tasks_ = std::make_unique<TaskStarter>(state_.names, loop_.share());
   if (auto added = server_->loop().add(inner_fd, EPOLLIN, *this); !added) {
     python::raise(PyExc_OSError, added.error().describe());
   }
   inner_fd_ = inner_fd;
+}
+
+void Handler::attach_as_guest(PyObject* loop, PyObject* wake) {
+  begin_on(loop);
+  wake_ = python::Ref::borrow(wake);
+  server_->loop().set_nudge([this] {
+    if (PyObject* done = PyObject_CallNoArgs(wake_.get())) return Py_DECREF(done);
+    python::report_unraisable("serai: waking the event loop");
+  });
 }
 
 void Handler::open(PyObject* context, PyObject* lifespan_state, PyObject* as_coroutine, PyObject* log_error) {
@@ -78,12 +93,13 @@ void Handler::open(PyObject* context, PyObject* lifespan_state, PyObject* as_cor
 void Handler::detach() {
   if (inner_fd_ >= 0) server_->loop().remove(inner_fd_, *this);
   inner_fd_ = -1;
+  if (server_) server_->loop().set_nudge(nullptr);
   server_.reset();
   queue_.clear();
   running_.clear();
   tasks_.reset();
-  for (python::Ref* ref :
-       {&loop_, &poll_inner_, &asyncio_ready_, &context_, &lifespan_state_, &as_coroutine_, &log_error_, &finished_}) {
+  for (python::Ref* ref : {&loop_, &wake_, &poll_inner_, &asyncio_ready_, &context_, &lifespan_state_, &as_coroutine_,
+                           &log_error_, &finished_}) {
     ref->clear();
   }
 }
@@ -126,6 +142,21 @@ python::Ref Handler::select(double timeout) {
   return python::checked(PyList_New(0));
 }
 
+double Handler::turn_as_guest() {
+  Nesting nesting(selects_);
+  turn_once(nanoseconds(0));
+  run_queue();
+  {
+    python::GilRelease released;
+    server_->loop().run_deferred();  // what was answered at once
+  }
+  report_finished();
+  counters_.set(Counter::busy_since, monotonic_ns());
+  nanoseconds due = queue_.empty() ? server_->loop().until_due() : nanoseconds(0);
+  if (due < nanoseconds(0) || due > sign_of_life) due = sign_of_life;
+  return std::chrono::duration<double>(due).count();
+}
+
 void Handler::turn_once(nanoseconds most) {
   python::GilRelease released;
   server_->loop().run_deferred();
@@ -160,6 +191,7 @@ void Handler::run(Exchange& exchange) {
 }
 
 bool Handler::asyncio_has_work() const {
+  if (is_guest()) return true;  // it does not tell
   Py_ssize_t ready = PyObject_Size(asyncio_ready_.get());
   python::checked(static_cast<int>(std::min<Py_ssize_t>(ready, 1)));
   if (ready > 0) return true;
@@ -220,7 +252,9 @@ void Handler::exchange_started(std::shared_ptr<Exchange> exchange) {
 }
 
 void Handler::exchange_done(Exchange& exchange) {
-  if (running_.erase(exchange.shared_from_this()) > 0 && server_) server_->unhold();
+  if (running_.erase(exchange.shared_from_this()) == 0 || !server_) return;
+  server_->unhold();
+  if (is_guest() && server_->is_drain_requested()) python::call(wake_.get());  // it may have been the last one
 }
 
 void Handler::log_error(const char* message, PyObject* exception) {

@@ -3,6 +3,9 @@
 // `select` is one turn of our loop: without the GIL it sends what is due, waits, reads and parses; with the GIL it
 // starts the applications of new requests and wakes those that wait. It returns to asyncio as soon as asyncio has
 // something to do, and keeps turning otherwise. Python's own descriptors sit in an epoll nested in ours (`inner`).
+//
+// Under a loop that has no such selector (uvloop), or that runs already, the handler is a guest instead: that loop
+// watches our descriptor and calls `turn_as_guest`. Each event costs it a pass through its own machinery.
 #pragma once
 
 #include <deque>
@@ -32,6 +35,11 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   // Called on the loop's thread before the first turn. `inner_fd` is the epoll descriptor of asyncio's own selector,
   // `poll_inner` that selector's `select`.
   void attach(PyObject* loop, int inner_fd, PyObject* poll_inner);
+  // As a guest of `loop`: `wake` is called, in no time to waste, when a turn is due though the descriptor is not
+  // readable.
+  void attach_as_guest(PyObject* loop, PyObject* wake);
+  // To be called when the descriptor is readable, soon after `wake`, and after as many seconds as it returned last.
+  double turn_as_guest();
   // The future that gets the outcome (int) when the server is finished.
   void set_finished(PyObject* future) { finished_ = python::Ref::borrow(future); }
   // Every request runs in a copy of `context` and gets a shallow copy of `state`. `as_coroutine` makes a coroutine of
@@ -63,6 +71,8 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
 
  private:
   void on_ready(std::uint32_t) override { inner_ready_ = true; }
+  void begin_on(PyObject* loop);
+  bool is_guest() const { return wake_.is_set(); }
   void turn_once(net::nanoseconds most);
   void run_queue();
   void run(Exchange& exchange);
@@ -75,7 +85,8 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   Options options_;
   Counters counters_;
   std::unique_ptr<Server> server_;
-  python::Ref app_, loop_, poll_inner_, asyncio_ready_, context_, lifespan_state_, as_coroutine_, log_error_, finished_;
+  python::Ref app_, loop_, wake_, poll_inner_, asyncio_ready_, context_, lifespan_state_, as_coroutine_, log_error_,
+      finished_;
   Version version_;
   std::unique_ptr<TaskStarter> tasks_;
   std::unique_ptr<ScopeBuilder> scopes_;

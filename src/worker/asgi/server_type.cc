@@ -15,6 +15,7 @@ struct AsgiServer {
   std::vector<int> sockets;
   PyObject* app;
   PyObject* lifespan;
+  PyObject* loop;
   PyObject* startup_error;
   int version;
 };
@@ -38,11 +39,11 @@ PyObject* new_server(PyTypeObject* type, PyObject*, PyObject*) {
 
 int init_server(PyObject* self, PyObject* arguments, PyObject* keywords) {
   return python::guard(-1, [&] {
-    static const char* names[] = {"app", "sockets", "options", "version", "lifespan", nullptr};
-    PyObject *app = nullptr, *sockets = nullptr, *options = nullptr, *lifespan = nullptr;
+    static const char* names[] = {"app", "sockets", "options", "version", "lifespan", "loop", nullptr};
+    PyObject *app = nullptr, *sockets = nullptr, *options = nullptr, *lifespan = nullptr, *loop = nullptr;
     int version = 3;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO|$iU:AsgiServer", const_cast<char**>(names), &app,
-                                     &sockets, &options, &version, &lifespan)) {
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO|$iUU:AsgiServer", const_cast<char**>(names), &app,
+                                     &sockets, &options, &version, &lifespan, &loop)) {
       python::rethrow();
     }
     if (version != 2 && version != 3) python::raise(PyExc_ValueError, "version must be 2 or 3");
@@ -53,6 +54,7 @@ int init_server(PyObject* self, PyObject* arguments, PyObject* keywords) {
     server.version = version;
     Py_XSETREF(server.app, Py_NewRef(app));
     Py_XSETREF(server.lifespan, lifespan ? Py_NewRef(lifespan) : PyUnicode_FromString("auto"));
+    Py_XSETREF(server.loop, loop ? Py_NewRef(loop) : PyUnicode_FromString("serai"));
     return 0;
   });
 }
@@ -74,6 +76,7 @@ void dealloc_server(PyObject* self) {
   AsgiServer& server = server_of(self);
   Py_CLEAR(server.app);
   Py_CLEAR(server.lifespan);
+  Py_CLEAR(server.loop);
   Py_CLEAR(server.startup_error);
   std::destroy_at(&server.handler);
   std::destroy_at(&server.sockets);
@@ -150,6 +153,23 @@ PyObject* attach(PyObject* self, PyObject* arguments) {
   });
 }
 
+PyObject* attach_guest(PyObject* self, PyObject* arguments) {
+  return python::guard([&]() -> PyObject* {
+    PyObject *loop = nullptr, *wake = nullptr, *finished = nullptr;
+    if (!PyArg_ParseTuple(arguments, "OOO:_attach_guest", &loop, &wake, &finished)) python::rethrow();
+    handler_of(self).attach_as_guest(loop, wake);
+    handler_of(self).set_finished(finished);
+    return PyLong_FromLong(handler_of(self).server().loop().fd());
+  });
+}
+
+PyObject* turn(PyObject* self, PyObject*) {
+  return python::guard([&] {
+    if (!handler_of(self).is_attached()) python::raise(PyExc_RuntimeError, "the server has ended");
+    return PyFloat_FromDouble(handler_of(self).turn_as_guest());
+  });
+}
+
 PyObject* select(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
   return python::guard([&] {
     double timeout = -1;
@@ -195,6 +215,8 @@ PyMethodDef methods[] = {
     {"reopen_log", reopen_log, METH_O, nullptr},
     {"stats", get_stats, METH_NOARGS, nullptr},
     {"_attach", attach, METH_VARARGS, nullptr},
+    {"_attach_guest", attach_guest, METH_VARARGS, nullptr},
+    {"_turn", turn, METH_NOARGS, nullptr},
     {"_select", as_method(select), METH_FASTCALL, nullptr},
     {"_open", open, METH_VARARGS, nullptr},
     {"_detach", detach, METH_NOARGS, nullptr},
@@ -204,6 +226,7 @@ PyMethodDef methods[] = {
 PyMemberDef members[] = {
     {"_app", T_OBJECT, offsetof(AsgiServer, app), READONLY, nullptr},
     {"_lifespan", T_OBJECT, offsetof(AsgiServer, lifespan), READONLY, nullptr},
+    {"_loop", T_OBJECT, offsetof(AsgiServer, loop), READONLY, nullptr},
     {"_version", T_INT, offsetof(AsgiServer, version), READONLY, nullptr},
     {"startup_error", T_OBJECT, offsetof(AsgiServer, startup_error), READONLY, nullptr},
     {},

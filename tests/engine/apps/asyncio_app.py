@@ -37,6 +37,12 @@ async def current_task(scope, receive, send):
 
 
 @route
+async def loop_class(scope, receive, send):
+    loop = type(asyncio.get_running_loop())
+    await answer(send, f"{loop.__module__}.{loop.__qualname__}".encode())
+
+
+@route
 async def many_tasks(scope, receive, send):
     async def child(n):
         await asyncio.sleep(0.001)
