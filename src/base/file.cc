@@ -1,8 +1,13 @@
 #include "base/file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <memory>
+#include <vector>
 
 #include "base/fd.h"
 
@@ -39,23 +44,88 @@ Result<void> make_folders(const fs::path& path, mode_t mode) {
   return {};
 }
 
-// Folders without permissions, such as overlayfs's work folder, stop everybody but root, even their owner.
-static void make_accessible(const fs::path& folder) {
-  std::error_code error;
-  if (fs::symlink_status(folder, error).type() != fs::file_type::directory) return;
-  fs::permissions(folder, fs::perms::owner_all, fs::perm_options::add, error);
-  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
-    make_accessible(at->path());
-}
+namespace {
+
+// Empties a folder with a bounded number of descriptors, stack and names in memory, however deep and full it is: an app
+// can nest folders beyond any limit on paths and open files, and must be removable all the same.
+class Removal {
+ public:
+  explicit Removal(Fd top) : top_(std::move(top)) {}
+
+  // A folder that is going to be removed. Without permissions (overlayfs's work folder has none) it would stop
+  // everybody but root, even its owner.
+  static Result<Fd> open_folder(int parent, const std::string& name) {
+    if (::geteuid() != 0) ::fchmodat(parent, name.c_str(), 0700, AT_SYMLINK_NOFOLLOW);
+    return open_at(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  }
+
+  Result<void> run() { return empty(top_.get(), 0); }
+
+ private:
+  static constexpr int kDeepest = 64;
+  static constexpr std::size_t kBatch = 4096;
+
+  Result<void> empty(int folder, int depth) {
+    for (;;) {
+      auto names = some_names(folder);
+      if (!names) return std::unexpected(names.error());
+      for (const auto& name : *names)
+        if (auto removed = remove(folder, name, depth); !removed) return removed;
+      bool may_have_more = depth == 0 || names->size() == kBatch;
+      if (names->empty() || !may_have_more) return {};
+    }
+  }
+
+  static Result<std::vector<std::string>> some_names(int folder) {
+    auto readable = open_at(folder, ".", O_RDONLY | O_DIRECTORY);
+    if (!readable) return std::unexpected(readable.error());
+    std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(readable->get()), &::closedir);
+    if (!stream) return errno_error("list a folder");
+    readable->release();
+    std::vector<std::string> names;
+    while (auto* entry = names.size() < kBatch ? ::readdir(stream.get()) : nullptr) {
+      std::string_view name = entry->d_name;
+      if (name != "." && name != "..") names.emplace_back(name);
+    }
+    return names;
+  }
+
+  Result<void> remove(int folder, const std::string& name, int depth) {
+    if (::unlinkat(folder, name.c_str(), 0) == 0 || errno == ENOENT) return {};
+    if (errno != EISDIR) return errno_error(fmt::format("remove {}", name));
+    if (::unlinkat(folder, name.c_str(), AT_REMOVEDIR) == 0) return {};
+    auto inner = open_folder(folder, name);
+    if (!inner) return std::unexpected(inner.error());
+    if (depth == kDeepest) return lift(folder, name);
+    if (auto emptied = empty(inner->get(), depth + 1); !emptied) return emptied;
+    if (::unlinkat(folder, name.c_str(), AT_REMOVEDIR) < 0)
+      return errno_error(fmt::format("remove the folder {}", name));
+    return {};
+  }
+
+  // Moves a folder to the top, where its turn comes again.
+  Result<void> lift(int folder, const std::string& name) {
+    for (;;) {
+      auto lifted = fmt::format("lifted-{}", lifted_++);
+      if (::renameat2(folder, name.c_str(), top_.get(), lifted.c_str(), RENAME_NOREPLACE) == 0) return {};
+      if (errno != EEXIST) return errno_error(fmt::format("move the folder {}", name));
+    }
+  }
+
+  Fd top_;
+  std::uint64_t lifted_ = 0;
+};
+
+}  // namespace
 
 Result<void> remove_tree(const fs::path& path) {
-  std::error_code error;
-  fs::remove_all(path, error);
-  if (error == std::errc::permission_denied && ::geteuid() != 0) {
-    make_accessible(path);
-    fs::remove_all(path, error);
-  }
-  if (error) return std::unexpected(Error::from_errno(fmt::format("remove {}", path.string()), error.value()));
+  auto failed = [&] { return errno_error(fmt::format("remove {}", path.string())); };
+  if (::unlink(path.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR) return {};
+  if (errno != EISDIR) return failed();
+  auto top = Removal::open_folder(AT_FDCWD, path.string());
+  auto emptied = top ? Removal(std::move(*top)).run() : Result<void>(std::unexpected(top.error()));
+  if (!emptied) return wrap(emptied.error(), fmt::format("remove {}", path.string()));
+  if (::rmdir(path.c_str()) < 0) return failed();
   return {};
 }
 
