@@ -186,9 +186,10 @@ Result<Output> run(const Command& command, milliseconds timeout, std::size_t lim
   bool out_open = true, err_open = true;
   while (out_open || err_open) {
     pollfd fds[2] = {{out_open ? out->read.get() : -1, POLLIN, 0}, {err_open ? err->read.get() : -1, POLLIN, 0}};
-    int n = ::poll(fds, 2, remaining_ms(deadline));
+    int left = remaining_ms(deadline);
+    int n = ::poll(fds, 2, left);
     if (n < 0 && errno != EINTR) return errno_error("read a process's output");
-    if (n == 0) {
+    if (n == 0 || left == 0) {
       output.timed_out = true;
       (void)child->signal(SIGKILL);
       break;

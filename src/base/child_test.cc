@@ -49,6 +49,13 @@ TEST(Child, RunKillsWhatOutlivesItsTimeout) {
   EXPECT_TRUE(output->timed_out);
 }
 
+TEST(Child, RunKillsWhatNeverStopsWriting) {
+  auto output = run({.argv = {"yes"}}, milliseconds(50), 100);
+  ASSERT_TRUE(output);
+  EXPECT_TRUE(output->timed_out);
+  EXPECT_EQ(output->out.size(), 100u);
+}
+
 TEST(Child, OnlyKeptDescriptorsReachTheChild) {
   auto leaked = pipe();
   auto kept = pipe();
