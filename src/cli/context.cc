@@ -43,7 +43,7 @@ int Context::report(const base::Error& error) const {
   if (json_output) {
     json value{{"kind", base::kind_facts(error.kind()).name}, {"message", error.message()}, {"advice", error.advice()}};
     value["contexts"] = error.contexts();
-    std::cerr << value.dump() << '\n';
+    std::cerr << value.dump(-1, ' ', false, json::error_handler_t::replace) << '\n';
   } else {
     std::cerr << describe_for_people(error) << '\n';
   }

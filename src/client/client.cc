@@ -51,11 +51,24 @@ std::string encode(std::string_view part) {
   return out;
 }
 
+Result<std::string> text_of(const json& body) {
+  try {
+    return body.dump();
+  } catch (const json::type_error&) {
+    return std::unexpected(base::Error(base::Kind::invalid, "a value is not UTF-8 text",
+                                       "write other bytes as text, for example in base64"));
+  }
+}
+
 Client::Client(std::filesystem::path root) : root_(std::move(root)) {}
 
 Result<json> Client::call(const char* method, const std::string& path, const json* body) const {
   Transfer transfer(method, socket(), path);
-  if (body) transfer.send(body->dump());
+  if (body) {
+    auto text = text_of(*body);
+    if (!text) return std::unexpected(text.error());
+    transfer.send(*text);
+  }
   return parse(transfer.perform());
 }
 

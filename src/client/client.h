@@ -91,5 +91,7 @@ class Client {
 
 // One part of a path, percent-encoded.
 std::string encode(std::string_view part);
+// A request's body; what a user typed may be no text (invalid).
+Result<std::string> text_of(const json& body);
 
 }  // namespace client

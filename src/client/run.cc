@@ -57,11 +57,12 @@ Result<std::string> read_answer(int socket) {
 }  // namespace
 
 Result<int> Client::run(const RunRequest& request) const {
+  auto body = text_of(json{{"argv", request.argv}, {"terminal", request.terminal}});
+  if (!body) return std::unexpected(body.error());
   auto socket = connect_to_daemon(this->socket());
   if (!socket) return std::unexpected(socket.error());
-  auto body = json{{"argv", request.argv}, {"terminal", request.terminal}}.dump();
   auto bytes = fmt::format("POST /v1/apps/{}/run HTTP/1.0\r\nHost: serai\r\nContent-Length: {}\r\n\r\n{}",
-                           encode(request.app), body.size(), body);
+                           encode(request.app), body->size(), *body);
   auto sent = send_with_descriptors(socket->get(), bytes, {request.stdin_fd, request.stdout_fd, request.stderr_fd});
   if (!sent) return std::unexpected(sent.error());
   auto answer = read_answer(socket->get());

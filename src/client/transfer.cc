@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/error_json.h"
+
 namespace client {
 
 base::Result<std::string> to_result(long status, std::string body) {
@@ -10,9 +12,7 @@ base::Result<std::string> to_result(long status, std::string body) {
   if (!error.is_object()) {
     return base::fail(base::Kind::internal, "the daemon answered {} with something that is no API error", status);
   }
-  base::Error result(base::kind_named(error.value("kind", "")), error.value("message", ""), error.value("advice", ""));
-  for (const auto& context : error.value("contexts", nlohmann::json::array())) result.add_context(context);
-  return std::unexpected(result);
+  return std::unexpected(base::error_from_json(error));
 }
 
 std::unexpected<base::Error> unreachable(const std::string& socket) {

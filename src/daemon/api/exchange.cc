@@ -7,7 +7,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "http/h1/codec.h"
+#include "base/error_json.h"
 
 namespace control_plane::api {
 namespace {
@@ -45,14 +45,7 @@ Result<std::string> decode(std::string_view text) {
   return out;
 }
 
-json to_json(const base::Error& error) {
-  json value{{"kind", base::kind_facts(error.kind()).name}, {"message", error.message()}, {"advice", error.advice()}};
-  value["contexts"] = error.contexts();
-  return value;
-}
-
-Exchange::Exchange(base::Fd socket, uid_t peer)
-    : socket_(std::move(socket)), peer_(peer), codec_(std::make_unique<http::h1::ServerCodec>(api_limits())) {}
+Exchange::Exchange(base::Fd socket, uid_t peer) : socket_(std::move(socket)), peer_(peer), codec_(api_limits()) {}
 
 Result<void> Exchange::receive() {
   std::array<char, 65536> bytes;
@@ -86,10 +79,10 @@ Result<void> Exchange::receive() {
 Result<http::Event> Exchange::next_event() {
   for (;;) {
     input_.erase(0, std::exchange(consumed_, 0));
-    auto event = codec_->next(input_);
+    auto event = codec_.next(input_);
     consumed_ = event.consumed;
     if (event.kind == http::Event::Kind::failed) {
-      return std::unexpected(base::Error(base::Kind::invalid, std::string(codec_->problem().reason)));
+      return std::unexpected(base::Error(base::Kind::invalid, std::string(codec_.problem().reason)));
     }
     if (event.kind != http::Event::Kind::need_input) return event;
     if (auto received = receive(); !received) return std::unexpected(received.error());
@@ -100,18 +93,19 @@ void Exchange::keep(const http::RequestHead& head) {
   method_ = head.method_name;
   path_ = head.path;
   query_ = head.query;
-  if (head.expect_continue) codec_->write_continue(0, output_);
+  if (head.expect_continue) codec_.write_continue(0, output_);
 }
 
 Result<bool> Exchange::read_head() {
   auto event = next_event();
   if (!event) {
     if (event.error().kind() == base::Kind::disconnected) return false;
+    codec_.begin_error_answer();
     return std::unexpected(event.error());
   }
   if (event->kind != http::Event::Kind::head) return base::invalid("read an API request: it has no head");
-  keep(codec_->head(0));
-  codec_->announce_close();
+  keep(codec_.head(0));
+  codec_.announce_close();
   if (auto flushed = flush(); !flushed) return false;
   return true;
 }
@@ -129,7 +123,7 @@ std::string Exchange::query(const std::string& name) const {
 }
 
 Result<void> Exchange::read_body(std::uint64_t limit, const std::function<Result<void>(std::string_view)>& sink) {
-  codec_->set_body_limit(0, limit);
+  codec_.set_body_limit(0, limit);
   while (!body_ended_) {
     auto event = next_event();
     if (!event) return std::unexpected(event.error());
@@ -164,31 +158,33 @@ Result<void> Exchange::flush() {
 void Exchange::answer(int status, const json& value) {
   if (std::exchange(answered_, true)) return;
   auto text = value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-  (void)codec_->start(0, status, output_);
-  (void)codec_->field(0, "content-type", "application/json", output_);
-  (void)codec_->finish_head(0, text.size(), output_);
-  (void)codec_->body(0, text, output_);
-  (void)codec_->end(0, output_);
+  (void)codec_.start(0, status, output_);
+  (void)codec_.field(0, "content-type", "application/json", output_);
+  (void)codec_.finish_head(0, text.size(), output_);
+  (void)codec_.body(0, text, output_);
+  (void)codec_.end(0, output_);
   (void)flush();
 }
 
-void Exchange::answer(const base::Error& error) { answer(base::kind_facts(error.kind()).http_status, to_json(error)); }
+void Exchange::answer(const base::Error& error) {
+  answer(base::kind_facts(error.kind()).http_status, base::to_json(error));
+}
 
 Result<void> Exchange::begin_stream() {
   answered_ = true;
-  (void)codec_->start(0, 200, output_);
-  (void)codec_->field(0, "content-type", "application/x-ndjson", output_);
-  (void)codec_->finish_head(0, std::nullopt, output_);
+  (void)codec_.start(0, 200, output_);
+  (void)codec_.field(0, "content-type", "application/x-ndjson", output_);
+  (void)codec_.finish_head(0, std::nullopt, output_);
   return flush();
 }
 
 Result<void> Exchange::line(const json& value) {
-  (void)codec_->body(0, value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n", output_);
+  (void)codec_.body(0, value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n", output_);
   return flush();
 }
 
 void Exchange::end_stream() {
-  (void)codec_->end(0, output_);
+  (void)codec_.end(0, output_);
   (void)flush();
 }
 

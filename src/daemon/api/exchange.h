@@ -7,7 +7,6 @@
 #include <chrono>
 #include <functional>
 #include <map>
-#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -15,7 +14,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
-#include "http/codec.h"
+#include "http/h1/codec.h"
 
 namespace control_plane::api {
 
@@ -61,7 +60,7 @@ class Exchange {
 
   base::Fd socket_;
   uid_t peer_;
-  std::unique_ptr<http::ServerCodec> codec_;
+  http::h1::ServerCodec codec_;
   std::string input_, output_;
   std::size_t consumed_ = 0;
   std::string method_, path_, query_;
@@ -71,6 +70,5 @@ class Exchange {
 
 // Percent-decodes; nullopt-like failure is an invalid error.
 Result<std::string> decode(std::string_view text);
-json to_json(const base::Error& error);
 
 }  // namespace control_plane::api

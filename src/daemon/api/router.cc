@@ -1,7 +1,9 @@
 #include "daemon/api/router.h"
 
 #include <nlohmann/json.hpp>
+
 #include <optional>
+#include "base/error_json.h"
 
 namespace control_plane::api {
 namespace {
