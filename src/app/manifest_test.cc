@@ -91,6 +91,21 @@ TEST(Manifest, RefusesHeadersThatTheTomlParserAssertsAbout) {
     EXPECT_NE(problem(text).find("not valid TOML"), std::string::npos) << text;
 }
 
+TEST(Manifest, RefusesRoutesThatTheEdgeWouldRefuse) {
+  for (std::string path : {"blog", "/a b", "/a?b", "/a#b", "//a", "/a/../b", "/a/..", "/./a", "/a\\u0000"}) {
+    auto found = problem("[routes]\npaths = [\"/\", \"" + path + "\"]\n");
+    EXPECT_TRUE(found.starts_with("serai.toml:2: routes.paths \"")) << path << ": " << found;
+    EXPECT_TRUE(problem("[web.static]\n\"" + path + "\" = \"public\"\n").starts_with("serai.toml:2: web.static."))
+        << path;
+  }
+  for (std::string path : {"/", "/blog", "/blog/", "/a.b/c..d/~e%20"})
+    EXPECT_EQ(problem("[routes]\npaths = [\"" + path + "\"]\n"), "no problem");
+  EXPECT_NE(problem("[routes]\nhosts = [\"" + std::string(254, 'a') + "\"]\n"), "no problem");
+  EXPECT_NE(problem("[web]\nhealth = \"/up HTTP/1.1\"\n"), "no problem");
+  EXPECT_EQ(problem("[web]\nrequest_timeout = \"25h\"\n"), "serai.toml:2: web.request_timeout must be at most 1d");
+  EXPECT_EQ(problem("[web]\nworkers = 5000\n"), "serai.toml:2: web.workers must be at most 1024");
+}
+
 TEST(Manifest, RefusesPathsThatLeaveTheApp) {
   EXPECT_NE(problem("[web]\nstatic = { \"/s\" = \"../etc\" }\n").find("must be a folder inside the app"),
             std::string::npos);

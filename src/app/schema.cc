@@ -6,12 +6,17 @@
 #include <array>
 #include <cctype>
 
+#include "app/route_path.h"
 #include "app/text.h"
 
 namespace app {
 namespace {
 
 using Problem = std::optional<std::string>;
+
+constexpr std::size_t longest_host = 253;          // RFC 1035, and the edge's limit
+constexpr std::chrono::hours longest_timeout{24};  // the edge's limit
+constexpr std::int64_t most_processes = 1024;      // of one kind; more is a slip of the keyboard
 
 const std::string& text_of(const Value& value) { return std::get<std::string>(value); }
 
@@ -35,28 +40,33 @@ Problem check_app_object(std::string_view, const Value& value) {
   return "must be \"module:attribute\", for example \"mysite.wsgi:application\"";
 }
 
-Problem check_path(std::string_view, const Value& value) {
-  if (text_of(value).starts_with('/')) return {};
-  return "must start with '/'";
+Problem check_health(std::string_view, const Value& value) {
+  const auto& path = text_of(value);
+  bool is_line = std::ranges::all_of(path, [](unsigned char c) { return c > ' ' && c != 0x7f && c != '#'; });
+  if (path.starts_with('/') && is_line) return {};
+  return "must start with '/' and hold no spaces";
 }
+
+constexpr std::string_view path_rule = "must start with '/' and hold no '?', '#', spaces, \"//\" or \"..\"";
 
 Problem check_paths(std::string_view, const Value& value) {
   for (const auto& path : std::get<std::vector<std::string>>(value)) {
-    if (!path.starts_with('/')) return fmt::format("\"{}\" must start with '/'", path);
+    if (!is_route_path(path)) return fmt::format("\"{}\" {}", path, path_rule);
   }
   return {};
 }
 
 Problem check_hosts(std::string_view, const Value& value) {
   for (const auto& host : std::get<std::vector<std::string>>(value)) {
-    bool name = is_name(host, "-.") && !host.starts_with('.') && !host.ends_with('.') && !host.contains("..");
+    bool name = is_name(host, "-.") && host.size() <= longest_host && !host.starts_with('.') && !host.ends_with('.') &&
+                !host.contains("..");
     if (!name) return fmt::format("\"{}\" must be a host name without scheme, port or path", host);
   }
   return {};
 }
 
 Problem check_static(std::string_view prefix, const Value& value) {
-  if (!prefix.starts_with('/')) return fmt::format("the URL prefix \"{}\" must start with '/'", prefix);
+  if (!is_route_path(prefix)) return fmt::format("the URL prefix \"{}\" {}", prefix, path_rule);
   std::string inside;
   if (normalize_inside(text_of(value), inside) && !inside.empty()) return {};
   return "must be a folder inside the app, relative to it, for example \"staticfiles\"";
@@ -84,8 +94,19 @@ Problem check_process_name(std::string_view name, const Value& value) {
 Problem check_positive(std::string_view, const Value& value) {
   if (auto number = std::get_if<double>(&value)) return *number > 0 ? Problem() : "must be above 0";
   if (auto number = std::get_if<std::int64_t>(&value)) return *number > 0 ? Problem() : "must be at least 1";
-  if (auto duration = std::get_if<std::chrono::milliseconds>(&value))
-    return duration->count() > 0 ? Problem() : "must be above 0";
+  return {};
+}
+
+Problem check_count(std::string_view key, const Value& value) {
+  auto number = std::get_if<std::int64_t>(&value);
+  if (number && *number > most_processes) return fmt::format("must be at most {}", most_processes);
+  return check_positive(key, value);
+}
+
+Problem check_timeout(std::string_view, const Value& value) {
+  auto duration = std::get<std::chrono::milliseconds>(value);
+  if (duration.count() <= 0) return "must be above 0";
+  if (duration > longest_timeout) return "must be at most 1d";
   return {};
 }
 
@@ -130,14 +151,14 @@ constexpr std::array table{
             .help = "A path that answers below 500 when the app is well; by default the first answer below 500 on "
                     "\"/\" with the app's own Host.",
             .example = "\"/up\"",
-            .check = check_path},
+            .check = check_health},
     Setting{.path = "web.health_timeout",
             .type = Type::duration,
             .effect = Effect::reload,
             .default_value = "60s",
             .help = "How long a new release may take to answer; a deploy that takes longer is given up.",
             .example = "\"2m\"",
-            .check = check_positive},
+            .check = check_timeout},
     Setting{.path = "web.workers",
             .type = Type::count,
             .effect = Effect::restart,
@@ -145,14 +166,14 @@ constexpr std::array table{
             .help = "Worker processes.",
             .example = "2",
             .variable = "WEB_CONCURRENCY",
-            .check = check_positive},
+            .check = check_count},
     Setting{.path = "web.threads",
             .type = Type::count,
             .effect = Effect::restart,
             .default_value = "auto",
             .help = "Threads per worker of a WSGI app.",
             .example = "8",
-            .check = check_positive},
+            .check = check_count},
     Setting{.path = "web.static.*",
             .type = Type::text_table,
             .effect = Effect::reload,
@@ -165,14 +186,14 @@ constexpr std::array table{
             .default_value = "30s",
             .help = "How long the app may take to begin its answer.",
             .example = "\"30s\"",
-            .check = check_positive},
+            .check = check_timeout},
     Setting{.path = "web.graceful_timeout",
             .type = Type::duration,
             .effect = Effect::restart,
             .default_value = "30s",
             .help = "How long requests in flight may go on when a worker retires.",
             .example = "\"30s\"",
-            .check = check_positive},
+            .check = check_timeout},
     Setting{.path = "web.max_body",
             .type = Type::size,
             .effect = Effect::reload,
@@ -264,7 +285,7 @@ constexpr std::array table{
             .help = "Worker processes; the same as web.workers, which wins.",
             .example = "2",
             .later = no_tables,
-            .check = check_positive},
+            .check = check_count},
     Setting{.path = "allocation.target",
             .type = Type::anything,
             .effect = Effect::restart,

@@ -116,7 +116,7 @@ class Taker {
   }
   static bool take_seconds(const std::string& value, milliseconds& into) {
     double seconds;
-    if (!parse_number(value, seconds) || seconds <= 0 || seconds > 86'400) return false;  // 0 stands for no limit
+    if (!parse_number(value, seconds) || seconds < 0.001 || seconds > 86'400) return false;  // 0 stands for no limit
     into = seconds_of(seconds);
     return true;
   }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "app/route_path.h"
 #include "base/log.h"
 #include "daemon/specs.h"
 #include "net/address.h"
@@ -19,13 +20,6 @@ std::uint64_t next_generation(std::uint64_t last) {
   auto time = std::chrono::system_clock::now().time_since_epoch();
   return std::max<std::uint64_t>(
       last + 1, static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(time).count()));
-}
-
-// What the edge takes for a path; one that it does not take would cost every app its routes.
-bool is_route_path(const std::string& path) {
-  auto with_end = path + "/";
-  return path.starts_with('/') && path.find_first_of("?# \t\r\n") == path.npos && path.find("//") == path.npos &&
-         with_end.find("/../") == path.npos && with_end.find("/./") == path.npos;
 }
 
 std::string without_slash(std::string path) {
@@ -47,7 +41,7 @@ std::optional<std::string> folder_in_release(const std::filesystem::path& code, 
 json static_folders(const std::string& app, const std::filesystem::path& code, const app::Config& config) {
   json list = json::array();
   for (const auto& [prefix, folder] : config.static_files) {
-    auto real = is_route_path(prefix) ? folder_in_release(code, folder) : std::nullopt;
+    auto real = app::is_route_path(prefix) ? folder_in_release(code, folder) : std::nullopt;
     if (real) {
       list.push_back({{"prefix", prefix}, {"folder", *real}, {"immutable", false}});
     } else {
@@ -170,7 +164,7 @@ base::Result<json> Routes::entry(const Placed& placed, const Claims& claims) {
                 "another app serves this host");
   }
   for (const auto& path : config.paths)
-    if (is_route_path(path)) paths.insert(path == "/" ? path : without_slash(path));
+    if (app::is_route_path(path)) paths.insert(path == "/" ? path : without_slash(path));
   json entry{{"app", placement.app}, {"instance", placement.instance}, {"hosts", hosts}, {"paths", paths}};
   entry["static"] = static_folders(placement.app, code, config);
   entry["limits"] = {{"max_body", config.web.max_body},
@@ -181,7 +175,7 @@ base::Result<json> Routes::entry(const Placed& placed, const Claims& claims) {
 
 base::Result<void> Routes::check(const std::string& app, const app::Config& config) {
   for (const auto& path : config.paths)
-    if (!is_route_path(path)) return base::invalid("serve the path {}: it is none; write one such as /blog", path);
+    if (!app::is_route_path(path)) return base::invalid("serve the path {}: it is none; write one such as /blog", path);
   std::lock_guard lock(mutex_);
   auto all = load_all();
   if (!all) return std::unexpected(all.error());
@@ -229,7 +223,7 @@ std::vector<std::string> Routes::Claims::places(const std::string& host, const s
   for (auto& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   std::vector<std::string> places;
   for (const auto& path : paths)
-    if (is_route_path(path)) places.push_back(name + without_slash(path));
+    if (app::is_route_path(path)) places.push_back(name + without_slash(path));
   if (places.empty()) places.push_back(name);
   return places;
 }

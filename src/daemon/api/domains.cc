@@ -7,6 +7,15 @@
 namespace control_plane::api {
 namespace {
 
+// Adding a host that another app serves would change nothing, or take it away from that app unasked.
+Result<void> check_is_free(Resources& resources, const Placement& placement, const std::string& host) {
+  auto details = find_details(resources, placement);
+  if (!details) return std::unexpected(details.error());
+  auto wanted = details->config;
+  wanted.hosts = {host};
+  return resources.services.routes.check(placement.app, wanted);
+}
+
 // A DNS name, or "*." and one.
 Result<std::string> checked_host(const std::string& text) {
   std::string host = text;
@@ -39,13 +48,16 @@ void add_domains(Router& router, Resources& resources) {
   auto change = [&resources](const Parameters& at,
                              Result<void> (Store::*act)(const std::string&, const std::string&)) -> Result<json> {
     const auto& app = at.find("app")->second;
-    if (auto placement = find_placement(resources, app); !placement) return std::unexpected(placement.error());
+    auto placement = find_placement(resources, app);
+    if (!placement) return std::unexpected(placement.error());
     auto host = checked_host(at.find("host")->second);
     if (!host) return std::unexpected(host.error());
+    if (act == &Store::add_domain)
+      if (auto free = check_is_free(resources, *placement, *host); !free) return std::unexpected(free.error());
     auto& services = resources.services;
     if (auto done = (services.store.*act)(app, *host); !done) return std::unexpected(done.error());
     if (auto applied = services.routes.apply(); !applied) {
-      // A host that the edge refuses (another app's, by serai.toml) is not kept.
+      // A host that the edge refuses is not kept.
       if (act == &Store::add_domain) (void)services.store.remove_domain(app, *host);
       return std::unexpected(applied.error());
     }

@@ -104,6 +104,21 @@ TEST_F(ApiTest, BodiesOfTheWrongShapeAreTheClientsMistake) {
   EXPECT_EQ(ask(router_, request("POST", "/v1/apps/shop/run", R"({"argv": ["ls"]})")).status, 400);  // no descriptors
 }
 
+TEST_F(ApiTest, ADomainOfAnotherAppIsRefused) {
+  for (std::string app : {"shop", "blog"}) {
+    auto routes = fmt::format("[routes]\nhosts = [\"www.{}.example\"]\n", app);
+    auto id = upload({{"Procfile", "web: ./server\n"}, {"server", "#!/bin/sh\n"}, {"serai.toml", routes}});
+    ASSERT_EQ(host_.finish(host_.deploys.deploy({.app = app, .upload = id}))["event"], "done");
+  }
+  auto add = [&](const std::string& app, const std::string& host) {
+    return ask(router_, request("PUT", fmt::format("/v1/apps/{}/domains/{}", app, host)));
+  };
+  for (auto host : {"blog.localhost", "WWW.blog.example"}) EXPECT_EQ(add("shop", host).status, 409) << host;
+  EXPECT_EQ(host_.store->domains("shop").value(), std::vector<std::string>{});
+  for (auto host : {"free.example", "www.shop.example"}) EXPECT_EQ(add("shop", host).status, 200) << host;
+  EXPECT_EQ(add("blog", "free.example").status, 409);
+}
+
 TEST_F(ApiTest, AnUploadIsKeptUnderItsIdForRootOnly) {
   auto answer = ask(router_, request("POST", "/v1/uploads", "bytes"));
   ASSERT_EQ(answer.status, 200);
