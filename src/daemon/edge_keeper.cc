@@ -3,7 +3,6 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "daemon/drop.h"
+#include "daemon/edge_log.h"
 #include "net/address.h"
 
 namespace control_plane {
@@ -28,21 +28,6 @@ constexpr milliseconds kStartLimit{10'000};
 constexpr rlim_t kDescriptors = 65'536;
 
 constexpr int kLogCheck = 10'000;  // milliseconds between two looks at the size of the edge's logs
-constexpr std::uintmax_t kMostLogBytes = 64 << 20;
-constexpr int kKeptLogs = 5;
-
-base::Result<base::Fd> open_log(const std::filesystem::path& folder) {
-  return base::open((folder / "edge.log").string(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640);
-}
-
-// LOG becomes LOG.1, LOG.1 becomes LOG.2 and so on; whether it did.
-bool rotate_if_large(const std::filesystem::path& log) {
-  struct stat facts{};
-  if (::lstat(log.c_str(), &facts) < 0 || static_cast<std::uintmax_t>(facts.st_size) < kMostLogBytes) return false;
-  auto name = [&](int number) { return number ? fmt::format("{}.{}", log.string(), number) : log.string(); };
-  for (int number = kKeptLogs; number > 0; number--) ::rename(name(number - 1).c_str(), name(number).c_str());
-  return true;
-}
 
 void raise_descriptor_limit() {
   rlimit limit{};
@@ -128,7 +113,7 @@ base::Result<void> EdgeKeeper::spawn() {
   if (auto made = base::make_folders(options_.folder, 0755); !made) return made;
   if (auto owned = base::change_owner(options_.folder, options_.identity.uid, options_.identity.gid); !owned)
     return owned;
-  auto log = open_log(options_.folder);
+  auto log = open_edge_log(options_.folder);
   if (!log) return std::unexpected(log.error());
   base::Command command;
   command.argv = {"/proc/self/exe", "edge", "--folder", options_.folder.string()};
@@ -265,7 +250,7 @@ void EdgeKeeper::rotate_logs() {
   if (!access && !errors) return;
   std::lock_guard lock(mutex_);
   control::Message message("reopen_logs");
-  if (auto log = open_log(options_.folder)) message.descriptors.push_back(std::move(*log));
+  if (auto log = open_edge_log(options_.folder)) message.descriptors.push_back(std::move(*log));
   if (auto reopened = ask(std::move(message)); !reopened) {
     base::log(base::Level::warning, "edge.logs", {{"error", reopened.error().describe()}},
               "the edge goes on writing into its old logs");
