@@ -93,17 +93,18 @@ void Watcher::take(Watched& watched, const nlohmann::json& event) {
   }
 }
 
-void Watcher::record(const Watched& watched, const nlohmann::json& event) {
+void Watcher::record(Watched& watched, const nlohmann::json& event) {
   auto placement = services_.store.find_placement(watched.app);
   if (placement && *placement && (*placement)->instance != watched.id)
     return;  // draining: its processes end on purpose
   auto kind = event.value("event", "");
   auto at = static_cast<std::int64_t>(event.value("time", 0.0));
+  if (kind == "stopping") watched.stopping = true;
   if (kind == "process_exited") {
-    bool on_purpose =
-        event.value("cause", "") == "exit" && event.value("code", 0) == 0 && !event.contains("restart_in_ms");
-    if (on_purpose) return;  // drained or stopped
     bool out_of_memory = event.value("cause", "") == "out_of_memory";
+    bool all_well =
+        event.value("cause", "") == "exit" && event.value("code", 0) == 0 && !event.contains("restart_in_ms");
+    if (all_well || (watched.stopping && !out_of_memory)) return;  // drained or stopped
     auto text = fmt::format("{} ended: {}{}", event.value("process", ""), event.value("description", ""),
                             event.contains("restart_in_ms") ? ", restarted" : "");
     (void)services_.store.add_event({watched.app, out_of_memory ? "memory" : "exit", text, at});

@@ -27,13 +27,14 @@ class Watcher {
     std::string app, id;
     std::unique_ptr<control::Channel> channel;
     allocation::LimitHits hits;  // that were recorded
+    bool stopping = false;       // somebody asked it to end
   };
   void sync_now();
   void open(const Placement& placement);
   void look_at_limits();
   void on_message(Watched& watched, const control::Message& message);
   void take(Watched& watched, const nlohmann::json& event);
-  void record(const Watched& watched, const nlohmann::json& event);
+  void record(Watched& watched, const nlohmann::json& event);
   void on_lost(const std::string& app, const std::string& id);
   void tell_loss(const std::string& app, const std::string& id);
   void replace_later(const std::string& app);
