@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include "base/file.h"
 #include "base/log.h"
 
 namespace control_plane {
@@ -28,10 +27,10 @@ std::uint64_t size_of(const fs::path& folder) {
 }
 
 // Removes the entries of a folder whose names are not in `kept`.
-Result<void> keep_only(const fs::path& folder, const std::set<std::string>& kept) {
+Result<void> keep_only(Services& services, const fs::path& folder, const std::set<std::string>& kept) {
   for (const auto& path : entries(folder)) {
     if (kept.contains(path.filename().string())) continue;
-    if (auto removed = base::remove_tree(path); !removed) return removed;
+    if (auto removed = services.trash.take(path); !removed) return removed;
   }
   return {};
 }
@@ -55,7 +54,7 @@ Result<void> remove_builds(Services& services, const std::string& app, const std
     // "shop-" + 20 digits: the app's name may hold dashes, a digest cannot.
     auto dash = name.rfind('-');
     if (dash == std::string::npos || name.substr(0, dash) != app || kept.contains(name)) continue;
-    if (auto removed = base::remove_tree(path); !removed) return removed;
+    if (auto removed = services.trash.take(path); !removed) return removed;
   }
   return {};
 }
@@ -65,7 +64,7 @@ void empty_cache(Services& services, const std::string& app) {
   std::error_code error;
   bool tight = fs::space(services.paths.root, error).available < kLeastFreeBytes;
   if (!tight && size_of(cache) < kCacheBudget) return;
-  for (const auto& path : entries(cache)) (void)base::remove_tree(path);
+  for (const auto& path : entries(cache)) (void)services.trash.take(path);
   base::log(base::Level::info, "cache.emptied", {{"app", app}}, "the app's cache outgrew its budget");
 }
 
@@ -81,24 +80,39 @@ Result<void> collect(Services& services, const std::string& app) {
     builds.insert(release.build);
     env_files.insert(std::to_string(release.env_version) + ".json");
   }
-  if (auto kept = keep_only(services.paths.releases(app), folders); !kept) return kept;
-  if (auto kept = keep_only(services.paths.env(app), env_files); !kept) return kept;
+  if (auto kept = keep_only(services, services.paths.releases(app), folders); !kept) return kept;
+  if (auto kept = keep_only(services, services.paths.env(app), env_files); !kept) return kept;
   if (auto kept = remove_builds(services, app, builds); !kept) return kept;
   empty_cache(services, app);
   return {};
 }
 
 Result<void> forget_app(Services& services, const std::string& app) {
+  if (auto removed = services.trash.take(services.paths.app(app)); !removed) return removed;
   if (auto forgotten = services.environment.forget(app); !forgotten) return forgotten;
-  if (auto removed = base::remove_tree(services.paths.app(app)); !removed) return removed;
   if (auto removed = remove_builds(services, app, {}); !removed) return removed;
   return services.store.remove_app(app);
 }
 
 void sweep(Services& services) {
-  for (const auto& path : entries(services.paths.uploads())) (void)base::remove_tree(path);
+  for (const auto& path : entries(services.paths.uploads())) (void)services.trash.take(path);
   for (const auto& path : entries(services.paths.builds())) {
-    if (path.extension() == ".partial") (void)base::remove_tree(path);
+    if (path.extension() == ".partial") (void)services.trash.take(path);
+  }
+}
+
+void collect_uploads(Services& services, std::chrono::seconds age) {
+  auto open = services.store.running_deploys();
+  if (!open) return;
+  std::set<std::string> needed;
+  for (const auto& deploy : *open) needed.insert(deploy.upload);
+  for (const auto& path : entries(services.paths.uploads())) {
+    std::error_code error;
+    auto written = fs::last_write_time(path / "archive", error);
+    bool is_old = !error && fs::file_time_type::clock::now() - written > age;
+    if (!is_old || needed.contains(path.filename().string())) continue;
+    base::log(base::Level::info, "upload.collected", {{"upload", path.filename().string()}}, "nobody deployed it");
+    (void)services.trash.take(path);
   }
 }
 

@@ -1,6 +1,8 @@
 // Collecting what nobody needs any more: releases beyond the last ones, their folders, builds, env files, caches that
-// outgrow their budget.
+// outgrow their budget, uploads. Folders go to the trash and are removed in the background.
 #pragma once
+
+#include <chrono>
 
 #include "daemon/services.h"
 
@@ -16,5 +18,7 @@ Result<void> collect(Services& services, const std::string& app);
 Result<void> forget_app(Services& services, const std::string& app);
 // Left behind by a daemon that died: uploads and half-made folders. Only while nothing is at work.
 void sweep(Services& services);
+// Uploads that were whole (or given up) `age` ago and that no deploy needs. At any time.
+void collect_uploads(Services& services, std::chrono::seconds age);
 
 }  // namespace control_plane

@@ -14,6 +14,7 @@
 #include "base/version.h"
 #include "daemon/api/resources.h"
 #include "daemon/api/server.h"
+#include "daemon/collector.h"
 #include "daemon/deploy/deploys.h"
 #include "daemon/edge_keeper.h"
 #include "daemon/notify.h"
@@ -21,6 +22,9 @@
 
 namespace control_plane {
 namespace {
+
+// Between the end of an upload and its deploy are milliseconds, unless the client went away.
+constexpr std::chrono::minutes kUploadLife{60}, kUploadCheck{10};
 
 // The lock says that a daemon of this root runs; the kernel gives it back however we end.
 base::Result<base::Fd> lock_root(const Paths& paths) {
@@ -125,7 +129,9 @@ base::Result<void> run(const Options& options) {
 
   Feed feed(**store);
   Routes routes(paths, **store, **environment, **edge);
-  Services services{paths, tools, **store, **environment, feed, **edge, routes, options.crash_at};
+  auto trash = Trash::open(paths.trash());
+  if (!trash) return std::unexpected(trash.error());
+  Services services{paths, tools, **store, **environment, feed, **edge, routes, **trash, options.crash_at};
   if (auto applied = routes.apply(); !applied) return applied;
 
   std::unique_ptr<Watcher> watcher;
@@ -137,6 +143,12 @@ base::Result<void> run(const Options& options) {
   });
   deploys.recover();
   watcher->sync();
+
+  net::Timer uploads(**loop, [&] {
+    collect_uploads(services, kUploadLife);
+    uploads.set_after(kUploadCheck);
+  });
+  uploads.set_after(kUploadCheck);
 
   std::atomic<bool> everything = false;
   api::Resources resources{services, deploys, [&](bool all) {

@@ -142,7 +142,8 @@ Host::Host(const fs::path& root, std::string crash_at)
       environment(paths),
       feed(*store),
       routes(paths, *store, environment, front),
-      services{paths, tools, *store, environment, feed, front, routes, std::move(crash_at)},
+      trash(std::move(*Trash::open(paths.trash()))),
+      services{paths, tools, *store, environment, feed, front, routes, *trash, std::move(crash_at)},
       deploys(services, [] {}) {}
 
 nlohmann::json Host::finish(const Result<std::string>& id) {

@@ -76,6 +76,7 @@ struct Host {
   FakeFront front;
   Feed feed;
   Routes routes;
+  std::unique_ptr<Trash> trash;
   Services services;
   Deploys deploys;
 };

@@ -16,6 +16,7 @@ struct Paths : environment::Layout {
   std::filesystem::path database() const { return root / "state.db"; }
   std::filesystem::path api_socket() const { return root / "api.sock"; }
   std::filesystem::path edge() const { return root / "edge"; }
+  std::filesystem::path trash() const { return root / "trash"; }
   std::filesystem::path uploads() const { return root / "uploads"; }
   std::filesystem::path upload(const std::string& id) const { return uploads() / id; }
   std::filesystem::path releases(const std::string& name) const { return app(name) / "releases"; }

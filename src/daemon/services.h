@@ -9,6 +9,7 @@
 #include "daemon/routes.h"
 #include "daemon/store/store.h"
 #include "daemon/tools.h"
+#include "daemon/trash.h"
 #include "environment/environment.h"
 
 namespace control_plane {
@@ -21,6 +22,7 @@ struct Services {
   Feed& feed;
   Front& front;
   Routes& routes;
+  Trash& trash;
   std::string crash_at;  // for tests: end like kill -9 at this step ("launch") or after it ("launch:after")
 };
 

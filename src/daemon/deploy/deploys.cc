@@ -5,7 +5,6 @@
 
 #include "app/detect.h"
 #include "app/release.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "daemon/collector.h"
 #include "daemon/deploy/maker.h"
@@ -82,7 +81,7 @@ void Deploys::carry_out(Journal& journal, const Work& work) {
   }();
   if (done) {
     (void)collect(services_, journal.record().app);
-    if (!journal.record().upload.empty()) (void)base::remove_tree(services_.paths.upload(journal.record().upload));
+    if (!journal.record().upload.empty()) (void)services_.trash.take(services_.paths.upload(journal.record().upload));
     return;
   }
   // Past the switch the new instance serves, and nothing is taken back.

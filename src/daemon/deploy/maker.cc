@@ -182,7 +182,7 @@ Result<void> Maker::build() {
 // Built aside and renamed, so that a folder of that name is always whole.
 Result<void> Maker::run_build(const app::BuildPlan& plan, const fs::path& folder) {
   auto partial = fs::path(folder.string() + ".partial");
-  if (auto removed = base::remove_tree(partial); !removed) return removed;
+  if (auto removed = services_.trash.take(partial); !removed) return removed;
   auto identity = services_.environment.prepare(runnable_.app);
   if (!identity) return std::unexpected(identity.error());
   if (auto made = base::make_folders(partial / "venv"); !made) return made;
@@ -285,7 +285,7 @@ Result<void> Maker::prepare_code() {
     return {};
   }
   auto partial = fs::path(folder.string() + ".partial");
-  if (auto removed = base::remove_tree(partial); !removed) return removed;
+  if (auto removed = services_.trash.take(partial); !removed) return removed;
   if (auto made = base::make_folders(partial); !made) return made;
   std::error_code error;
   fs::rename(upload_code(), partial / "code", error);

@@ -1,6 +1,5 @@
 #include "daemon/deploy/undo.h"
 
-#include "base/file.h"
 #include "daemon/collector.h"
 
 namespace control_plane {
@@ -30,7 +29,7 @@ Result<void> undo(Services& services, const Deploy& record) {
     if (auto removed = services.store.remove_release(record.app, record.release); !removed) return removed;
   }
   if (!record.upload.empty()) {
-    if (auto removed = base::remove_tree(services.paths.upload(record.upload)); !removed) return removed;
+    if (auto removed = services.trash.take(services.paths.upload(record.upload)); !removed) return removed;
   }
   if (auto removed = remove_app_without_release(services, record.app); !removed) return removed;
   return collect(services, record.app);
