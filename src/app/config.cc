@@ -3,6 +3,8 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "app/words.h"
+
 namespace app {
 namespace {
 
@@ -13,25 +15,17 @@ constexpr std::array<std::string_view, 4> interfaces = {"auto", "wsgi", "asgi", 
 constexpr std::array<std::string_view, 3> web_kinds = {"none", "engine", "own"};
 constexpr std::array<std::string_view, 3> variable_kinds = {"plain", "generate", "required"};
 
-template <typename Enum, std::size_t Count>
-std::string name_of(Enum value, const std::array<std::string_view, Count>& names) {
-  return std::string(names.at(static_cast<std::size_t>(value)));
-}
-template <typename Enum, std::size_t Count>
-Enum value_of(const std::string& name, const std::array<std::string_view, Count>& names) {
-  for (std::size_t i = 0; i < Count; ++i) {
-    if (names[i] == name) return static_cast<Enum>(i);
-  }
-  throw json::type_error::create(302, "unknown word " + name, nullptr);
-}
-
 template <typename Type>
 void put(json& object, const char* key, const std::optional<Type>& value) {
   if (value) object[key] = *value;
 }
 template <typename Type>
 void take(const json& object, const char* key, std::optional<Type>& into) {
-  if (object.contains(key)) into = object.at(key).get<Type>();
+  if (!object.contains(key)) return;
+  if constexpr (std::is_integral_v<Type>)
+    into = whole<Type>(object.at(key));
+  else
+    into = object.at(key).get<Type>();
 }
 
 json web_json(const WebProcess& web) {
@@ -66,14 +60,14 @@ WebProcess web_from(const json& object) {
   web.root_path = object.at("root_path");
   web.lifespan = object.at("lifespan");
   web.preload = object.at("preload");
-  web.graceful_timeout = milliseconds(object.at("graceful_timeout_ms").get<std::int64_t>());
+  web.graceful_timeout = milliseconds(whole<std::int64_t>(object.at("graceful_timeout_ms")));
   web.command = object.at("command");
   web.folder = object.at("folder");
   web.env = object.at("env").get<std::map<std::string, std::string>>();
   web.health = object.at("health");
-  web.health_timeout = milliseconds(object.at("health_timeout_ms").get<std::int64_t>());
-  web.request_timeout = milliseconds(object.at("request_timeout_ms").get<std::int64_t>());
-  web.max_body = object.at("max_body");
+  web.health_timeout = milliseconds(whole<std::int64_t>(object.at("health_timeout_ms")));
+  web.request_timeout = milliseconds(whole<std::int64_t>(object.at("request_timeout_ms")));
+  web.max_body = whole<std::uint64_t>(object.at("max_body"));
   take(object, "workers", web.workers);
   take(object, "threads", web.threads);
   return web;
@@ -82,13 +76,15 @@ WebProcess web_from(const json& object) {
 json phases_json(const std::vector<Phase>& phases) {
   auto list = json::array();
   for (const auto& phase : phases)
-    list.push_back({{"argv", phase.argv}, {"text", phase.text}, {"evidence", phase.evidence}});
+    list.push_back(
+        {{"command", phase.command}, {"folder", phase.folder}, {"text", phase.text}, {"evidence", phase.evidence}});
   return list;
 }
 
 std::vector<Phase> phases_from(const json& list) {
   std::vector<Phase> phases;
-  for (const auto& one : list) phases.push_back({one.at("argv"), one.at("text"), one.at("evidence")});
+  for (const auto& one : list)
+    phases.push_back({one.at("command"), one.at("folder"), one.at("text"), one.at("evidence")});
   return phases;
 }
 
@@ -104,7 +100,8 @@ Config config_from(const json& object) {
   config.data_files = object.at("data_files");
   config.env = object.at("env").get<std::map<std::string, std::string>>();
   for (const auto& [name, rule] : object.at("secrets").items()) {
-    config.secrets[name] = {value_of<Variable::Kind>(rule.at("kind"), variable_kinds), {}, rule.at("length")};
+    config.secrets[name] = {
+        value_of<Variable::Kind>(rule.at("kind"), variable_kinds), {}, whole<std::uint32_t>(rule.at("length"))};
   }
   config.hosts = object.at("hosts");
   config.paths = object.at("paths");

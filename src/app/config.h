@@ -63,7 +63,8 @@ struct Process {
 // A command of the build or release phase; runs with the app's environment. What a build phase writes below /app
 // becomes part of the release.
 struct Phase {
-  std::vector<std::string> argv;
+  std::string command;   // for CommandLine::parse; expanded when it runs, since variables may hold secrets
+  std::string folder;    // where it runs, relative to /app, unless the command says; "" is /app
   std::string text;      // as the user sees it: "python manage.py migrate --noinput"
   std::string evidence;  // "Procfile:2", "manage.py"
 };

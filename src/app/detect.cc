@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <nlohmann/json.hpp>
 
 #include "app/command_line.h"
 #include "app/conventions.h"
@@ -18,19 +17,6 @@ namespace {
 constexpr std::string_view name_app =
     "name it: [web] app = \"module:attribute\" in serai.toml, or a Procfile line `web: COMMAND`";
 
-// An argument vector for a command that may start in another folder or set variables: env(1) does both.
-std::vector<std::string> phase_argv(const CommandLine& command, const std::string& folder, const Lookup& environment) {
-  auto argv = command.argv(environment);
-  auto assignments = command.assignments(environment);
-  auto place = command.folder().empty() ? folder : command.folder();
-  if (assignments.empty() && place.empty()) return argv;
-  std::vector<std::string> wrapped = {"env"};
-  if (!place.empty()) wrapped.push_back("--chdir=" + place);
-  for (auto& [name, value] : assignments) wrapped.push_back(name + "=" + value);
-  wrapped.insert(wrapped.end(), argv.begin(), argv.end());
-  return wrapped;
-}
-
 class Detector {
  public:
   Detector(const Folder& folder, const DetectOptions& options)
@@ -42,6 +28,7 @@ class Detector {
       if (auto done = (this->*step)(); !done) return std::unexpected(done.error());
     }
     fill_config();
+    detection_.settings = manifest_.effective();
     return std::move(detection_);
   }
 
@@ -50,7 +37,7 @@ class Detector {
     if (auto text = folder_.find("serai.toml", 1 << 20)) {
       auto manifest = Manifest::parse(*text);
       if (!manifest) return std::unexpected(manifest.error());
-      detection_.manifest = std::move(*manifest);
+      manifest_ = std::move(*manifest);
     }
     for (const auto& [name, value] : options_.env) {
       if (auto applied = manifest().apply_environment(name, value); !applied) return applied;
@@ -262,21 +249,19 @@ class Detector {
     if (auto done = read_phase_list("phases.release", config().release_phases); !done) return done;
     auto line = procfile_line("release");
     if (manifest().find("phases.release") || !line) return {};
-    return add_phase(line->command, fmt::format("Procfile:{}", line->line), "", config().release_phases);
+    return add_phase(line->command, fmt::format("Procfile:{}", line->line), config().release_phases);
   }
 
   base::Result<void> read_phase_list(const std::string& path, std::vector<Phase>& phases) {
     for (const auto& text : manifest().list(path).value_or(std::vector<std::string>())) {
-      if (auto done = add_phase(text, manifest().where(path), "", phases); !done) return done;
+      if (auto done = add_phase(text, manifest().where(path), phases); !done) return done;
     }
     return {};
   }
 
-  base::Result<void> add_phase(const std::string& text, const std::string& evidence, const std::string& folder,
-                               std::vector<Phase>& phases) {
-    auto command = CommandLine::parse(text);
-    if (!command) return base::wrap(command.error(), evidence);
-    phases.push_back({phase_argv(*command, folder, environment_), text, evidence});
+  base::Result<void> add_phase(const std::string& text, const std::string& evidence, std::vector<Phase>& phases) {
+    if (auto command = CommandLine::parse(text); !command) return base::wrap(command.error(), evidence);
+    phases.push_back({text, "", text, evidence});
     add({Finding::Level::found, &phases == &config().build_phases ? "build phase" : "release phase", text, evidence,
          "[phases] in serai.toml"});
     return {};
@@ -318,13 +303,14 @@ class Detector {
   }
 
   void add(Finding finding) { detection_.findings.push_back(std::move(finding)); }
-  Manifest& manifest() { return detection_.manifest; }
+  Manifest& manifest() { return manifest_; }
   Config& config() { return detection_.config; }
   WebProcess& web() { return detection_.config.web; }
 
   const Folder& folder_;
   const DetectOptions& options_;
   Lookup environment_;
+  Manifest manifest_;
   Detection detection_;
   std::vector<ProcfileLine> procfile_;
   bool has_procfile_ = false;
@@ -349,19 +335,6 @@ std::string app_name_from(std::string_view text) {
   name.resize(std::min<std::size_t>(name.size(), 40));
   while (name.ends_with('-')) name.pop_back();
   return name.empty() ? "app" : name;
-}
-
-nlohmann::json to_json(const Detection& detection) {
-  auto candidates = nlohmann::json::array();
-  for (const auto& candidate : detection.candidates)
-    candidates.push_back({{"app", candidate.target}, {"evidence", candidate.evidence}});
-  return {{"framework", detection.framework},
-          {"python", detection.python.text()},
-          {"lock", detection.lock.file},
-          {"candidates", candidates},
-          {"findings", to_json(detection.findings)},
-          {"settings", to_json(detection.manifest.effective())},
-          {"config", to_json(detection.config)}};
 }
 
 }  // namespace app

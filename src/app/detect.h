@@ -1,7 +1,8 @@
 // Detection: what an unpacked folder is and how it runs, each finding with its evidence.
 //
-// In two parts. detect() reads files only and may run in the daemon. probe_command() then imports the candidates in
-// the sandbox, with the app's virtual environment, as the app's user; apply_probe() takes its answer in. In a deploy:
+// In two parts. detect() reads files only; for an upload it runs in the child that unpacks it, as the app's user, and
+// the daemon gets the outcome as JSON (upload_report.h). probe_command() then imports the candidates in the sandbox,
+// with the app's virtual environment; apply_probe() takes its answer in. In a deploy:
 //   detect → choose_interpreter → plan_build (run it) → probe → build phases → release phases → launch
 #pragma once
 
@@ -12,11 +13,11 @@
 #include <vector>
 
 #include "app/config.h"
+#include "app/effective.h"
 #include "app/finding.h"
 #include "app/folder.h"
 #include "app/interpreter.h"
 #include "app/lock.h"
-#include "app/manifest.h"
 #include "base/error.h"
 
 namespace app {
@@ -30,7 +31,7 @@ struct Candidate {
 };
 
 struct Detection {
-  Manifest manifest;  // of serai.toml, with what was detected filled in
+  Settings settings;  // of serai.toml, with what was detected filled in
   Config config;      // complete after apply_probe
   Lock lock;
   PythonWish python;
@@ -61,6 +62,10 @@ std::string without_answer(std::string_view output);
 // A DNS-safe app name from a folder's or project's name.
 std::string app_name_from(std::string_view text);
 
+// All of it, except the converted lock (Lock::requirements), which can be megabytes that nobody reads.
 nlohmann::json to_json(const Detection& detection);
+// Refuses, by the schema, what detect() would not have found: names, paths and limits are as good as those of a
+// serai.toml. Whoever wrote the JSON decides no more than whoever wrote the folder.
+base::Result<Detection> detection_from_json(const nlohmann::json& json);
 
 }  // namespace app

@@ -96,7 +96,15 @@ TEST(Detect, FollowsTheProcfile) {
   EXPECT_EQ(detection.config.web.workers, 3);
   ASSERT_EQ(detection.config.processes.size(), 1u);
   EXPECT_EQ(detection.config.processes[0].name, "mailer");
-  EXPECT_THAT(detection.config.release_phases[0].argv, ElementsAre("python", "manage.py", "migrate"));
+  EXPECT_EQ(detection.config.release_phases[0].command, "python manage.py migrate");
+}
+
+TEST(Detect, LeavesVariablesOfCommandsToTheirRun) {
+  TestFolder folder;
+  folder.write("app.py", "app = Flask(__name__)\n").write("Procfile", "release: notify $TOKEN\nmailer: mail $TOKEN\n");
+  auto detection = detected(folder, {{"TOKEN", "hunter2"}});
+  EXPECT_EQ(detection.config.release_phases[0].command, "notify $TOKEN");
+  EXPECT_EQ(to_json(detection).dump().find("hunter2"), std::string::npos);
 }
 
 TEST(Detect, LetsSeraiTomlWin) {
@@ -115,7 +123,7 @@ TEST(Detect, LetsSeraiTomlWin) {
   EXPECT_EQ(config.web.workers, 7);
   EXPECT_EQ(config.processes[0].command, "y");
   EXPECT_EQ(config.static_files.at("/s"), "public");
-  EXPECT_THAT(config.release_phases[0].argv, ElementsAre("env", "--chdir=db", "A=1", "python", "up.py"));
+  EXPECT_EQ(config.release_phases[0].command, "cd db && A=1 python up.py");
   EXPECT_THAT(config.data_folders, ElementsAre("media"));
   EXPECT_EQ(config.limits.memory, 256u << 20);
   EXPECT_EQ(config.env.at("DEBUG"), "0");

@@ -17,5 +17,7 @@ struct Finding {
 };
 
 nlohmann::json to_json(const std::vector<Finding>& findings);
+// Throws nlohmann::json::exception when something is missing or of the wrong type.
+std::vector<Finding> findings_from_json(const nlohmann::json& list);
 
 }  // namespace app

@@ -1,7 +1,6 @@
 #include "app/manifest.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "app/manifest_reader.h"
 #include "app/text.h"
@@ -19,20 +18,6 @@ base::Result<Value> value_from_environment(const Setting& setting, std::string_v
 }
 
 }  // namespace
-
-std::string_view origin_name(Origin origin) {
-  switch (origin) {
-    case Origin::standard:
-      return "default";
-    case Origin::file:
-      return "file";
-    case Origin::env:
-      return "env";
-    case Origin::detected:
-      return "detected";
-  }
-  return "";
-}
 
 base::Result<Manifest> Manifest::parse(std::string_view text, std::string_view file) {
   auto document = parse_toml(text, file);
@@ -110,8 +95,8 @@ base::Result<void> Manifest::apply_environment(std::string_view name, std::strin
   return {};
 }
 
-std::vector<Effective> Manifest::effective() const {
-  std::vector<Effective> values;
+Settings Manifest::effective() const {
+  Settings values;
   for (const auto& setting : settings()) {
     if (setting.type == Type::anything) continue;
     bool is_set = false;
@@ -124,17 +109,6 @@ std::vector<Effective> Manifest::effective() const {
       values.push_back({std::string(setting.path), std::string(setting.default_value), Origin::standard, ""});
   }
   return values;
-}
-
-nlohmann::json to_json(const std::vector<Effective>& values) {
-  auto list = nlohmann::json::array();
-  for (const auto& value : values) {
-    list.push_back({{"path", value.path},
-                    {"value", value.value},
-                    {"origin", origin_name(value.origin)},
-                    {"evidence", value.evidence}});
-  }
-  return list;
 }
 
 }  // namespace app

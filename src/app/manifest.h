@@ -6,26 +6,16 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "app/effective.h"
 #include "app/value.h"
 #include "base/error.h"
 
 namespace app {
-
-enum class Origin { standard, file, env, detected };
-std::string_view origin_name(Origin origin);  // "default", "file", "env", "detected"
-
-struct Effective {
-  std::string path;   // "web.health", "processes.mailer"
-  std::string value;  // as text; "(secret)" for secrets
-  Origin origin;
-  std::string evidence;  // "serai.toml:12", "Procfile:3", "mysite/settings.py:40"; empty for defaults
-};
 
 class Manifest {
  public:
@@ -53,7 +43,7 @@ class Manifest {
   base::Result<void> apply_environment(std::string_view name, std::string_view value);
 
   // Every setting with its value and origin, in the schema's order.
-  std::vector<Effective> effective() const;
+  Settings effective() const;
 
  private:
   struct Entry {
@@ -64,7 +54,5 @@ class Manifest {
   std::map<std::string, Entry, std::less<>> entries_;
   friend class ManifestReader;
 };
-
-nlohmann::json to_json(const std::vector<Effective>& values);
 
 }  // namespace app

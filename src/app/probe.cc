@@ -63,7 +63,7 @@ class Answer {
     web.factory = answer_.value("factory", false);
     detection_.framework = text_at(answer_, "framework");
     auto evidence = text_at(answer_, "evidence");
-    detection_.manifest.set_detected("web.app", web.app, evidence);
+    set_detected(detection_.settings, "web.app", web.app, evidence);
     add(Finding::Level::found, "framework", detection_.framework, "imported", "");
     add(Finding::Level::found, "web",
         fmt::format("{} ({}: {})", web.app, to_upper(interface_name(*interface)), text_at(answer_, "reason")), evidence,
@@ -96,21 +96,17 @@ class Answer {
       if (engine.ends_with("sqlite3"))
         add_data_file(name, fmt::format("settings.DATABASES[\"{}\"]", text_at(database, "alias")));
     }
-    bool decided = !config_.release_phases.empty() || detection_.manifest.find("phases.release");
+    bool decided = !config_.release_phases.empty() || is_decided(detection_.settings, "phases.release");
     if (has_database && !decided)
-      add_phase(config_.release_phases, "release phase", {"migrate", "--noinput"}, "settings.DATABASES");
+      add_phase(config_.release_phases, "release phase", "migrate --noinput", "settings.DATABASES");
   }
 
-  void add_phase(std::vector<Phase>& phases, std::string_view what, std::vector<std::string> arguments,
-                 std::string evidence) {
-    auto argv = detection_.django_manage.empty() ? std::vector<std::string>{"python", "-m", "django"}
-                                                 : std::vector<std::string>{"python", "manage.py"};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    auto text = join(argv, " ");
-    auto folder = folder_of(detection_.django_manage);
-    if (!folder.empty()) argv.insert(argv.begin(), {"env", "--chdir=" + folder});
-    add(Finding::Level::found, std::string(what), text, evidence, "[phases] in serai.toml");
-    phases.push_back({std::move(argv), std::move(text), std::move(evidence)});
+  void add_phase(std::vector<Phase>& phases, std::string_view what, std::string_view arguments,
+                 std::string_view evidence) {
+    auto program = detection_.django_manage.empty() ? "python -m django" : "python manage.py";
+    auto command = fmt::format("{} {}", program, arguments);
+    add(Finding::Level::found, std::string(what), command, std::string(evidence), "[phases] in serai.toml");
+    phases.push_back({command, folder_of(detection_.django_manage), command, std::string(evidence)});
   }
 
   void take_static(const json& django) {
@@ -119,14 +115,13 @@ class Answer {
     auto root = text_at(django, "static_root");
     auto inside = inside_app(root);
     bool off = django.value("collectstatic_off", false);
-    bool decided = !config_.build_phases.empty() || detection_.manifest.find("phases.build");
+    bool decided = !config_.build_phases.empty() || is_decided(detection_.settings, "phases.build");
     if (!decided && !off && inside && !inside->empty()) {
-      add_phase(config_.build_phases, "build phase", {"collectstatic", "--noinput"}, "settings.STATIC_ROOT");
+      add_phase(config_.build_phases, "build phase", "collectstatic --noinput", "settings.STATIC_ROOT");
     } else if (!decided && !off && root.empty()) {
       inside = std::string(collected_folder);
-      auto argv = std::vector<std::string>{"python", "-m", "serai.collect_static",
-                                           fmt::format("{}{}", app_folder, collected_folder)};
-      config_.build_phases.push_back({argv, "collect static files", "settings.STATIC_ROOT is not set"});
+      auto command = fmt::format("python -m serai.collect_static {}{}", app_folder, collected_folder);
+      config_.build_phases.push_back({command, "", "collect static files", "settings.STATIC_ROOT is not set"});
       add(Finding::Level::found, "build phase", "collect static files", "settings.STATIC_ROOT is not set",
           "set STATIC_ROOT, or [phases] build in serai.toml");
     }
@@ -167,7 +162,7 @@ class Answer {
   void add_static(std::string url, const std::string& folder, const std::string& evidence) {
     while (url.ends_with('/')) url.pop_back();
     if (!config_.static_files.try_emplace(url, folder).second) return;
-    detection_.manifest.set_detected("web.static." + url, folder, evidence);
+    set_detected(detection_.settings, "web.static." + url, folder, evidence);
     add(Finding::Level::found, "static", fmt::format("{} → {}", url, folder), evidence, "[web] static in serai.toml");
   }
 

@@ -38,7 +38,7 @@ void add_serve(const Parser& parser);
 void add_start(const Parser& parser);
 void add_status(const Parser& parser);
 void add_stop(const Parser& parser);
-void add_unpack(const Parser& parser);
+void add_read_upload(const Parser& parser);
 void add_version(const Parser& parser);
 
 // Everything `serai` understands.

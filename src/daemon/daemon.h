@@ -22,7 +22,7 @@ struct Options {
 // Serves until it is told to end. Tells readiness to systemd (NOTIFY_SOCKET) and with a line in the log.
 base::Result<void> run(const Options& options);
 
-// The child's side of unpacking an upload (deploy/unpack.h).
-int unpack_in_child();
+// The child's side of reading an upload (deploy/upload_reader.h).
+int read_upload_in_child();
 
 }  // namespace control_plane

@@ -13,18 +13,17 @@
 #include "app/pack.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "daemon/deploy/unpack.h"
 
 namespace control_plane::testing_support {
 namespace {
 
 namespace fs = std::filesystem;
 
-// The daemon unpacks uploads with its own executable, which here is this test.
-const bool kUnpacks = [] {
+// The daemon reads uploads with its own executable, which here is this test.
+const bool kReadsUploads = [] {
   auto arguments = base::read_file("/proc/self/cmdline").value_or("");
-  if (arguments.ends_with(std::string("\0unpack\0", 8))) {
-    int status = unpack_in_child();
+  if (arguments.ends_with(std::string("\0read-upload\0", 13))) {
+    int status = read_upload_in_child_or_misbehave();
     std::fflush(stdout);
     ::_exit(status);
   }

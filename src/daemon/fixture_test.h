@@ -15,6 +15,9 @@
 
 namespace control_plane::testing_support {
 
+// The child of read_upload(), which is what it should be unless the app's name says otherwise (upload_reader_test.cc).
+int read_upload_in_child_or_misbehave();
+
 // One-off commands do nothing; an instance is a folder and, when it listens on TCP, a thread that answers 200.
 class FakeEnvironment final : public environment::Environment {
  public:

@@ -24,21 +24,6 @@ app::Interpreter interpreter_from(const json& value) {
           value.at("platform")};
 }
 
-app::Origin origin_from(const std::string& name) {
-  for (auto origin : {app::Origin::file, app::Origin::env, app::Origin::detected})
-    if (app::origin_name(origin) == name) return origin;
-  return app::Origin::standard;
-}
-
-std::vector<app::Effective> settings_from(const json& list) {
-  std::vector<app::Effective> settings;
-  for (const auto& item : list) {
-    settings.push_back({item.value("path", ""), item.value("value", ""), origin_from(item.value("origin", "")),
-                        item.value("evidence", "")});
-  }
-  return settings;
-}
-
 }  // namespace
 
 std::string ReleaseDetails::to_text() const {
@@ -56,7 +41,7 @@ base::Result<ReleaseDetails> ReleaseDetails::from_text(const std::string& text) 
     auto config = app::config_from_json(value.at("config"));
     if (!config) return std::unexpected(config.error());
     return ReleaseDetails{std::move(*config), interpreter_from(value.at("interpreter")), value.value("framework", ""),
-                          value.value("code_digest", ""), settings_from(value.at("settings"))};
+                          value.value("code_digest", ""), app::settings_from_json(value.at("settings"))};
   } catch (const json::exception& error) {
     return base::fail(base::Kind::internal, "read a release: its record is damaged: {}", error.what());
   }

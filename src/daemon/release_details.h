@@ -3,11 +3,10 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "app/config.h"
+#include "app/effective.h"
 #include "app/interpreter.h"
-#include "app/manifest.h"
 
 namespace control_plane {
 
@@ -16,7 +15,7 @@ struct ReleaseDetails {
   app::Interpreter interpreter;
   std::string framework;  // "Django 5.2"
   std::string code_digest;
-  std::vector<app::Effective> settings;  // for `serai config show`
+  app::Settings settings;  // for `serai config show`
 
   std::string to_text() const;
   static base::Result<ReleaseDetails> from_text(const std::string& text);

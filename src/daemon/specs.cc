@@ -138,6 +138,16 @@ environment::RunSpec run_spec(const Runnable& runnable, const Tools& tools, envi
   return spec;
 }
 
+base::Result<environment::RunSpec> phase_spec(const Runnable& runnable, const Tools& tools, environment::View view,
+                                              const app::Phase& phase) {
+  auto process = command_process(phase.text, phase.command, variables_of(runnable));
+  if (!process) return std::unexpected(process.error());
+  auto spec = run_spec(runnable, tools, view, std::move(process->argv));
+  spec.env = with(std::move(spec.env), process->env);
+  spec.cwd = process->cwd == "/app" ? folder_in_app(phase.folder) : process->cwd;
+  return spec;
+}
+
 environment::RunSpec build_step_spec(const Runnable& runnable, const Tools& tools, const app::BuildStep& step) {
   auto spec = run_spec(runnable, tools, environment::View::build, step.argv);
   spec.parts.tools = tools.uv_folder();

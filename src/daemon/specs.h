@@ -31,6 +31,9 @@ base::Result<environment::InstanceSpec> instance_spec(const Runnable& runnable, 
 // One command of the app, in its view.
 environment::RunSpec run_spec(const Runnable& runnable, const Tools& tools, environment::View view,
                               std::vector<std::string> argv);
+// One command of the build or release phase.
+base::Result<environment::RunSpec> phase_spec(const Runnable& runnable, const Tools& tools, environment::View view,
+                                              const app::Phase& phase);
 // One step of a build, with the daemon's own proxy and index settings (HTTPS_PROXY, UV_INDEX_URL, SSL_CERT_FILE, …).
 environment::RunSpec build_step_spec(const Runnable& runnable, const Tools& tools, const app::BuildStep& step);
 environment::Listen listen_of(const app::WebProcess& web);

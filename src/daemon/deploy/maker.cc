@@ -1,14 +1,12 @@
 #include "daemon/deploy/maker.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "app/release.h"
 #include "base/file.h"
-#include "daemon/deploy/unpack.h"
+#include "daemon/deploy/memory_file.h"
+#include "daemon/deploy/upload_reader.h"
 #include "instance/log_file.h"
 
 namespace control_plane {
@@ -30,15 +28,6 @@ std::string joined(const std::vector<std::string>& items) {
   std::string text;
   for (const auto& item : items) text += (text.empty() ? "" : ", ") + (item.empty() ? "/" : item);
   return text;
-}
-
-// A descriptor to read `content` from.
-Result<base::Fd> memory_file(const std::string& content) {
-  base::Fd file(::memfd_create("input", MFD_CLOEXEC));
-  if (!file.is_open()) return base::errno_error("create a file in memory");
-  if (auto written = base::write_all(file.get(), content); !written) return std::unexpected(written.error());
-  if (::lseek(file.get(), 0, SEEK_SET) < 0) return base::errno_error("rewind a file in memory");
-  return file;
 }
 
 std::string upper_case(std::string_view interface) {
@@ -73,7 +62,7 @@ std::string describe_web(const std::string& framework, const app::WebProcess& we
 
 Result<void> Maker::detect() {
   for (auto step :
-       {&Maker::find_values, &Maker::unpack_and_read, &Maker::choose_python, &Maker::build, &Maker::ask_the_app}) {
+       {&Maker::find_values, &Maker::read_upload, &Maker::choose_python, &Maker::build, &Maker::ask_the_app}) {
     if (auto done = (this->*step)(); !done) return done;
   }
   return {};
@@ -110,22 +99,18 @@ Result<void> Maker::find_values() {
   return {};
 }
 
-Result<void> Maker::unpack_and_read() {
+Result<void> Maker::read_upload() {
   if (auto begun = journal_.begin("detect"); !begun) return begun;
   const auto& app = journal_.record().app;
   auto identity = services_.environment.prepare(app);
   if (!identity) return std::unexpected(identity.error());
   auto archive = services_.paths.upload(journal_.record().upload) / "archive";
-  auto unpacked = unpack_upload(archive, upload_code(), *identity);
-  if (!unpacked) return std::unexpected(unpacked.error());
+  auto report = control_plane::read_upload(archive, upload_code(), *identity, {.fallback_name = app, .env = values_});
+  if (!report) return std::unexpected(report.error());
   runnable_.app = app;
   runnable_.code = upload_code();
-  runnable_.details.code_digest = unpacked->digest;
-  auto folder = app::Folder::open(upload_code().string());
-  if (!folder) return std::unexpected(folder.error());
-  auto detection = app::detect(*folder, {.fallback_name = app, .env = values_});
-  if (!detection) return std::unexpected(detection.error());
-  detection_ = std::move(*detection);
+  runnable_.details.code_digest = report->unpacked.digest;
+  detection_ = std::move(report->detection);
   journal_.keep_lock(detection_->lock.file);
   tell_detection();
   for (const auto& finding : detection_->findings) {
@@ -270,7 +255,7 @@ Result<void> Maker::prepare_code() {
   auto& details = runnable_.details;
   details.config = detection_->config;
   details.framework = detection_->framework;
-  details.settings = detection_->manifest.effective();
+  details.settings = detection_->settings;
   app::ReleaseInputs inputs{.code_digest = details.code_digest,
                             .build_digest = build_digest_,
                             .python = details.interpreter.version.text(),
@@ -357,10 +342,11 @@ Result<void> Maker::run_release_phase() {
 
 Result<void> Maker::run_phases(const std::vector<app::Phase>& phases, environment::View view, app::Stage stage) {
   for (const auto& phase : phases) {
-    auto spec = run_spec(runnable_, services_.tools, view, phase.argv);
-    spec.timeout = kPhaseLimit;
+    auto spec = phase_spec(runnable_, services_.tools, view, phase);
+    if (!spec) return std::unexpected(spec.error());
+    spec->timeout = kPhaseLimit;
     auto began = std::chrono::steady_clock::now();
-    auto result = run(std::move(spec), stage, phase.text);
+    auto result = run(std::move(*spec), stage, phase.text);
     if (!result) return std::unexpected(result.error());
     auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began);
     journal_.output(result->out + result->err);

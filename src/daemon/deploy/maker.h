@@ -27,7 +27,7 @@ class Maker {
 
  private:
   Result<void> find_values();
-  Result<void> unpack_and_read();
+  Result<void> read_upload();
   void tell_detection();
   Result<void> choose_python();
   Result<void> build();

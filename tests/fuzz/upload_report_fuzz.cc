@@ -1,0 +1,44 @@
+// What the unprivileged child tells of an upload: what the daemon takes is no more than a folder could say, and stays
+// as it is when it is told again.
+#include "app/upload_report.h"
+
+#include <algorithm>
+
+#include "support.h"
+
+namespace {
+
+bool is_inside(const std::string& path) { return !path.starts_with('/') && !("/" + path + "/").contains("/../"); }
+
+void look(const app::Config& config) {
+  for (const auto& process : config.processes)
+    fuzz::require(process.name.find_first_of("./") == std::string::npos, "a process name can name a log file");
+  for (const auto& folder : config.data_folders) fuzz::require(is_inside(folder), "data folders are inside the app");
+  for (const auto& file : config.data_files) fuzz::require(is_inside(file), "data files are inside the app");
+  for (const auto& [prefix, folder] : config.static_files) {
+    fuzz::require(prefix.starts_with('/') && !folder.starts_with('/'), "static folders are inside the app");
+  }
+  fuzz::require(is_inside(config.web.folder), "the web process starts inside the app");
+  for (const auto& argument : app::engine_arguments(config.web))
+    fuzz::require(!argument.contains('\0'), "arguments end where they seem to");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  fuzz::for_each_record(data, size, [](std::string_view record) {
+    auto report = app::parse_upload_report(record);
+    if (!report) {
+      auto again = app::parse_upload_report(app::to_text(report));
+      fuzz::require(!again && !again.error().describe().empty(), "an error stays one");
+      return;
+    }
+    look(report->detection.config);
+    auto text = app::to_text(report);
+    auto again = app::parse_upload_report(text);
+    fuzz::require(again && app::to_text(again) == text, "a report stays as it is");
+    app::set_detected(again->detection.settings, "web.app", "a:b", "fuzz");
+    (void)app::is_decided(again->detection.settings, "web.app");
+  });
+  return 0;
+}
