@@ -25,16 +25,26 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
   return result;
 }
 
+// What the child needs, made before the fork: afterwards nothing is allocated, since another thread may have held the
+// allocator's lock.
+struct Preparation {
+  explicit Preparation(const Command& command)
+      : argv(pointers(command.argv)), env(command.env ? pointers(*command.env) : std::vector<char*>()) {
+    kept.resize(command.keep.size());
+  }
+  std::vector<char*> argv, env;
+  std::vector<int> kept;  // the kept descriptors on their way
+};
+
 // Moves the kept descriptors clear of their target numbers first, so that no dup2 overwrites one still needed.
-void place_descriptors(const Command& command, int& report_fd) {
+void place_descriptors(const Command& command, std::vector<int>& kept, int& report_fd) {
   int highest = 64;
   for (auto [ours, theirs] : command.keep) highest = std::max(highest, std::max(ours, theirs) + 1);
   report_fd = ::fcntl(report_fd, F_DUPFD_CLOEXEC, highest);
   int standard[3] = {command.stdin_fd, command.stdout_fd, command.stderr_fd};
   int moved[3];
   for (int i = 0; i < 3; i++) moved[i] = standard[i] < 0 ? -1 : ::fcntl(standard[i], F_DUPFD_CLOEXEC, highest);
-  std::vector<int> kept;
-  for (auto [ours, theirs] : command.keep) kept.push_back(::fcntl(ours, F_DUPFD_CLOEXEC, highest));
+  for (std::size_t i = 0; i < kept.size(); i++) kept[i] = ::fcntl(command.keep[i].first, F_DUPFD_CLOEXEC, highest);
   if (moved[0] < 0) moved[0] = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   for (int i = 0; i < 3; i++)
     if (moved[i] >= 0) ::dup2(moved[i], i);
@@ -46,8 +56,8 @@ void mark_others_close_on_exec(const Command& command) {
   for (auto [ours, theirs] : command.keep) ::fcntl(theirs, F_SETFD, 0);
 }
 
-[[noreturn]] void become(const Command& command, int report_fd) {
-  place_descriptors(command, report_fd);
+[[noreturn]] void become(const Command& command, Preparation& prepared, int report_fd) {
+  place_descriptors(command, prepared.kept, report_fd);
   mark_others_close_on_exec(command);
   ::fcntl(report_fd, F_SETFD, FD_CLOEXEC);
   for (int number = 1; number < 32; number++) ::signal(number, SIG_DFL);
@@ -56,13 +66,7 @@ void mark_others_close_on_exec(const Command& command) {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   if (command.in_child) command.in_child();
   if (command.cwd.empty() || ::chdir(command.cwd.c_str()) == 0) {
-    auto argv = pointers(command.argv);
-    if (command.env) {
-      auto env = pointers(*command.env);
-      ::execvpe(argv[0], argv.data(), env.data());
-    } else {
-      ::execvp(argv[0], argv.data());
-    }
+    ::execvpe(prepared.argv[0], prepared.argv.data(), command.env ? prepared.env.data() : environ);
   }
   int error_number = errno;
   (void)!::write(report_fd, &error_number, sizeof error_number);
@@ -119,9 +123,10 @@ Result<Child> Child::spawn(const Command& command) {
   if (command.argv.empty()) return invalid("start a process: the argument vector is empty");
   auto report = pipe();
   if (!report) return std::unexpected(report.error());
+  Preparation prepared(command);
   pid_t pid = ::fork();
   if (pid < 0) return errno_error("fork");
-  if (pid == 0) become(command, report->write.get());
+  if (pid == 0) become(command, prepared, report->write.get());
   Child child(pid, Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))));
   report->write.close();
   int error_number = 0;
