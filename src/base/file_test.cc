@@ -63,7 +63,7 @@ TEST_F(RemoveTreeTest, WhatIsNotThereIsNoError) {
 
 TEST_F(RemoveTreeTest, NoDepthIsTooDeepForTheOpenFilesThereAre) {
   fs::create_directories(tree_ / "lifted-0");  // the name that a deep folder gets on its way
-  nest(5000);
+  nest(2000);
   rlimit before{}, few{};
   ::getrlimit(RLIMIT_NOFILE, &before);
   few = {128, before.rlim_max};
@@ -75,9 +75,9 @@ TEST_F(RemoveTreeTest, NoDepthIsTooDeepForTheOpenFilesThereAre) {
 }
 
 TEST_F(RemoveTreeTest, AFullFolderGoesInBatches) {
-  for (int i = 0; i < 5000; i++) std::ofstream(tree_ / std::to_string(i));
+  for (int i = 0; i < 4500; i++) std::ofstream(tree_ / std::to_string(i));
   fs::create_directories(tree_ / "inner");
-  for (int i = 0; i < 5000; i++) std::ofstream(tree_ / "inner" / std::to_string(i));
+  for (int i = 0; i < 4500; i++) std::ofstream(tree_ / "inner" / std::to_string(i));
   EXPECT_TRUE(remove_tree(tree_));
   EXPECT_FALSE(fs::exists(tree_));
 }
