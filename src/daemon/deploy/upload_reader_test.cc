@@ -58,7 +58,7 @@ TEST_F(UploadReaderTest, UnpacksAndDetects) {
   auto report = read("shop");
   ASSERT_TRUE(report) << report.error().describe();
   EXPECT_EQ(report->unpacked.files, 1u);
-  EXPECT_EQ(report->detection.config.web.app, "app:app");
+  EXPECT_EQ(report->detection.candidates.at(0).target, "app:app");
   EXPECT_TRUE(fs::exists(root_ / "code/app.py"));
 }
 
