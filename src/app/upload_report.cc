@@ -43,6 +43,7 @@ std::unexpected<base::Error> no_report(std::string_view problem) {
 
 base::Error error_of(const json& value) {
   auto error = base::error_from_json(value);
+  if (error.message().empty()) return no_report("its error says nothing").error();
   auto is_short = [](const std::string& text) { return text.size() <= kMostErrorText; };
   if (is_short(error.describe()) && is_short(error.advice())) return error;
   return no_report("its error is too long").error();

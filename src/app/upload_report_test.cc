@@ -81,7 +81,8 @@ TEST(UploadReport, SaysWhenThereIsTooMuchToReport) {
 }
 
 TEST(UploadReport, RefusesWhatIsNoReport) {
-  for (std::string text : {"", "{", "[]", "{}", "3", R"({"error": 3})", R"({"error": {"kind": 3}})"})
+  for (std::string text :
+       {"", "{", "[]", "{}", "3", R"({"error": 3})", R"({"error": {}})", R"({"error": {"kind": 3}})"})
     EXPECT_THAT(problem(text), HasSubstr("cannot be used")) << text;
   EXPECT_THAT(problem(std::string(kMostReportBytes + 1, ' ')), HasSubstr("too large"));
   EXPECT_THAT(problem(std::string(100'000, '[')), HasSubstr("nested too deeply"));
