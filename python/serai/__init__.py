@@ -1,19 +1,32 @@
-"""Serai's application server for Python: `serai serve module:app`.
+"""Serai's application server for Python: `serai serve module:app`, or `serai.serve(app)` in a program.
 
 The package is small on purpose. A *master* process holds the listening sockets and imports nothing of the app, a
 *zygote* imports the app once and forks *workers*, and each worker hands its sockets to the engine, the C++ extension
 module `serai._engine`. docs/serve.md is the user's page; docs/architecture.md shows where the processes stand.
 """
 
-from typing import Any
+TYPE_CHECKING = False  # typing would be most of what importing this costs
+if TYPE_CHECKING:
+    from serai._engine import __version__
+    from serai.failure import Failure
+    from serai.serving import Running, running, serve
 
-__all__ = ["__version__"]
+__all__ = ["Failure", "Running", "__version__", "running", "serve"]
+
+_HOMES = {
+    "Failure": "serai.failure",
+    "Running": "serai.serving",
+    "__version__": "serai._engine",  # it has one source, CMakeLists.txt, and is compiled into the engine
+    "running": "serai.serving",
+    "serve": "serai.serving",
+}
 
 
-def __getattr__(name: str) -> Any:
-    """The version has one source, CMakeLists.txt, and is compiled into the engine; import it only when asked for."""
-    if name == "__version__":
-        from serai._engine import __version__
+def __getattr__(name: str) -> object:
+    """Each part is imported when it is asked for: importing the package costs next to nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return __version__
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    part: object = getattr(import_module(_HOMES[name]), name)
+    return part

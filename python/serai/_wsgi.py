@@ -22,7 +22,8 @@ def run(server: Any, on_ready: Callable[[], object]) -> int:
     """Serves until the server is finished; gives the outcome."""
     server._open(FileWrapper, file_place, open_input, _log_error)
     read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    before = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    before = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False) if on_main_thread else -1
     try:
         on_ready()
         if server._threads == 1:
@@ -31,7 +32,8 @@ def run(server: Any, on_ready: Callable[[], object]) -> int:
         else:
             _work_in_threads(server, read_end, write_end)
     finally:
-        signal.set_wakeup_fd(before)
+        if on_main_thread:
+            signal.set_wakeup_fd(before)
         outcome: int = server._close()
         os.close(read_end)
         os.close(write_end)

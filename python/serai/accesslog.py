@@ -21,6 +21,11 @@ class AccessLog:
             os.dup2(opened, self.fd, inheritable=False)
             os.close(opened)
 
+    def close(self) -> None:
+        """Lets go of the file, if there is one; nothing may be written any more."""
+        if self._path:
+            os.close(self.fd)
+
     def _open(self) -> int:
         try:
             return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -85,6 +85,19 @@ class Certificates:
         return bundle_fd
 
 
+def context(settings: Settings) -> "TlsContext | None":
+    """For a server in this process, without a master; None where plain HTTP is to be served. Raises Failure."""
+    _check(settings)
+    if not settings.certfile:
+        return None
+    from serai._engine import TlsContext
+
+    bundle = _read_and_check(settings)
+    if "error" in bundle:
+        raise Failure(_TRIED, bundle["error"], bundle["fix"])
+    return TlsContext(_engine_settings(settings, bundle))
+
+
 class Inbox:
     """Lives in a worker: takes what the master gives."""
 

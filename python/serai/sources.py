@@ -53,6 +53,25 @@ def gather(given: Mapping[str, Any], config: str | None, environment: Mapping[st
     return found
 
 
+def from_keywords(app: str, chosen: Mapping[str, Any]) -> Settings:
+    """Settings given in a program, in Python's types or as the command line has them; nothing else is read.
+
+    Raises Failure.
+    """
+    described = {name: option for name, _, option in settings.options()}
+    values = {}
+    for name, value in chosen.items():
+        if name not in described:
+            near = difflib.get_close_matches(name, described, 1)
+            fix = f"did you mean {near[0]}?" if near else "see serai serve --show-settings for those that there are"
+            raise wrong_use(f"reading the argument {name}", "there is no such setting", fix)
+        try:
+            values[name] = _from_value(described[name], value)
+        except ValueError as error:
+            raise wrong_use(f"reading the argument {name}", str(error), "see serai serve --help") from None
+    return Settings(app=app, **values)
+
+
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
@@ -119,7 +138,7 @@ def _read_key(found: Gathered, described: dict[str, Option], path: str, key: str
         fix = f"did you mean {near[0]}?" if near else "see serai serve --show-settings for those that there are"
         raise wrong_use(tried, "there is no such setting", fix)
     try:
-        found.put(name, _from_toml(described[name], value), path)
+        found.put(name, _from_value(described[name], value), path)
     except ValueError as error:
         raise wrong_use(tried, str(error), f"correct it; see {_flag(name)} in serai serve --help") from None
 
@@ -132,10 +151,10 @@ def _line_of(path: str, key: str) -> str:
     return path
 
 
-def _from_toml(option: Option, value: Any) -> Any:
-    """A value in TOML's own type, or as the command line has it. Raises ValueError."""
+def _from_value(option: Option, value: Any) -> Any:
+    """A value in TOML's or Python's own type, or as the command line has it. Raises ValueError."""
     if option.repeat:
-        return [_from_toml(dataclasses.replace(option, repeat=False), v) for v in _as_list(value)]
+        return [_from_value(dataclasses.replace(option, repeat=False), v) for v in _as_list(value)]
     if isinstance(value, bool) and (option.flag or "on" in (option.choices or ())):
         return value if option.flag else option.read("on" if value else "off")
     if isinstance(value, str):

@@ -31,7 +31,7 @@ def start(settings: Settings) -> int:
     try:
         with _told_to(control, "settings"):
             access_log = AccessLog(settings.access_log)
-        with _pid_file(settings.pid_file):
+        with pid_file(settings.pid_file):
             where = ", ".join(listener.url(tls=certificates is not None) for listener in listeners)
             log.info("serve.starting", f"serving {settings.app} on {where}", pid=os.getpid(), url=where)
             return Master(settings, listeners, access_log, certificates, control).run()
@@ -82,8 +82,8 @@ def _check_probe() -> None:
 
 
 @contextlib.contextmanager
-def _pid_file(path: str) -> Iterator[None]:
-    """Holds the master's pid while it runs. Raises Failure where another server is alive."""
+def pid_file(path: str) -> Iterator[None]:
+    """Holds our pid while we run. Raises Failure where another server is alive."""
     if not path:
         yield
         return

@@ -8,9 +8,9 @@ import os
 import signal
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from serai import application, loading, log, processes
+from serai import application, engine, loading, log, processes
 from serai.accesslog import AccessLog
 from serai.application import Application
 from serai.certificates import Inbox
@@ -19,7 +19,7 @@ from serai.failure import FAILED, LIFESPAN_FAILED, Failure
 from serai.settings import Settings
 
 if TYPE_CHECKING:
-    from serai._engine import AsgiServer, Options, WsgiServer
+    from serai._engine import AsgiServer, WsgiServer
 
 # What the master asks a worker for by signal. SIGTERM: end, closing idle connections at once. SIGABRT: tell where you
 # hang, and die. The others are real-time signals, since apps use the named ones.
@@ -150,21 +150,14 @@ class Worker:
                 self._apps_on_term(signum, frame)
 
     def _make_server(self, app: Application) -> "AsgiServer | WsgiServer":
-        from serai._engine import AsgiServer, WsgiServer
-
         post = self._post
         sockets = post.sockets if post.probe_fd is None else [post.probe_fd]
-        options = engine_options(post)
+        options = engine.options(post.settings, post.access_log.fd)
+        options["page"] = mmap.mmap(post.page_fd, mmap.PAGESIZE)
         if self._certificates:
             options["tls"] = self._certificates.wait()
             self._renew_certificates()  # what was sent before there was a context to renew
-        if app.interface == "wsgi":
-            options["threads"] = post.settings.threads
-            options["multiprocess"] = post.settings.workers > 1
-            return WsgiServer(app.callable, sockets, options)
-        version: Literal[2, 3] = 2 if app.interface == "asgi2" else 3
-        loop: Literal["serai", "asyncio", "uvloop"] = "serai" if post.settings.loop == "auto" else post.settings.loop
-        return AsgiServer(app.callable, sockets, options, version=version, lifespan=post.settings.lifespan, loop=loop)
+        return engine.make_server(app, post.settings, sockets, options)
 
     def _report_lifespan(self, error: str) -> None:
         last_line = error.rstrip().rpartition("\n")[2]
@@ -201,31 +194,3 @@ class Worker:
 
 def leave_to_master(*_: Any) -> None:
     """A terminal sends these to every process; the master acts on them. Not SIG_IGN, which children would inherit."""
-
-
-def engine_options(post: Post) -> "Options":
-    """The settings in the engine's words."""
-    s = post.settings
-    return {
-        "root_path": s.root_path,
-        "server_header": s.server_header,
-        "forwarded_allow": s.forwarded_allow,
-        "max_body": s.max_body,
-        "max_header_bytes": s.max_header_bytes,
-        "max_headers": s.max_headers,
-        "max_target": s.max_target,
-        "http2": s.http2 == "on",
-        "ws_deflate": s.ws_deflate == "on",
-        "ws_max_size": s.ws_max_size,
-        "ws_ping_interval": s.ws_ping_interval,
-        "ws_ping_timeout": s.ws_ping_timeout,
-        "header_timeout": s.header_timeout,
-        "body_timeout": s.body_timeout,
-        "keep_alive_timeout": s.keep_alive_timeout,
-        "write_timeout": s.write_timeout,
-        "graceful_timeout": s.graceful_timeout,
-        "tls_handshake_timeout": s.tls_handshake_timeout,
-        "access_log": post.access_log.fd,
-        "access_log_format": s.log_format,
-        "page": mmap.mmap(post.page_fd, mmap.PAGESIZE),
-    }

@@ -1,0 +1,50 @@
+"""From settings to a server of the engine, in a worker or in a program of the user's own."""
+
+from typing import TYPE_CHECKING, Literal
+
+from serai.application import Application
+from serai.settings import Settings
+
+if TYPE_CHECKING:
+    from serai._engine import AsgiServer, Options, WsgiServer
+
+
+def options(s: Settings, access_log: int) -> "Options":
+    """The settings in the engine's words; the descriptor of the access log, -1 for none."""
+    return {
+        "root_path": s.root_path,
+        "server_header": s.server_header,
+        "forwarded_allow": s.forwarded_allow,
+        "max_body": s.max_body,
+        "max_header_bytes": s.max_header_bytes,
+        "max_headers": s.max_headers,
+        "max_target": s.max_target,
+        "http2": s.http2 == "on",
+        "ws_deflate": s.ws_deflate == "on",
+        "ws_max_size": s.ws_max_size,
+        "ws_ping_interval": s.ws_ping_interval,
+        "ws_ping_timeout": s.ws_ping_timeout,
+        "header_timeout": s.header_timeout,
+        "body_timeout": s.body_timeout,
+        "keep_alive_timeout": s.keep_alive_timeout,
+        "write_timeout": s.write_timeout,
+        "graceful_timeout": s.graceful_timeout,
+        "tls_handshake_timeout": s.tls_handshake_timeout,
+        "access_log": access_log,
+        "access_log_format": s.log_format,
+    }
+
+
+def make_server(
+    app: Application, settings: Settings, sockets: list[int], options: "Options"
+) -> "AsgiServer | WsgiServer":
+    """It does not listen before it runs. The sockets stay the caller's."""
+    from serai._engine import AsgiServer, WsgiServer
+
+    if app.interface == "wsgi":
+        options["threads"] = settings.threads
+        options["multiprocess"] = settings.workers > 1
+        return WsgiServer(app.callable, sockets, options)
+    version: Literal[2, 3] = 2 if app.interface == "asgi2" else 3
+    loop: Literal["serai", "asyncio", "uvloop"] = "serai" if settings.loop == "auto" else settings.loop
+    return AsgiServer(app.callable, sockets, options, version=version, lifespan=settings.lifespan, loop=loop)
