@@ -13,6 +13,7 @@ import selectors
 import signal
 import threading
 import traceback
+import types
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -163,7 +164,7 @@ async def _serve(server: Any, finished: asyncio.Future[int], on_ready: Callable[
             return finished.result(), None
     except StartupFailed as failure:
         return STARTUP_FAILED, str(failure)
-    server._open(lifespan.context, lifespan.state, _as_coroutine, _log_error)
+    server._open(lifespan.context, lifespan.state, _as_coroutine, _log_error, _log_timeout)
     on_ready()
     outcome = await finished
     await lifespan.shutdown()
@@ -187,6 +188,27 @@ async def _as_coroutine(awaitable: Awaitable[object]) -> None:
 
 def _log_error(message: str, exception: BaseException | None) -> None:
     logger.error(message, exc_info=exception)
+
+
+def _log_timeout(task: asyncio.Task[object], request: str, seconds: float) -> None:
+    message = "%s took longer than %g s (--request-timeout) and is cancelled; it was waiting here:\n%s"
+    logger.error(message, request, seconds, _stack_of(task))
+
+
+def _stack_of(task: asyncio.Task[object]) -> str:
+    """Where a suspended task stands, from the app's own coroutine down to what it awaits, the innermost last."""
+    frames: list[tuple[types.FrameType, int]] = []
+    awaited: Any = task.get_coro()
+    while awaited is not None:
+        for frame_name, next_name in (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await")):
+            if frame := getattr(awaited, frame_name, None):
+                frames.append((frame, frame.f_lineno))
+                awaited = getattr(awaited, next_name)
+                break
+        else:
+            break  # a future, or an awaitable written in C
+    text = "".join(traceback.StackSummary.extract(iter(frames)).format())
+    return text + (f"  awaiting {awaited!r}\n" if awaited is not None else "")
 
 
 class Lifespan:

@@ -34,6 +34,8 @@ PAGE_BYTES_IN: Final = 6
 PAGE_BYTES_OUT: Final = 7
 PAGE_THREADS_BUSY: Final = 8  # WSGI: threads inside the application
 PAGE_LIMITS_HIT: Final = 9  # requests refused by a limit or a timeout (408, 413, 414, 431)
+PAGE_TIMED_OUT: Final = 10  # requests that took longer than request_timeout
+PAGE_STUCK: Final = 11  # WSGI: threads that are still in the application although their request has timed out
 
 class Options(TypedDict, total=False):
     """Every key is optional; an unknown key or a wrong type raises ValueError or TypeError. Times are in seconds."""
@@ -50,6 +52,7 @@ class Options(TypedDict, total=False):
     body_timeout: float  # longest gap between two pieces of a request body, 408 beyond; default 30
     keep_alive_timeout: float  # idle connection; default 60
     write_timeout: float  # longest time in which a client takes no byte of its response; default 60
+    request_timeout: float  # of the app for one response, 504 beyond; 0 (default): none
     graceful_timeout: float  # what `drain` waits at most; default 30
     backlog_limit: int  # open connections at most; further ones wait in the listen backlog; 0: no limit (default)
     ws_deflate: bool  # ASGI: permessage-deflate for WebSockets that offer it; default True
@@ -97,6 +100,9 @@ def read_certificates(paths: list[tuple[str, str]], /) -> list[tuple[str, str, s
 
 class ClientDisconnected(OSError):
     """What an ASGI application's `send` raises once the client is gone."""
+
+class RequestTimedOut(BaseException):
+    """What interrupts a WSGI application whose request was answered with 504 meanwhile."""
 
 @final
 class AsgiServer:

@@ -11,7 +11,9 @@ import os
 import select
 import signal
 import stat
+import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
@@ -20,7 +22,7 @@ logger = logging.getLogger("serai.error")
 
 def run(server: Any, on_ready: Callable[[], object]) -> int:
     """Serves until the server is finished; gives the outcome."""
-    server._open(FileWrapper, file_place, open_input, _log_error)
+    server._open(FileWrapper, file_place, open_input, _log_error, _log_timeout)
     read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     on_main_thread = threading.current_thread() is threading.main_thread()
     before = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False) if on_main_thread else -1
@@ -43,8 +45,9 @@ def run(server: Any, on_ready: Callable[[], object]) -> int:
 def _work_in_threads(server: Any, read_end: int, write_end: int) -> None:
     """Real threading.Thread objects, so that thread locals, names and debuggers work as applications expect.
 
-    The main thread only waits: it stays free to run signal handlers. `write_end` gets a byte for each signal and for
-    each thread that ends; a signal's byte is its number, a thread's is 0.
+    The main thread only waits: it stays free to run signal handlers. `write_end` gets a byte for each signal (its
+    number), for each thread that ends (0), and when the server is finished (255). Threads that are still in the app
+    then, although their requests have timed out, are left behind.
     """
     ends: list[BaseException] = []
 
@@ -57,17 +60,22 @@ def _work_in_threads(server: Any, read_end: int, write_end: int) -> None:
         finally:
             os.write(write_end, b"\0")
 
+    server._tell_end_to(write_end)
     threads = _start_threads(server._threads, work)
     left = len(threads)
-    while left:
+    finished = False
+    while left > (server.stats()["stuck"] if finished else 0):
         try:
             select.select([read_end], [], [])
-            left -= os.read(read_end, 64).count(0)
+            told = os.read(read_end, 64)
+            left -= told.count(0)
+            finished = finished or 255 in told
         except BaseException as error:  # raised by a signal handler; the threads must leave the server first
             ends.append(error)
             server.stop()
-    for thread in threads:
-        thread.join()
+    if not left:
+        for thread in threads:
+            thread.join()
     if ends:
         raise ends[0]
 
@@ -76,9 +84,12 @@ def _start_threads(count: int, work: Callable[[], None]) -> list[threading.Threa
     """So many, or as many as the system lets us have."""
     threads: list[threading.Thread] = []
     for i in range(count):
-        thread = threading.Thread(target=work, name=f"serai-{i + 1}")
+        # A daemon, so that the interpreter's end does not wait for one that is left behind; but what the app starts in it
+        # is none, so it must not inherit that.
+        thread = threading.Thread(target=work, name=f"serai-{i + 1}", daemon=True)
         try:
             thread.start()
+            thread._daemonic = False  # type: ignore[attr-defined]
         except RuntimeError as error:  # a limit of processes or memory
             if not threads:
                 raise
@@ -131,3 +142,13 @@ def open_input(descriptor: int) -> BinaryIO:
 
 def _log_error(message: str, exception: BaseException | None) -> None:
     logger.error(message, exc_info=exception)
+
+
+def _log_timeout(thread: int, request: str, seconds: float) -> None:
+    """A request was answered with 504 while its thread is still in the app."""
+    frame = sys._current_frames().get(thread)
+    stack = traceback.StackSummary.extract(traceback.walk_stack(frame))
+    stack.reverse()
+    ours = [i for i, entry in enumerate(stack) if entry.filename == __file__]
+    text = "".join(traceback.StackSummary.from_list(stack[ours[-1] + 1 :] if ours else stack).format())
+    logger.error("%s took longer than %g s (--request-timeout); its thread is here:\n%s", request, seconds, text)

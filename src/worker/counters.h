@@ -22,11 +22,13 @@ enum class Counter : std::size_t {
   bytes_out,
   threads_busy,
   limits_hit,
+  timed_out,
+  stuck,
 };
 inline constexpr std::size_t page_bytes = 128;
-inline constexpr std::array<std::string_view, 10> counter_names = {
-    "busy_since",    "requests", "in_flight", "connections",  "accepted",
-    "responses_5xx", "bytes_in", "bytes_out", "threads_busy", "limits_hit"};
+inline constexpr std::array<std::string_view, 12> counter_names = {
+    "busy_since", "requests",  "in_flight",    "connections", "accepted",  "responses_5xx",
+    "bytes_in",   "bytes_out", "threads_busy", "limits_hit",  "timed_out", "stuck"};
 
 class Counters {
  public:

@@ -42,6 +42,10 @@ int execute(PyObject* module) {
         PyErr_NewExceptionWithDoc("serai._engine.ClientDisconnected",
                                   "The client went away before the response was complete.", PyExc_OSError, nullptr));
     python::checked(PyModule_AddObjectRef(module, "ClientDisconnected", state.client_disconnected.get()));
+    state.request_timed_out = python::checked(PyErr_NewExceptionWithDoc(
+        "serai._engine.RequestTimedOut", "The request took longer than its time limit and was answered with 504.",
+        PyExc_BaseException, nullptr));
+    python::checked(PyModule_AddObjectRef(module, "RequestTimedOut", state.request_timed_out.get()));
     asgi::make_types(module, state);
     asgi::add_server_type(module);
     wsgi::make_types(module, state);

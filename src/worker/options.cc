@@ -90,6 +90,7 @@ const std::map<std::string, Reader, std::less<>>& readers() {
       {"keep_alive_timeout", seconds(&Options::keep_alive_timeout)},
       {"write_timeout", seconds(&Options::write_timeout)},
       {"graceful_timeout", seconds(&Options::graceful_timeout)},
+      {"request_timeout", seconds(&Options::request_timeout)},
       {"backlog_limit", size(&Options::backlog_limit)},
       {"http2", flag(&Options::http2)},
       {"ws_deflate", flag(&Options::ws_deflate)},

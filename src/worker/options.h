@@ -40,6 +40,7 @@ struct Options {
   nanoseconds keep_alive_timeout = std::chrono::seconds(60);
   nanoseconds write_timeout = std::chrono::seconds(60);
   nanoseconds graceful_timeout = std::chrono::seconds(30);
+  nanoseconds request_timeout{};  // of the application, for one response; 0: none
 
   std::size_t backlog_limit = 0;  // open connections; 0: no limit
   std::size_t threads = 1;

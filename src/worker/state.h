@@ -12,6 +12,7 @@ struct State {
   python::Ref client_disconnected;  // the OSError that `send` raises once the client is gone
   // wsgi
   python::Ref start_response_type, write_type;
+  python::Ref request_timed_out;  // the BaseException that interrupts a thread whose request is over
 
   // The state of the module that defined `type`.
   static State& of_type(PyTypeObject* type);

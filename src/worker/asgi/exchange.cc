@@ -39,8 +39,19 @@ void Exchange::queue() {
 
 void Exchange::on_lost() {
   lost_ = true;
-  stream_ = nullptr;
+  leave_stream();
   queue();
+}
+
+void Exchange::on_overdue() {
+  overdue_ = true;
+  queue();
+}
+
+// What happens behind the response, in background tasks, has no limit.
+Stream* Exchange::leave_stream() {
+  if (TimeLimit* limit = handler_.time_limit()) limit->forget(*this);
+  return std::exchange(stream_, nullptr);
 }
 
 // --- with the GIL ---------------------------------------------------------------------------------------------------
@@ -48,6 +59,7 @@ void Exchange::on_lost() {
 void Exchange::run() {
   is_queued = false;
   if (!std::exchange(started_, true) && stream_) start();
+  if (overdue_) time_out();
   settle();
   wake();
   leave_if_over();
@@ -67,6 +79,27 @@ void Exchange::start() {
   python::Ref done = make_done_callback(handler_.state(), shared_from_this());
   python::call_method(task.get(), names.add_done_callback.get(), done.get());
   task_ = std::move(task);
+}
+
+void Exchange::watch_time() {
+  TimeLimit* limit = handler_.time_limit();
+  if (!limit) return;
+  const http::RequestHead& head = stream_->head();
+  request_line_ = std::string(head.method_name) + " " + std::string(head.target);
+  limit->watch(*this);
+}
+
+void Exchange::time_out() {
+  overdue_ = false;
+  if (!stream_) return;  // answered meanwhile
+  handler_.counters().add(Counter::timed_out);
+  Stream* stream = leave_stream();
+  lost_ = true;
+  if (stream->head_is_finished())
+    stream->abort_response();
+  else
+    stream->respond(504, "Gateway Timeout");
+  handler_.interrupt(task_.get(), request_line_);
 }
 
 void Exchange::wake() {
@@ -219,13 +252,13 @@ void Exchange::complete_response() {
   if (!stream_) return;  // lost while writing; nobody is left to tell
   if (auto done = stream_->end(); !done) refuse(done.error());
   response_complete_ = true;
-  std::exchange(stream_, nullptr)->finish_response();
+  leave_stream()->finish_response();
   if (!receive_waiters_.empty()) queue();
 }
 
 void Exchange::fail_response() {
   if (!stream_) return;
-  Stream* stream = std::exchange(stream_, nullptr);
+  Stream* stream = leave_stream();
   response_complete_ = true;
   if (stream->head_is_finished()) return stream->abort_response();
   stream->respond(500, "Internal Server Error");

@@ -16,6 +16,7 @@
 #include "python/ref.h"
 #include "worker/exchange.h"
 #include "worker/stream.h"
+#include "worker/time_limit.h"
 
 namespace worker::asgi {
 
@@ -24,13 +25,14 @@ class Handler;
 // How an await goes on.
 enum class Progress { done, wait };
 
-class Exchange : public worker::Exchange, public std::enable_shared_from_this<Exchange> {
+class Exchange : public worker::Exchange, public std::enable_shared_from_this<Exchange>, private TimeLimit::Subject {
  public:
   Exchange(std::shared_ptr<Handler> handler, Stream& stream)
       : owner_(std::move(handler)), handler_(*owner_), stream_(&stream) {}
 
   void on_drained() override { queue(); }
   void on_lost() override;
+  void on_overdue() override;
 
   // --- with the GIL --------------------------------------------------------------------------------------------------
   // Starts the application, or wakes what waits for the events that have come.
@@ -64,6 +66,8 @@ class Exchange : public worker::Exchange, public std::enable_shared_from_this<Ex
   virtual void on_failure() = 0;
 
   void queue();
+  // From now on the application's time is limited, where requests have a time limit. The head is readable.
+  void watch_time();
   void check_thread() const;
   [[noreturn]] void reject_type(PyObject* type) const;
   [[noreturn]] void raise_disconnected() const;
@@ -94,6 +98,8 @@ class Exchange : public worker::Exchange, public std::enable_shared_from_this<Ex
 
  private:
   void start();
+  void time_out();
+  Stream* leave_stream();
   void wake();
   void write_body(std::string_view bytes);
   void send_piece();
@@ -102,11 +108,12 @@ class Exchange : public worker::Exchange, public std::enable_shared_from_this<Ex
 
   python::Ref task_;
   std::vector<python::Ref> receive_waiters_, send_waiters_;
+  std::string request_line_;          // where requests have a time limit: for the log
   net::Clock::time_point last_sent_;  // a piece of a stream
   std::uint64_t turn_ = 0;
   unsigned spent_count_ = 0;
   std::size_t spent_bytes_ = 0;
-  bool started_ = false, task_done_ = false;
+  bool started_ = false, task_done_ = false, overdue_ = false;
 };
 
 }  // namespace worker::asgi

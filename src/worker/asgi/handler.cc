@@ -52,6 +52,9 @@ Handler::Handler(State& state, PyObject* app, Version version, Options options)
   auto server = Server::create(options_, counters_, *this);
   if (!server) python::raise(PyExc_ValueError, server.error().describe());
   server_ = std::move(*server);
+  if (options_.request_timeout > nanoseconds(0)) {
+    time_limit_ = std::make_unique<TimeLimit>(server_->loop(), options_.request_timeout);
+  }
   scopes_ = std::make_unique<ScopeBuilder>(state_, options_);
   counters_.set(Counter::busy_since, monotonic_ns());
 }
@@ -83,7 +86,9 @@ void Handler::attach_as_guest(PyObject* loop, PyObject* wake) {
   });
 }
 
-void Handler::open(PyObject* context, PyObject* lifespan_state, PyObject* as_coroutine, PyObject* log_error) {
+void Handler::open(PyObject* context, PyObject* lifespan_state, PyObject* as_coroutine, PyObject* log_error,
+                   PyObject* log_timeout) {
+  log_timeout_ = python::Ref::borrow(log_timeout);
   context_ = python::Ref::borrow(context);
   lifespan_state_ = python::Ref::borrow(lifespan_state);
   as_coroutine_ = python::Ref::borrow(as_coroutine);
@@ -93,13 +98,14 @@ void Handler::open(PyObject* context, PyObject* lifespan_state, PyObject* as_cor
 void Handler::detach() {
   if (inner_fd_ >= 0) server_->loop().remove(inner_fd_, *this);
   inner_fd_ = -1;
+  time_limit_.reset();
   if (server_) server_->loop().set_nudge(nullptr);
   server_.reset();
   queue_.clear();
   running_.clear();
   tasks_.reset();
   for (python::Ref* ref : {&loop_, &wake_, &poll_inner_, &asyncio_ready_, &context_, &lifespan_state_, &as_coroutine_,
-                           &log_error_, &finished_}) {
+                           &log_error_, &log_timeout_, &finished_}) {
     ref->clear();
   }
 }
@@ -255,6 +261,19 @@ void Handler::exchange_done(Exchange& exchange) {
   if (running_.erase(exchange.shared_from_this()) == 0 || !server_) return;
   server_->unhold();
   if (is_guest() && server_->is_drain_requested()) python::call(wake_.get());  // it may have been the last one
+}
+
+void Handler::interrupt(PyObject* task, const std::string& request_line) {
+  if (!task) return;
+  try {
+    double seconds = std::chrono::duration<double>(options_.request_timeout).count();
+    python::Ref limit = python::checked(PyFloat_FromDouble(seconds));
+    python::call(log_timeout_.get(), task, python::latin1(request_line).get(), limit.get());
+    python::call_method(task, python::interned("cancel").get());
+  } catch (const python::Raised&) {
+    if (python::ends_program()) throw;
+    python::report_unraisable("serai: ending a request that takes too long");
+  }
 }
 
 void Handler::log_error(const char* message, PyObject* exception) {

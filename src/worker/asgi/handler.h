@@ -43,8 +43,9 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   // The future that gets the outcome (int) when the server is finished.
   void set_finished(PyObject* future) { finished_ = python::Ref::borrow(future); }
   // Every request runs in a copy of `context` and gets a shallow copy of `state`. `as_coroutine` makes a coroutine of
-  // any awaitable.
-  void open(PyObject* context, PyObject* lifespan_state, PyObject* as_coroutine, PyObject* log_error);
+  // any awaitable; `log_timeout` is given a task, the request's first line and the time limit in seconds.
+  void open(PyObject* context, PyObject* lifespan_state, PyObject* as_coroutine, PyObject* log_error,
+            PyObject* log_timeout);
   void detach();
 
   // selectors.BaseSelector.select: seconds; negative: no limit. A list of (key, events).
@@ -55,7 +56,7 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   State& state() { return state_; }
   Server& server() { return *server_; }
   bool is_attached() const { return server_ != nullptr; }
-  const Counters& counters() const { return counters_; }
+  Counters& counters() { return counters_; }
   const ScopeBuilder& scopes() const { return *scopes_; }
   void queue(std::shared_ptr<Exchange> exchange);
   // Calls the application and gives its task, which may be done already.
@@ -63,6 +64,10 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   void exchange_started(std::shared_ptr<Exchange> exchange);
   void exchange_done(Exchange& exchange);
   void log_error(const char* message, PyObject* exception);
+  // Null: requests may take as long as they like.
+  TimeLimit* time_limit() const { return time_limit_.get(); }
+  // The task's time is over: logs where it stands, and cancels it.
+  void interrupt(PyObject* task, const std::string& request_line);
   PyObject* loop() const { return loop_.get(); }
   PyObject* lifespan_state() const { return lifespan_state_.get(); }
   std::uint64_t turn() const { return turn_; }
@@ -85,8 +90,9 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   Options options_;
   Counters counters_;
   std::unique_ptr<Server> server_;
+  std::unique_ptr<TimeLimit> time_limit_;
   python::Ref app_, loop_, wake_, poll_inner_, asyncio_ready_, context_, lifespan_state_, as_coroutine_, log_error_,
-      finished_;
+      log_timeout_, finished_;
   Version version_;
   std::unique_ptr<TaskStarter> tasks_;
   std::unique_ptr<ScopeBuilder> scopes_;

@@ -185,9 +185,12 @@ PyObject* select(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
 PyObject* open(PyObject* self, PyObject* arguments) {
   return python::guard([&]() -> PyObject* {
     PyObject *context = nullptr, *state = nullptr, *as_coroutine = nullptr, *log_error = nullptr;
-    if (!PyArg_ParseTuple(arguments, "OOOO:_open", &context, &state, &as_coroutine, &log_error)) python::rethrow();
+    PyObject* log_timeout = nullptr;
+    if (!PyArg_ParseTuple(arguments, "OOOOO:_open", &context, &state, &as_coroutine, &log_error, &log_timeout)) {
+      python::rethrow();
+    }
     Handler& handler = handler_of(self);
-    handler.open(context, state, as_coroutine, log_error);
+    handler.open(context, state, as_coroutine, log_error, log_timeout);
     if (auto done = handler.server().listen(server_of(self).sockets); !done) {
       python::raise(PyExc_OSError, done.error().describe());
     }

@@ -72,6 +72,7 @@ int parse_status(std::string_view status) {
 }
 
 struct ClientGone {};
+struct Revoked {};
 
 // What this thread runs. wsgi.early_hints finds its request by it and so costs nothing where nobody calls it.
 thread_local Exchange* current_exchange = nullptr;
@@ -118,10 +119,92 @@ void Exchange::on_request_end() { handler_.queue(*this); }
 
 void Exchange::on_lost() { auto self = handler_.take(*this); }
 
+void Exchange::on_overdue() { handler_.on_overdue(*this); }
+
+std::shared_ptr<Overstay> Exchange::revoke() {
+  std::lock_guard held(custody_);
+  if (!in_application_) return nullptr;
+  const http::RequestHead& head = stream_.head();
+  overstay_ = std::make_shared<Overstay>();
+  overstay_->thread = thread_;
+  overstay_->request_line = std::string(head.method_name) + " " + std::string(head.target);
+  return overstay_;
+}
+
 // --- the application ------------------------------------------------------------------------------------------------
+
+// Runs a piece of the application's code. The thread may find that its request is over meanwhile.
+template <typename Call>
+auto Exchange::in_application(Call&& call) {
+  if (!handler_.time_limit()) return call();
+  class Outside {
+   public:
+    explicit Outside(Exchange& exchange) : exchange_(exchange) { move(true); }
+    ~Outside() { move(false); }
+
+   private:
+    void move(bool outside) {
+      std::lock_guard held(exchange_.custody_);
+      exchange_.in_application_ = outside;
+    }
+    Exchange& exchange_;
+  };
+  decltype(call()) result;
+  {
+    Outside outside(*this);
+    result = call();
+  }
+  if (overstay_) {
+    PyErr_Clear();
+    throw Revoked();
+  }
+  return result;
+}
+
+// What the application calls back. Holds the stream for so long.
+class Exchange::Visit {
+ public:
+  explicit Visit(Exchange& exchange) : exchange_(exchange), was_outside_(exchange.in_application_) {
+    if (!was_outside_) return;
+    {
+      std::lock_guard held(exchange.custody_);
+      if (!exchange.overstay_) exchange.in_application_ = false;
+    }
+    if (exchange.overstay_) python::raise(exchange.handler_.state().request_timed_out.get(), "the request is over");
+  }
+  ~Visit() {
+    if (!was_outside_) return;
+    std::lock_guard held(exchange_.custody_);
+    exchange_.in_application_ = true;
+  }
+  Visit(const Visit&) = delete;
+  Visit& operator=(const Visit&) = delete;
+
+ private:
+  Exchange& exchange_;
+  bool was_outside_;
+};
+
+// What interrupts the thread is meant for this request, not for its next one.
+class Exchange::EndOfOverstay {
+ public:
+  explicit EndOfOverstay(Exchange& exchange) : exchange_(exchange) {}
+  ~EndOfOverstay() {
+    if (!exchange_.overstay_) return;
+    exchange_.overstay_->is_over = true;
+    PyThreadState_SetAsyncExc(exchange_.overstay_->thread, nullptr);
+  }
+  EndOfOverstay(const EndOfOverstay&) = delete;
+  EndOfOverstay& operator=(const EndOfOverstay&) = delete;
+
+ private:
+  Exchange& exchange_;
+};
 
 Ending Exchange::run() {
   Running running(*this);
+  EndOfOverstay at_end(*this);
+  thread_ = PyThread_get_thread_ident();
   stream_.spool_beyond(response_memory);
   try {
     // The answer to the request before this one, when both came together, must not wait for this one.
@@ -133,11 +216,14 @@ Ending Exchange::run() {
     return on_exception();
   } catch (const ClientGone&) {
     return Ending::aborted;
+  } catch (const Revoked&) {
+    return Ending::revoked;
   }
 }
 
 Ending Exchange::on_exception() {
   python::Ref exception = python::take_exception();
+  if (overstay_) return Ending::revoked;  // told already
   handler_.log_error("Exception in WSGI application", exception.get());
   return head_sent_ ? Ending::aborted : Ending::internal_error;
 }
@@ -151,7 +237,7 @@ void Exchange::call_application() {
   Forgetting at_end{start.get()};
   python::Ref result;
   try {
-    result = python::call(handler_.app(), environ.get(), start.get());
+    result = in_application([&] { return python::call(handler_.app(), environ.get(), start.get()); });
     send_result(result.get());
   } catch (...) {
     // PEP 3333: close() is called however the request ends.
@@ -213,7 +299,7 @@ void Exchange::send_iterator(PyObject* iterable) {
   Py_ssize_t length_hint = PyObject_HasAttrString(iterable, "__len__") ? PyObject_Size(iterable) : -1;
   if (length_hint < 0) PyErr_Clear();
   while (true) {
-    python::Ref chunk = python::Ref::steal(PyIter_Next(iterator.get()));
+    python::Ref chunk = in_application([&] { return python::Ref::steal(PyIter_Next(iterator.get())); });
     if (!chunk.is_set()) break;
     if (length_hint == 1 && started_ && !declared_ && PyBytes_Check(chunk.get())) {
       finish_head(static_cast<std::uint64_t>(PyBytes_GET_SIZE(chunk.get())));
@@ -310,7 +396,7 @@ void Exchange::close_result(PyObject* result, bool is_settled) {
     if (close.is_set()) {
       // It may do work that must not delay the answer: Werkzeug's call_on_close, Django's request_finished.
       if (is_settled) send_what_is_there();
-      python::call(close.get());
+      in_application([&] { return python::call(close.get()); });
     } else {
       if (!PyErr_ExceptionMatches(PyExc_AttributeError)) python::rethrow();
       PyErr_Clear();
@@ -318,6 +404,7 @@ void Exchange::close_result(PyObject* result, bool is_settled) {
   } catch (const python::Raised&) {
     if (python::ends_program()) throw;
     python::Ref exception = python::take_exception();
+    if (overstay_) return;
     handler_.log_error("Exception in close() of what a WSGI application returned", exception.get());
   }
 }
@@ -345,6 +432,7 @@ bool Exchange::send_file(PyObject* wrapper) {
 // --- start_response -------------------------------------------------------------------------------------------------
 
 void Exchange::start_response(PyObject* status, PyObject* headers, PyObject* exc_info) {
+  Visit visit(*this);
   if (exc_info != Py_None && head_sent_) {
     // Too late for another answer: PEP 3333 wants the exception raised again.
     if (!PyTuple_Check(exc_info) || PyTuple_GET_SIZE(exc_info) != 3 ||
@@ -379,6 +467,7 @@ void Exchange::start_response(PyObject* status, PyObject* headers, PyObject* exc
 
 // wsgi.early_hints, as gunicorn has it: 103 with these fields, at once.
 void Exchange::send_early_hints(PyObject* headers) {
+  Visit visit(*this);
   python::Ref list = python::checked(PySequence_Fast(headers, "early hints must be an iterable of tuples"));
   std::vector<http::Header> fields;
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(list.get()); i++) {
@@ -392,6 +481,7 @@ void Exchange::send_early_hints(PyObject* headers) {
 Exchange* Exchange::current() { return current_exchange; }
 
 void Exchange::write(PyObject* bytes) {
+  Visit visit(*this);
   append(bytes);
   transmit();
 }

@@ -1,8 +1,13 @@
 // wsgi::Exchange: one request under WSGI (PEP 3333): its buffered body, then the call of the application and the
 // sending of what it returns, all on one thread, to which the stream is lent meanwhile.
+//
+// Where requests have a time limit, the loop's thread may take the stream back while the thread is in the application
+// (`revoke`). The thread therefore holds the custody of its stream whenever it is not, and asks after each call of the
+// application whether it still has it.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -10,15 +15,24 @@
 #include "python/ref.h"
 #include "worker/exchange.h"
 #include "worker/stream.h"
+#include "worker/time_limit.h"
 
 namespace worker::wsgi {
 
 class Handler;
 
-// How the response ended, for whoever takes the stream back.
-enum class Ending { complete, aborted, internal_error };
+// How the response ended, for whoever takes the stream back; `revoked`: somebody has, and the exchange has nothing
+// left.
+enum class Ending { complete, aborted, internal_error, revoked };
 
-class Exchange final : public worker::Exchange {
+// A thread that stays in the application though its request is over. Touched with the GIL only.
+struct Overstay {
+  unsigned long thread = 0;  // as Python names it
+  std::string request_line;
+  bool is_over = false;  // it is back
+};
+
+class Exchange final : public worker::Exchange, public TimeLimit::Subject {
  public:
   Exchange(Handler& handler, Stream& stream);
 
@@ -27,6 +41,10 @@ class Exchange final : public worker::Exchange {
   void on_client_finished() override {}
   void on_drained() override {}
   void on_lost() override;
+  void on_overdue() override;
+  // Takes the stream away from a thread that is in the application; null where it is not.
+  std::shared_ptr<Overstay> revoke();
+  bool is_revoked() const { return overstay_ != nullptr; }  // for the thread that runs it
 
   // --- on the thread that runs the application, with the GIL
   // ---------------------------------------------------------- Calls the application and sends its answer.
@@ -57,6 +75,10 @@ class Exchange final : public worker::Exchange {
   bool is_body_complete() const { return declared_ && written_ >= *declared_; }
   python::Ref make_input();
   Ending on_exception();
+  template <typename Call>
+  auto in_application(Call&& call);
+  class Visit;
+  class EndOfOverstay;
 
   Handler& handler_;
   Stream& stream_;
@@ -66,6 +88,10 @@ class Exchange final : public worker::Exchange {
   bool started_ = false;  // start_response was called
   bool head_sent_ = false;
   bool too_long_ = false;  // more than declared; told once
+  std::mutex custody_;
+  bool in_application_ = false;
+  unsigned long thread_ = 0;
+  std::shared_ptr<Overstay> overstay_;  // under custody: set when the stream was taken away
 };
 
 }  // namespace worker::wsgi

@@ -1,7 +1,11 @@
 #include "worker/wsgi/handler.h"
 
+#include <pthread.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cctype>
+#include <csignal>
 #include <cstdlib>
 #include <exception>
 
@@ -10,6 +14,8 @@
 
 namespace worker::wsgi {
 namespace {
+
+double seconds_of(net::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
 
 std::uint64_t monotonic_ns() { return static_cast<std::uint64_t>(net::Clock::now().time_since_epoch().count()); }
 
@@ -21,6 +27,9 @@ Handler::Handler(State& state, PyObject* app, Options options)
   if (!server) python::raise(PyExc_ValueError, server.error().describe());
   server_ = std::move(*server);
   bytes_io_ = python::attribute(python::import("io").get(), "BytesIO");
+  if (options_.request_timeout > net::nanoseconds(0)) {
+    time_limit_ = std::make_unique<TimeLimit>(server_->loop(), options_.request_timeout);
+  }
   const char* folder = std::getenv("TMPDIR");
   temporary_folder_ = folder && *folder ? folder : "/tmp";
 }
@@ -31,12 +40,20 @@ void Handler::open(Helpers helpers, const std::vector<int>& sockets) {
   helpers_ = std::move(helpers);
   environs_ = std::make_unique<EnvironBuilder>(state_, options_, helpers_.file_wrapper.get());
   if (auto done = server_->listen(sockets); !done) python::raise(PyExc_OSError, done.error().describe());
+  if (time_limit_) start_stand_in();
 }
 
 void Handler::watch_signals(int read_end) { signals_ = std::make_unique<SignalPipe>(server_->loop(), read_end); }
 
 void Handler::close() {
+  if (stand_in_.joinable()) {
+    team_.dismiss();
+    python::GilRelease released;
+    server_->loop().post([] {});
+    stand_in_.join();
+  }
   signals_.reset();
+  time_limit_.reset();
   server_.reset();  // its connections still know their exchanges
   queue_.clear();
   reading_.clear();
@@ -77,7 +94,7 @@ void Handler::note_back_from_application() { counters_.replace_nonzero(Counter::
 // --- one thread -----------------------------------------------------------------------------------------------------
 
 void Handler::work() {
-  if (options_.threads == 1)
+  if (options_.threads == 1 && !time_limit_)
     work_alone();
   else
     work_in_team();
@@ -117,12 +134,14 @@ Ending Handler::run(Exchange& exchange, std::exception_ptr& leaving) {
   } catch (const python::Raised&) {
     leaving = std::current_exception();
   }
+  if (exchange.is_revoked()) ending = Ending::revoked;
   counters_.subtract(Counter::threads_busy);
   return ending;
 }
 
 // The response is settled: the stream is the loop's again.
 void Handler::conclude(Exchange& exchange, Ending ending) {
+  if (time_limit_) time_limit_->forget(exchange);
   Stream& stream = exchange.stream();
   stream.take_back();
   server_->unhold();
@@ -133,6 +152,8 @@ void Handler::conclude(Exchange& exchange, Ending ending) {
       return stream.abort_response();
     case Ending::internal_error:
       return stream.respond(500, "Internal Server Error");
+    case Ending::revoked:
+      return;
   }
 }
 
@@ -149,13 +170,29 @@ void Handler::lead() {
       if (!run_next_in_team()) return;
       server_->send_if_due();
     }
-    if (server_->is_finished()) return team_.dismiss();
+    if (server_->is_finished()) return dismiss();
     turn();
+    interrupt_overstays();
+    if (options_.threads == 1) check_signals();
   }
+}
+
+// On the main thread.
+void Handler::check_signals() {
+  python::GilHold held;
+  if (PyErr_CheckSignals() == 0) return;
+  dismiss();
+  python::rethrow();
+}
+
+void Handler::dismiss() {
+  team_.dismiss();
+  if (end_fd_ >= 0) (void)!::write(end_fd_, "\xff", 1);
 }
 
 bool Handler::run_next_in_team() {
   std::unique_ptr<Exchange> exchange = take_next();
+  if (time_limit_) time_limit_->watch(*exchange);
   team_.enter();
   std::exception_ptr leaving;  // KeyboardInterrupt or SystemExit, pending in this thread
   Ending ending;
@@ -168,15 +205,76 @@ bool Handler::run_next_in_team() {
   }
   if (!still_leads) hand_back(std::move(exchange), ending);
   if (!leaving) return still_leads;
-  if (still_leads) team_.dismiss();
+  if (still_leads) dismiss();
   std::rethrow_exception(leaving);
 }
 
 // Somebody else leads: the answer goes out from here, and the stream back to whoever turns the loop by then.
 void Handler::hand_back(std::unique_ptr<Exchange> exchange, Ending ending) {
+  if (ending == Ending::revoked) return counters_.subtract(Counter::stuck);
   if (ending == Ending::complete) exchange->stream().send_borrowed();
   server_->loop().post(
       [this, shared = std::shared_ptr<Exchange>(std::move(exchange)), ending] { conclude(*shared, ending); });
+}
+
+// --- requests whose time is over ------------------------------------------------------------------------------------
+
+// The stream comes back from a thread that is in the application, and the client gets its answer.
+void Handler::on_overdue(Exchange& exchange) {
+  auto overstay = exchange.revoke();
+  if (!overstay) return time_limit_->watch(exchange);  // it waits for its client, or is about to come back
+  counters_.add(Counter::timed_out);
+  counters_.add(Counter::stuck);
+  overstays_.push_back(std::move(overstay));
+  Stream& stream = exchange.stream();
+  stream.take_back();
+  server_->unhold();
+  if (stream.head_is_finished())
+    stream.abort_response();
+  else
+    stream.respond(504, "Gateway Timeout");
+}
+
+void Handler::interrupt_overstays() {
+  if (overstays_.empty()) return;
+  server_->loop().run_deferred();  // the answers need no GIL
+  python::GilHold held;
+  for (auto& overstay : std::exchange(overstays_, {})) {
+    log_timeout(*overstay);
+    if (!overstay->is_over) PyThreadState_SetAsyncExc(overstay->thread, state_.request_timed_out.get());
+  }
+}
+
+void Handler::log_timeout(const Overstay& overstay) {
+  try {
+    python::Ref thread = python::checked(PyLong_FromUnsignedLong(overstay.thread));
+    python::Ref limit = python::checked(PyFloat_FromDouble(seconds_of(options_.request_timeout)));
+    python::call(helpers_.log_timeout.get(), thread.get(), python::latin1(overstay.request_line).get(), limit.get());
+  } catch (const python::Raised&) {
+    python::report_unraisable("serai: logging a request that takes too long");
+  }
+}
+
+// Turns the loop while all threads are in the application; what it reads waits for them.
+void Handler::stand_in() {
+  while (team_.wait_to_stand_in() == Team::Role::leader) {
+    while (team_.is_needed_as_leader() && !server_->is_finished()) {
+      server_->loop().run_deferred();
+      server_->loop().turn(net::nanoseconds(-1));  // not `turn`: the worker is as busy as before
+      interrupt_overstays();
+    }
+    if (server_->is_finished()) return dismiss();
+    team_.step_down();
+  }
+}
+
+void Handler::start_stand_in() {
+  team_.expect_stand_in([this] { server_->loop().post([] {}); });
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for the threads that Python knows
+  stand_in_ = std::thread([this] { stand_in(); });
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void Handler::complain_of_hop_by_hop(std::string_view name) {

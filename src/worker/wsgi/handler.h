@@ -1,5 +1,8 @@
 // wsgi::Handler: runs a WSGI application on one thread or on a team of them (team.h).
 //
+// Where requests have a time limit, one thread is a team, too: a stand-in turns the loop while all are in the
+// application, so that clients get their 504.
+//
 // Whoever leads turns the loop: without the GIL it sends what is due, waits, reads and parses. Requests that are whole
 // are queued, their streams lent; the leader then runs them, with the GIL. Queue, loop and server are the leader's.
 // A thread that was replaced as leader while it ran a request sends the answer itself and posts the stream back.
@@ -11,6 +14,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <thread>
 #include <unordered_map>
 
 #include "worker/server.h"
@@ -28,6 +32,7 @@ struct Helpers {
   python::Ref file_place;    // (wrapper) -> None, or (descriptor, offset, size) of a real file
   python::Ref open_input;    // (descriptor) -> binary file
   python::Ref log_error;     // (message, exception)
+  python::Ref log_timeout;   // (thread, the request's first line, limit in seconds)
 };
 
 class Handler final : public worker::Handler {
@@ -42,6 +47,8 @@ class Handler final : public worker::Handler {
   void open(Helpers helpers, const std::vector<int>& sockets);
   // Signals are announced on this descriptor (signal.set_wakeup_fd).
   void watch_signals(int read_end);
+  // Gets a byte when the team is dismissed.
+  void tell_end_to(int write_end) { end_fd_ = write_end; }
   // Serves on this thread until the server is finished, alone or with others that do the same. With the GIL.
   void work();
   void close();
@@ -49,6 +56,10 @@ class Handler final : public worker::Handler {
   // --- for exchanges
   // --------------------------------------------------------------------------------------------------
   void queue(Exchange& exchange);
+  // Its time is over. Loop thread, without the GIL.
+  void on_overdue(Exchange& exchange);
+  // Null: requests may take as long as they like.
+  const TimeLimit* time_limit() const { return time_limit_.get(); }
   // No longer kept here: the connection is lost, or the exchange over before its body was whole.
   std::unique_ptr<Exchange> take(Exchange& exchange);
   State& state() { return state_; }
@@ -77,6 +88,12 @@ class Handler final : public worker::Handler {
   void lead();
   void turn();
   void run_next_alone();
+  void start_stand_in();
+  void stand_in();
+  void dismiss();
+  void check_signals();
+  void interrupt_overstays();
+  void log_timeout(const Overstay& overstay);
   // Runs the request at the front of the queue; whether this thread still leads.
   bool run_next_in_team();
   Ending run(Exchange& exchange, std::exception_ptr& leaving);
@@ -96,7 +113,11 @@ class Handler final : public worker::Handler {
   std::deque<std::unique_ptr<Exchange>> queue_;
   std::set<std::string, std::less<>> complaints_;
   Team team_;
+  std::unique_ptr<TimeLimit> time_limit_;
+  std::vector<std::shared_ptr<Overstay>> overstays_;  // to be interrupted
+  std::thread stand_in_;
   std::unique_ptr<SignalPipe> signals_;
+  int end_fd_ = -1;
 };
 
 }  // namespace worker::wsgi

@@ -122,10 +122,13 @@ PyObject* get_stats(PyObject* self, PyObject*) {
 
 PyObject* open(PyObject* self, PyObject* arguments) {
   return python::guard([&]() -> PyObject* {
-    PyObject *wrapper = nullptr, *place = nullptr, *input = nullptr, *log_error = nullptr;
-    if (!PyArg_ParseTuple(arguments, "OOOO:_open", &wrapper, &place, &input, &log_error)) python::rethrow();
+    PyObject *wrapper = nullptr, *place = nullptr, *input = nullptr, *log_error = nullptr, *log_timeout = nullptr;
+    if (!PyArg_ParseTuple(arguments, "OOOOO:_open", &wrapper, &place, &input, &log_error, &log_timeout)) {
+      python::rethrow();
+    }
     auto borrow = python::Ref::borrow;
-    handler_of(self).open({borrow(wrapper), borrow(place), borrow(input), borrow(log_error)}, server_of(self).sockets);
+    handler_of(self).open({borrow(wrapper), borrow(place), borrow(input), borrow(log_error), borrow(log_timeout)},
+                          server_of(self).sockets);
     return Py_NewRef(Py_None);
   });
 }
@@ -135,6 +138,15 @@ PyObject* watch_signals(PyObject* self, PyObject* descriptor) {
     int fd = PyObject_AsFileDescriptor(descriptor);
     python::checked(fd);
     handler_of(self).watch_signals(fd);
+    return Py_NewRef(Py_None);
+  });
+}
+
+PyObject* tell_end_to(PyObject* self, PyObject* descriptor) {
+  return python::guard([&]() -> PyObject* {
+    int fd = PyObject_AsFileDescriptor(descriptor);
+    python::checked(fd);
+    handler_of(self).tell_end_to(fd);
     return Py_NewRef(Py_None);
   });
 }
@@ -170,6 +182,7 @@ PyMethodDef methods[] = {
     {"stats", get_stats, METH_NOARGS, nullptr},
     {"_open", open, METH_VARARGS, nullptr},
     {"_watch_signals", watch_signals, METH_O, nullptr},
+    {"_tell_end_to", tell_end_to, METH_O, nullptr},
     {"_work", work, METH_NOARGS, nullptr},
     {"_close", close, METH_NOARGS, nullptr},
     {},

@@ -14,6 +14,8 @@ constexpr nanoseconds least_interval = std::chrono::microseconds(200);
 constexpr nanoseconds most_interval = std::chrono::milliseconds(5);
 constexpr nanoseconds replace_anyway = std::chrono::milliseconds(5);  // CPython's switch interval
 constexpr nanoseconds sleep_after = std::chrono::milliseconds(100);
+constexpr nanoseconds stand_in_patience = std::chrono::milliseconds(20);
+constexpr nanoseconds stand_in_sleep_after = std::chrono::seconds(1);
 
 thread_local std::uint64_t my_reign = 0;
 
@@ -33,6 +35,14 @@ void Team::become_leader() {
 
 Team::Role Team::wait_for_role() {
   Lock lock(mutex_);
+  waiting_++;
+  if (stood_in_) wake_stand_in_();
+  Role role = wait(lock);
+  waiting_--;
+  return role;
+}
+
+Team::Role Team::wait(Lock& lock) {
   while (!dismissed_) {
     bool leads = leader_ == 0;
     if (!leads && !has_watcher_) leads = watch(lock);
@@ -55,7 +65,7 @@ bool Team::watch(Lock& lock) {
     std::uint64_t calls_before = calls_;
     if (Clock::now() - last_change > sleep_after) {
       watcher_sleeps_ = true;
-      watching_.wait(lock, [&] { return dismissed_ || calls_ != calls_before; });
+      watching_.wait(lock, [&] { return dismissed_ || leader_ == 0 || calls_ != calls_before; });
       watcher_sleeps_ = false;
     } else {
       watching_.wait_for(lock, interval_);
@@ -92,6 +102,7 @@ void Team::enter() {
   in_application_ = true;
   calls_++;
   if (watcher_sleeps_) watching_.notify_one();
+  if (stand_in_sleeps_) standing_by_.notify_one();
 }
 
 bool Team::leave() {
@@ -105,6 +116,46 @@ void Team::dismiss() {
   std::lock_guard lock(mutex_);
   dismissed_ = true;
   resting_.notify_all();
+  watching_.notify_all();
+  standing_by_.notify_all();
+}
+
+// --- the stand-in ---------------------------------------------------------------------------------------------------
+
+Team::Role Team::wait_to_stand_in() {
+  Lock lock(mutex_);
+  auto last_call = Clock::now();
+  while (!dismissed_) {
+    const std::uint64_t calls_before = calls_;
+    const bool was_in_application = in_application_;
+    if (!in_application_ && Clock::now() - last_call > stand_in_sleep_after) {
+      stand_in_sleeps_ = true;
+      standing_by_.wait(lock, [&] { return dismissed_ || calls_ != calls_before; });
+      stand_in_sleeps_ = false;
+    } else {
+      standing_by_.wait_for(lock, stand_in_patience, [&] { return dismissed_; });
+    }
+    if (calls_ != calls_before || in_application_) last_call = Clock::now();
+    bool same_call = was_in_application && calls_ == calls_before;
+    if (!dismissed_ && same_call && in_application_ && waiting_ == 0) {
+      become_leader();
+      stood_in_ = true;
+      return Role::leader;
+    }
+  }
+  return Role::dismissed;
+}
+
+bool Team::is_needed_as_leader() {
+  std::lock_guard lock(mutex_);
+  return !dismissed_ && waiting_ == 0;
+}
+
+void Team::step_down() {
+  std::lock_guard lock(mutex_);
+  stood_in_ = false;
+  leader_ = 0;
+  resting_.notify_one();
   watching_.notify_all();
 }
 

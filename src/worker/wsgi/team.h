@@ -4,6 +4,9 @@
 //   resting ──► watching ──(the leader is stuck in the application)──► leading ──(replaced while in the application)──►
 //   resting
 //
+// A *stand-in* is a thread that cannot run requests, only turn the loop. It leads while all others have been in the
+// application for a while, and gives way as soon as one of them is back.
+//
 // The watcher looks at the leader every now and then, less often while calls are short. A leader that computes holds
 // the GIL, so replacing it would win nothing; one that is blocked is replaced after some 200 µs, any after 5 ms.
 #pragma once
@@ -34,14 +37,26 @@ class Team {
   // Nobody leads from now on.
   void dismiss();
 
+  // --- for the stand-in
+  // `wake` interrupts its turn; called by any thread, under the team's lock. Before the first thread asks for a role.
+  void expect_stand_in(std::function<void()> wake) { wake_stand_in_ = std::move(wake); }
+  // Returns leader when everybody else is busy.
+  Role wait_to_stand_in();
+  bool is_needed_as_leader();
+  // Gives way to whoever comes.
+  void step_down();
+
  private:
   using Lock = std::unique_lock<std::mutex>;
+  Role wait(Lock& lock);
   bool watch(Lock& lock);
   bool should_replace();
   void become_leader();
 
   std::mutex mutex_;
-  std::condition_variable resting_, watching_;
+  std::condition_variable resting_, watching_, standing_by_;
+  std::function<void()> wake_stand_in_;
+  std::size_t waiting_ = 0;   // for a role
   std::uint64_t leader_ = 0;  // number of the reign; 0: none
   std::uint64_t last_reign_ = 0;
   std::uint64_t calls_ = 0;      // entries into the application
@@ -50,6 +65,7 @@ class Team {
   net::nanoseconds seen_cpu_{};  // CPU time of the leader then
   clockid_t leader_clock_{};
   bool in_application_ = false, has_watcher_ = false, watcher_sleeps_ = false, dismissed_ = false;
+  bool stood_in_ = false, stand_in_sleeps_ = false;
   net::nanoseconds interval_{};
 };
 

@@ -288,6 +288,35 @@ async def bad_trailer(scope, receive, send):
     await send({"type": "http.response.trailers", "headers": [(b"x-split", b"a\r\nb: c")]})
 
 
+async def sleep_deeply(seconds):
+    try:
+        await asyncio.sleep(seconds)
+    except asyncio.CancelledError:
+        events.append("cancelled")
+        raise
+
+
+@route("/overstay")
+async def overstay(scope, receive, send):
+    if scope["query_string"]:
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+    await sleep_deeply(10)
+
+
+@route("/ignores-cancellation")
+async def ignores_cancellation(scope, receive, send):
+    try:
+        await asyncio.sleep(10)
+    except asyncio.CancelledError:
+        pass
+    events.append((await receive())["type"])
+    try:
+        await answer(send, b"too late")
+    except OSError as error:
+        events.append(type(error).__name__)
+
+
 @route("/context")
 async def context(scope, receive, send):
     before = seen.get()

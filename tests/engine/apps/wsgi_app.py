@@ -334,6 +334,34 @@ def busy_for(environ, start_response):
 
 
 @route
+def overstay(environ, start_response):
+    """Stays until it is interrupted, and answers then; with a query it has begun to answer before."""
+    events.append("began")
+    if environ["QUERY_STRING"]:
+        start_response("200 OK", [])(b"begun")
+    try:
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            time.sleep(0.01)
+        events.append("was not interrupted")
+    except BaseException as error:
+        events.append(type(error).__name__)
+        raise
+    return answer(start_response, b"too late")
+
+
+@route
+def oversleep(environ, start_response):
+    """Cannot be interrupted in its sleep, and goes on when it is awake."""
+    for step in (lambda: time.sleep(float(environ["QUERY_STRING"])), lambda: start_response("200 OK", [])):
+        try:
+            step()
+        except BaseException as error:
+            events.append(type(error).__name__)
+    return [b"too late"]
+
+
+@route
 def cancelled(environ, start_response):
     """What async_to_sync may let through: a BaseException that asks nobody to leave."""
     raise asyncio.CancelledError
