@@ -84,8 +84,8 @@ def _start_threads(count: int, work: Callable[[], None]) -> list[threading.Threa
     """So many, or as many as the system lets us have."""
     threads: list[threading.Thread] = []
     for i in range(count):
-        # A daemon, so that the interpreter's end does not wait for one that is left behind; but what the app starts in it
-        # is none, so it must not inherit that.
+        # A daemon, so that the interpreter's end does not wait for one that is left behind; what the app starts in it
+        # must not inherit that.
         thread = threading.Thread(target=work, name=f"serai-{i + 1}", daemon=True)
         try:
             thread.start()

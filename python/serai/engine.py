@@ -29,6 +29,7 @@ def options(s: Settings, access_log: int) -> "Options":
         "keep_alive_timeout": s.keep_alive_timeout,
         "write_timeout": s.write_timeout,
         "graceful_timeout": s.graceful_timeout,
+        "request_timeout": s.request_timeout,
         "tls_handshake_timeout": s.tls_handshake_timeout,
         "access_log": access_log,
         "access_log_format": s.log_format,

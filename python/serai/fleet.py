@@ -26,11 +26,15 @@ from serai.generation import Generation
 from serai.loop import Loop, Timer
 from serai.memory import OutOfMemoryCounter
 from serai.probe import HealthCheck
+from serai.recycling import Recycling
 from serai.reporter import Reporter, unexplained
 from serai.settings import MAX_WORKERS, Settings
 from serai.worker import CERTIFICATES, LISTEN, RETIRE
 from serai.worker_process import WorkerProcess
 from serai.zygote import Import, Inheritance
+
+_RECYCLING_INTERVAL = 1.0
+"""Seconds between two looks at the workers' requests, age and memory."""
 
 
 @dataclasses.dataclass
@@ -69,6 +73,8 @@ class Fleet:
         self._worker_count = 0
         self._worker_backoff = Backoff()
         self._zygote_backoff = Backoff()
+        self._leaving: WorkerProcess | None = None
+        """Serves until its successor does."""
         self._pause: Timer | None = None
         """While a worker or zygote that keeps failing has to wait."""
 
@@ -79,6 +85,9 @@ class Fleet:
         self._current = self._new_generation(self._first_import(), [])
         if self._settings.worker_timeout > 0:
             self._watch_for_hung_workers()
+        s = self._settings
+        if s.max_requests or s.max_worker_age or s.max_worker_memory or s.request_timeout:
+            self._watch_for_workers_to_recycle()
 
     def reload(self) -> None:
         """Replaces all workers by new ones with the code that is on disk now."""
@@ -297,10 +306,16 @@ class Fleet:
 
     def _fill(self, generation: Generation) -> None:
         active = [worker for g in self._generations for worker in g.active()]
-        for _ in range(self._wanted - len(active)):
+        staying = [worker for worker in active if worker is not self._leaving]
+        for _ in range(self._wanted - len(staying)):
             self._spawn(generation)
-        for surplus in active[self._wanted :]:
+        for surplus in staying[self._wanted :]:
             self._retire(surplus)
+        serving = [worker for worker in staying if worker.state == "serving"]
+        if self._leaving and len(serving) >= self._wanted:
+            if self._leaving in active:
+                self._retire(self._leaving)
+            self._leaving = None
 
     def _advance_rollout(self, candidate: Generation) -> None:
         """One worker at a time."""
@@ -323,7 +338,8 @@ class Fleet:
 
     def _spawn(self, generation: Generation) -> None:
         self._worker_count += 1
-        worker = WorkerProcess(self._worker_count, generation, probed=bool(self._settings.health_path))
+        recycling = Recycling(self._settings)
+        worker = WorkerProcess(self._worker_count, generation, recycling, probed=bool(self._settings.health_path))
         generation.workers[worker.number] = worker
         self._loop.on_readable(worker.status.fileno(), lambda: self._on_worker_message(worker))
         if self._around.certificates:
@@ -415,6 +431,18 @@ class Fleet:
                 self._advance()
         self._loop.call_later(min(1.0, limit / 4), self._watch_for_hung_workers)
 
+    def _watch_for_workers_to_recycle(self) -> None:
+        """One at a time, each only when its successor serves."""
+        current = self._current
+        if current and not (self._leaving or self._candidate or self._pause or self._ending):
+            for worker in current.serving():
+                if reason := worker.recycling.reason(worker):
+                    self._tell.worker_recycled(worker, reason)
+                    self._leaving = worker
+                    self._advance()
+                    break
+        self._loop.call_later(_RECYCLING_INTERVAL, self._watch_for_workers_to_recycle)
+
     def _on_worker_exit(self, worker: WorkerProcess, status: int | None) -> None:
         generation = worker.generation
         if generation.workers.get(worker.number) is not worker:
@@ -422,6 +450,8 @@ class Fleet:
         if worker.state == "starting" and worker.status.fileno() >= 0:
             self._on_worker_message(worker)  # what it said last
         del generation.workers[worker.number]
+        if worker is self._leaving:
+            self._leaving = None
         self._loop.forget(worker.status.fileno())
         cause = causes.of_exit(status, worker.stack(), worker.condemned, self._memory)
         self._tell.worker_exited(worker, cause)

@@ -28,6 +28,10 @@ class Reporter:
         self._send({"type": "worker_ready", **_identity(worker)})
         log.info("worker.ready", f"worker {worker.number} serves", **_identity(worker))
 
+    def worker_recycled(self, worker: WorkerProcess, reason: str) -> None:
+        """It serves until its successor does."""
+        log.info("worker.recycled", f"worker {worker.number} is replaced: {reason}", **_identity(worker))
+
     def worker_exited(self, worker: WorkerProcess, cause: Cause) -> None:
         """It ended, as asked or not."""
         self._send({"type": "worker_exited", **_identity(worker), "cause": cause.as_message()})

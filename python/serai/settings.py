@@ -37,6 +37,14 @@ def count(text: str) -> int:
     return chosen
 
 
+def amount(text: str) -> int:
+    """A number of things, or 0."""
+    chosen = _number(text)
+    if chosen < 0:
+        raise ValueError(f"{text!r} is not a number from 0 on")
+    return chosen
+
+
 def _number(text: str) -> int:
     """-1, which no setting allows, for anything that is none."""
     return int(text) if text.isdecimal() and text.isascii() else -1
@@ -191,6 +199,30 @@ class Settings:
         metavar="TIME",
         parse=units.seconds,
         help="a worker none of whose threads came back from the app for so long is hung, and replaced; 0: never",
+    )
+    request_timeout: float = _option(
+        0.0,
+        group=_PROCESSES,
+        metavar="TIME",
+        parse=units.seconds,
+        help="longest time the app may take from its call to the end of its response, 504 beyond; 0: no limit",
+    )
+    max_requests: int = _option(
+        0, group=_PROCESSES, metavar="N", parse=amount, help="a worker is replaced after so many requests; 0: never"
+    )
+    max_worker_age: float = _option(
+        0.0,
+        group=_PROCESSES,
+        metavar="TIME",
+        parse=units.seconds,
+        help="a worker is replaced after so long; 0: never",
+    )
+    max_worker_memory: int = _option(
+        0,
+        group=_PROCESSES,
+        metavar="SIZE",
+        parse=units.size,
+        help="a worker is replaced when it holds so much memory; 0: never",
     )
     health_path: str = _option(
         "",

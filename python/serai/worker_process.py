@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from serai import probe, processes
 from serai.channel import Channel, Message
 from serai.loop import Callback, Loop, Timer
+from serai.recycling import Recycling
 
 if TYPE_CHECKING:
     from serai.generation import Generation
@@ -27,9 +29,10 @@ _MAX_STACK = 64 * 1024
 class WorkerProcess:
     """One worker as the master sees it, from the order to fork it until it is reaped. Owns its descriptors."""
 
-    def __init__(self, number: int, generation: "Generation", *, probed: bool) -> None:
+    def __init__(self, number: int, generation: "Generation", recycling: Recycling, *, probed: bool) -> None:
         self.number = number
         self.generation = generation
+        self.recycling = recycling
         self.state: Literal["starting", "serving", "retiring"] = "starting"
         self.started = time.monotonic()
         self.pid: int | None = None
@@ -104,9 +107,21 @@ class WorkerProcess:
         """Also true of a zombie."""
         return self._pidfd >= 0 and bool(select.select([self._pidfd], [], [], 0)[0])
 
+    def counter(self, index: int) -> int:
+        """One of the engine's numbers: serai._engine.PAGE_…"""
+        return int.from_bytes(self._page[index * 8 : index * 8 + 8], sys.byteorder)
+
+    def resident_memory(self) -> int:
+        """Bytes, pages that it shares with others included; 0 where that cannot be read."""
+        try:
+            with open(f"/proc/{self.pid}/statm", encoding="ascii") as file:
+                return int(file.read().split()[1]) * mmap.PAGESIZE
+        except (OSError, ValueError, IndexError):
+            return 0
+
     def busy_seconds(self) -> float:
         """For how long no thread of it has come back from the app."""
-        since = int.from_bytes(self._page[_BUSY_SINCE * 8 : _BUSY_SINCE * 8 + 8], "little")
+        since = self.counter(_BUSY_SINCE)
         return (time.monotonic_ns() - since) / 1e9 if since else 0.0
 
     def stack(self) -> str:

@@ -114,7 +114,10 @@ void Server::give_up() {
 
 bool Server::is_finished() const { return stopped_ || (draining_ && clients_.empty() && held_ == 0); }
 
-bool Server::may_accept() const { return options_.backlog_limit == 0 || clients_.size() < options_.backlog_limit; }
+bool Server::may_accept() const {
+  if (!accepting_) return false;
+  return options_.backlog_limit == 0 || clients_.size() < options_.backlog_limit;
+}
 
 void Server::adopt(net::Accepted accepted, const std::shared_ptr<const Peer>& local) {
   counters_.add(Counter::accepted);

@@ -67,6 +67,8 @@ class Server : private net::Deferred {
   // --- for clients and listeners
   // ----------------------------------------------------------------------------------
   bool may_accept() const;
+  // While nobody runs requests, connections are better left to other workers.
+  void set_accepting(bool accepting) { accepting_ = accepting; }
   void adopt(net::Accepted accepted, const std::shared_ptr<const Peer>& local);
   // A client that speaks this protocol, for `replace`.
   std::unique_ptr<Client> make_client(Transport transport, Ends ends, Protocol protocol);
@@ -105,6 +107,7 @@ class Server : private net::Deferred {
   net::Clock::time_point oldest_unsent_ = net::Clock::time_point::max();
   std::size_t held_ = 0;
   std::atomic<bool> drain_requested_ = false;
+  bool accepting_ = true;
   bool draining_ = false, closes_idle_ = false, timed_out_ = false, stopped_ = false;
 };
 

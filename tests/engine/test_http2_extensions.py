@@ -1,30 +1,9 @@
-"""Early hints and trailers over HTTP/2, asked for by a client that knows its rules (PyPI h2)."""
+"""Early hints and trailers over HTTP/2."""
 
-import h2.config
-import h2.connection
 import h2.events
 import pytest
-from engine.harness import Server, Start
-
-
-def ask(server: Server, path: str, **headers: str) -> list[h2.events.Event]:
-    """All that came of one request."""
-    client = server.client()
-    talk = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
-    talk.initiate_connection()
-    fields = {":method": "GET", ":path": path, ":scheme": "http", ":authority": "test", **headers}
-    talk.send_headers(1, list(fields.items()), end_stream=True)
-    found: list[h2.events.Event] = []
-    while not any(isinstance(event, h2.events.StreamEnded | h2.events.StreamReset) for event in found):
-        client.send(talk.data_to_send())
-        found += talk.receive_data(client.socket.recv(65536))
-    client.close()
-    return found
-
-
-def fields_of(events: list[h2.events.Event], kind: type) -> list[list[tuple[str, str]]]:
-    return [[(str(name), str(value)) for name, value in e.headers] for e in events if isinstance(e, kind)]
-
+from engine.harness import Start
+from engine.http2_client import ask, fields_of
 
 LINKS = [("link", "</a.css>; rel=preload"), ("link", "</b.js>; rel=preload")]
 

@@ -2,8 +2,10 @@
 
 import time
 
+import h2.events
 import pytest
 from engine.harness import Server, Start, request_bytes
+
 from tests.support.wait import until
 
 
@@ -52,8 +54,7 @@ def test_background_tasks_may_take_longer(asgi: Start) -> None:
 
 
 def test_http2_streams_have_the_limit_each(asgi: Start) -> None:
-    from engine.test_http2_extensions import ask, fields_of  # noqa: PLC0415
-    import h2.events  # noqa: PLC0415
+    from engine.test_http2_extensions import ask, fields_of
 
     answers = fields_of(ask(asgi(request_timeout=0.2), "/overstay"), h2.events.ResponseReceived)
     assert (":status", "504") in answers[0]
@@ -110,7 +111,8 @@ def test_a_drained_server_does_not_wait_for_stuck_threads(wsgi: Start) -> None:
 
 
 def test_quick_requests_are_not_affected(wsgi: Start, asgi: Start) -> None:
-    for server in (wsgi(request_timeout=0.5, threads=1), wsgi(request_timeout=0.5, threads=3), asgi(request_timeout=0.5)):
+    limit = {"request_timeout": 0.5}
+    for server in (wsgi(threads=1, **limit), wsgi(threads=3, **limit), asgi(**limit)):
         client = server.client()
         for _ in range(200):
             assert client.request("/").body == b"hello"

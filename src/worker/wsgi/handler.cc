@@ -258,12 +258,14 @@ void Handler::log_timeout(const Overstay& overstay) {
 // Turns the loop while all threads are in the application; what it reads waits for them.
 void Handler::stand_in() {
   while (team_.wait_to_stand_in() == Team::Role::leader) {
+    server_->set_accepting(false);
     while (team_.is_needed_as_leader() && !server_->is_finished()) {
       server_->loop().run_deferred();
       server_->loop().turn(net::nanoseconds(-1));  // not `turn`: the worker is as busy as before
       interrupt_overstays();
     }
     if (server_->is_finished()) return dismiss();
+    server_->set_accepting(true);
     team_.step_down();
   }
 }
