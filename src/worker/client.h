@@ -20,7 +20,7 @@ class Client : public net::Pollable, public net::Deferred {
   virtual void open(std::string_view received) = 0;
   virtual net::Clock::time_point deadline() const = 0;
   virtual void on_time(net::Clock::time_point now) = 0;
-  // Between requests, with nothing to send.
+  // Between requests, with nothing to send, and nothing of the next request has come.
   virtual bool is_idle() const = 0;
   // The server accepts nothing more and ends once its clients have: requests that run are finished.
   virtual void on_drain() = 0;

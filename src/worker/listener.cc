@@ -11,6 +11,7 @@ namespace {
 
 // Few enough that a burst spreads over the workers that share the socket.
 constexpr int accepts_per_turn = 16;
+constexpr int most_waiting = 4096;
 constexpr auto pause_without_descriptors = std::chrono::milliseconds(100);
 constexpr auto pause_when_full = std::chrono::milliseconds(20);
 
@@ -53,6 +54,14 @@ void Listener::pause(net::nanoseconds how_long) {
 
 void Listener::resume() {
   if (auto done = watch(); !done) pause(pause_without_descriptors);
+}
+
+void Listener::accept_waiting() {
+  for (int i = 0; i < most_waiting && server_.may_accept(); i++) {
+    auto accepted = net::accept(socket_);
+    if (!accepted || !*accepted) return;
+    server_.adopt(std::move(**accepted), local_);
+  }
 }
 
 void Listener::on_ready(std::uint32_t) {

@@ -17,6 +17,8 @@ class Listener final : public net::Pollable {
   static base::Result<std::unique_ptr<Listener>> create(Server& server, int socket);
   ~Listener();
   void on_ready(std::uint32_t epoll_events) override;
+  // Takes what waits in the backlog: with the socket it would be reset.
+  void accept_waiting();
   // Watches again after a pause, when the server has room.
   void resume();
 

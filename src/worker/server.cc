@@ -81,6 +81,8 @@ void Server::request_stop() {
 
 void Server::drain(IdleConnections idle) {
   if (!draining_) {
+    if (idle == IdleConnections::close)  // nobody goes on accepting
+      for (const auto& listener : listeners_) listener->accept_waiting();
     draining_ = true;
     listeners_.clear();
     graceful_timer_.set_after(options_.graceful_timeout);

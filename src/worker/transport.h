@@ -55,6 +55,11 @@ class Transport {
       return layer_->receive(socket_.get(), room);
     return ::recv(socket_.get(), room.data(), room.size(), MSG_DONTWAIT);
   }
+  // Bytes (of a layer too) came that nobody has read yet.
+  bool has_unread() const {
+    char byte;
+    return ::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+  }
   // `more_follows`: the kernel may wait for it before it sends a packet.
   ssize_t send(std::string_view bytes, bool more_follows = false) {
     if (layer_) [[unlikely]] {

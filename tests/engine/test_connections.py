@@ -133,6 +133,26 @@ def test_draining_answers_what_runs_and_closes_idle_connections(serve: Start) ->
     assert finish(server) == 0
 
 
+def test_requests_that_came_before_the_drain_are_answered(serve: Start) -> None:
+    """Also those that the server, busy elsewhere, has not seen yet: on an idle connection, and on one in the backlog."""
+    server = serve()
+    idle, quiet = server.client(), server.client()
+    idle.request("/")
+    quiet.request("/")
+    server.signal(signal.SIGSTOP)
+    server.signal(signal.SIGTERM)
+    idle.send(request_bytes("/echo", "POST", b"known"))
+    new = server.client()
+    new.send(request_bytes("/echo", "POST", b"new"))
+    server.signal(signal.SIGCONT)
+    for client, body in ((idle, b"known"), (new, b"new")):
+        response = client.response()
+        assert (response.status, response.body) == (200, body)
+        client.close()
+    assert quiet.is_closed()
+    assert finish(server) == 0
+
+
 def accepts_no_more(server: Server) -> bool:
     client = server.client()
     client.send(request_bytes("/"))

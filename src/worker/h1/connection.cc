@@ -509,7 +509,8 @@ void Connection::on_drain() {
 }
 
 bool Connection::is_idle() const {
-  return reading_ == Reading::head && !exchange_ && !lent_ && !head_begun_ && output_.is_empty();
+  return reading_ == Reading::head && !exchange_ && !lent_ && !head_begun_ && output_.is_empty() &&
+         !transport_.has_unread();
 }
 
 void Connection::set_read_deadline(net::nanoseconds delay) {
