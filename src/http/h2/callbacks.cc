@@ -187,7 +187,8 @@ int Callbacks::on_data(nghttp2_session* session, std::uint8_t, std::int32_t id, 
   ServerCodec& codec = codec_of(user);
   auto* stream = static_cast<Stream*>(nghttp2_session_get_stream_user_data(session, id));
   if (!stream || !stream->is_owned || stream->is_given_up || stream->is_refused) {
-    nghttp2_session_consume(session, id, size);  // nobody will
+    nghttp2_session_consume(session, id, size);                                           // nobody will
+    if (stream && !stream->is_owned && stream->answer_sent) codec.give_up_rest(*stream);  // a tunnel's other direction
     return 0;
   }
   stream->body_received += size;
@@ -284,7 +285,7 @@ int Callbacks::on_frame_sent(nghttp2_session* session, const nghttp2_frame* fram
       auto* stream = static_cast<Stream*>(nghttp2_session_get_stream_user_data(session, frame->hd.stream_id));
       if (!stream) return 0;
       stream->answer_sent = true;
-      codec.give_up_rest(*stream);
+      if (!stream->is_open_tunnel()) codec.give_up_rest(*stream);
       return 0;
     }
     case NGHTTP2_RST_STREAM: {  // by nghttp2, for something that no other callback has told of

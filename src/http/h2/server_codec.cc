@@ -50,11 +50,12 @@ ServerCodec::ServerCodec(const Options& options) : options_(options), flood_(opt
     base::panic("no memory for a connection");
   }
   session_.reset(session);
+  const std::uint32_t websockets = options.websockets ? 1 : 0;
   const nghttp2_settings_entry settings[] = {
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, options.streams},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, options.stream_window},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, options.limits.head_bytes},
-      {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
+      {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, websockets},
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
   };
   nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings, std::size(settings));
@@ -274,10 +275,9 @@ void ServerCodec::give_up(Stream& stream, ErrorCode code) {
   nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, as_int(stream.id), static_cast<std::uint32_t>(code));
 }
 
-// After the last byte of an answer: nobody wants the rest of the request. A tunnel may end in one direction only.
-void ServerCodec::give_up_rest(Stream& stream) {
-  const bool waits_for_peer = stream.is_tunnel() && stream.is_owned;
-  if (stream.request_ended || stream.is_over() || waits_for_peer) return;
+// After the last byte of an answer: nobody wants the rest of the request.
+void ServerCodec::give_up_rest(const Stream& stream) {
+  if (stream.request_ended || stream.is_over()) return;
   nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, as_int(stream.id), NGHTTP2_NO_ERROR);
 }
 
@@ -287,7 +287,7 @@ void ServerCodec::release(StreamId id) {
   stream.is_owned = false;
   stream.user = nullptr;
   forget_body(stream);
-  if (stream.answer_sent) give_up_rest(stream);
+  if (stream.answer_sent && !stream.is_open_tunnel()) give_up_rest(stream);
   close_if_done(stream);
 }
 

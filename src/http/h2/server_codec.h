@@ -69,6 +69,7 @@ struct Options {
   std::uint32_t stream_window = 64 * 1024;  // bytes of a body that may be on their way or unconsumed
   std::uint32_t connection_window = 1 << 20;  // the same for all streams together
   std::uint32_t low_water = 16 * 1024;        // bytes owed, for `drained`
+  bool websockets = true;                     // take extended CONNECT (RFC 8441)
   std::chrono::steady_clock::time_point (*clock)() = &std::chrono::steady_clock::now;  // asked at suspicious frames
 };
 
@@ -136,7 +137,8 @@ class ServerCodec {
   base::Result<void> body(StreamId stream, std::unique_ptr<BodySource> source, std::uint64_t size);
   // Fields behind the body, between the last of it and end.
   base::Result<void> trailer(StreamId stream, std::string_view name, std::string_view value);
-  // A request body that is not over by then is given up (RST_STREAM with NO_ERROR, RFC 9113 section 8.1).
+  // A request body that is not over by then is given up (RST_STREAM with NO_ERROR, RFC 9113 section 8.1). A tunnel may
+  // end in one direction only: its peer may still end the other, but not send anything more after the release.
   base::Result<void> end(StreamId stream);
   // 100 or 103 (RFC 8297), before finish_head.
   base::Result<void> inform(StreamId stream, int status, std::span<const Header> headers = {});
@@ -203,7 +205,7 @@ class ServerCodec {
   void note_owed(Stream& stream);
   void submit_ready();
   void give_up(Stream& stream, ErrorCode code);
-  void give_up_rest(Stream& stream);
+  void give_up_rest(const Stream& stream);
   void forget_body(Stream& stream);
   void forget_owed(Stream& stream);
   void choose_priority(const Stream& stream);

@@ -364,21 +364,59 @@ TEST(ServerCodec, TunnelsAWebSocket) {
   EXPECT_EQ(talk.codec.open_streams(), 0u);
 }
 
-TEST(ServerCodec, EndsATunnelThatItsOwnerReleases) {
-  Talk talk;
+StreamId connect(Talk& talk, int status) {
   Fields fields = get();
   fields[0].second = "CONNECT";
   fields.insert(fields.begin() + 1, {":protocol", "websocket"});
   const StreamId id = talk.client.request(fields, {}, true);
   talk.run();
-  ASSERT_TRUE(talk.codec.start(id, 200));
-  ASSERT_TRUE(talk.codec.finish_head(id, {}));
-  ASSERT_TRUE(talk.codec.end(id));
-  talk.run();
+  EXPECT_TRUE(talk.codec.start(id, status));
+  EXPECT_TRUE(talk.codec.finish_head(id, {}));
+  EXPECT_TRUE(talk.codec.end(id));
   talk.codec.release(id);
+  talk.run();
+  EXPECT_TRUE(talk.client.replies[id].ended);
+  return id;
+}
+
+TEST(ServerCodec, LetsThePeerEndATunnelThatItsOwnerHasReleased) {
+  Talk talk;
+  const StreamId id = connect(talk, 200);
+  EXPECT_FALSE(talk.client.replies[id].closed);
+  EXPECT_EQ(talk.codec.open_streams(), 1u);
+  talk.client.send(id, {}, true);
+  talk.run();
+  EXPECT_TRUE(talk.client.replies[id].closed);
+  EXPECT_EQ(talk.codec.open_streams(), 0u);
+}
+
+TEST(ServerCodec, ResetsAReleasedTunnelThroughWhichMoreComes) {
+  Talk talk;
+  const StreamId id = connect(talk, 200);
+  talk.client.send(id, "more");
   talk.run();
   EXPECT_TRUE(talk.client.replies[id].closed);
   EXPECT_EQ(talk.client.replies[id].code, NGHTTP2_NO_ERROR);
+  EXPECT_EQ(talk.codec.open_streams(), 0u);
+}
+
+TEST(ServerCodec, ResetsATunnelThatWasRefused) {
+  Talk talk;
+  const StreamId id = connect(talk, 403);
+  EXPECT_TRUE(talk.client.replies[id].closed);
+  EXPECT_EQ(talk.client.replies[id].code, NGHTTP2_NO_ERROR);
+}
+
+TEST(ServerCodec, TakesNoWebSocketsWhereNoneAreWanted) {
+  Talk talk({.websockets = false});
+  talk.run();
+  EXPECT_EQ(talk.client.settings[NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL], 0u);
+  Fields fields = get();
+  fields[0].second = "CONNECT";
+  fields.insert(fields.begin() + 1, {":protocol", "websocket"});
+  talk.raw({});
+  EXPECT_FALSE(talk.accepts(fields, 0));
+  EXPECT_FALSE(talk.has(Kind::refused));
 }
 
 TEST(ServerCodec, ShutsDownInTwoSteps) {

@@ -42,6 +42,7 @@ struct Stream : StreamState {
   }
   bool is_over() const { return !is_open || is_given_up; }
   bool is_tunnel() const { return request.head().method == Method::connect; }
+  bool is_open_tunnel() const { return is_tunnel() && answer.status() < 300; }
 };
 
 }  // namespace http::h2

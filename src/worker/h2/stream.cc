@@ -40,7 +40,8 @@ void Stream::begin(http::StreamId id) {
   unconsumed_ = 0;
   body_deadline_ = never;
   memory_limit_ = SIZE_MAX;
-  body_full_ = request_ended_ = is_tunnel_ = lost_ = false;
+  body_full_ = request_ended_ = tunnel_is_open_ = lost_ = false;
+  is_tunnel_ = head().method == http::Method::connect;
   awaits_continue_ = head().expect_continue;
   codec().attach(id, this);
 }
@@ -48,7 +49,7 @@ void Stream::begin(http::StreamId id) {
 void Stream::begin_exchange() {
   account_.open(*this);
   Handler& handler = connection_.server().handler();
-  if (head().has_body()) set_body_deadline();
+  if (head().has_body() && !is_tunnel_) set_body_deadline();
   exchange_ = handler.begin(*this);
   if (exchange_ && handler.buffers_bodies()) want_body();
 }
@@ -72,10 +73,10 @@ void Stream::on_request_end() {
   awaits_continue_ = false;
   body_deadline_ = never;
   if (!exchange_) return;
-  if (is_tunnel_)
-    exchange_->on_client_finished();
-  else
+  if (!is_tunnel_)
     exchange_->on_request_end();
+  else if (!body_full_)  // what came before comes first
+    exchange_->on_client_finished();
 }
 
 void Stream::on_drained() {
@@ -126,7 +127,10 @@ void Stream::resume_body() {
   if (!std::exchange(body_full_, false)) return;
   auto held = lock();
   codec().consumed(id_, std::exchange(unconsumed_, 0));
-  if (!request_ended_ && !is_tunnel_) set_body_deadline();
+  if (is_tunnel_ && request_ended_)
+    exchange_->on_client_finished();
+  else if (!request_ended_ && !is_tunnel_)
+    set_body_deadline();
   connection_.send_later();
 }
 
@@ -237,7 +241,7 @@ void Stream::pass_tunnel_output() {
 
 void Stream::finish_response() {
   auto held = lock();
-  if (is_tunnel_) {
+  if (tunnel_is_open_) {
     pass_tunnel_output();
     (void)codec().end(id_);
   }
@@ -291,8 +295,7 @@ base::Result<void> Stream::open_tunnel(std::string_view protocol, std::span<cons
   for (const http::Header& header : fields)
     if (auto done = codec().field(id_, header); !done) return done;
   if (auto done = codec().finish_head(id_, std::nullopt); !done) return done;
-  is_tunnel_ = true;
-  body_deadline_ = never;
+  tunnel_is_open_ = true;
   return {};
 }
 

@@ -94,7 +94,8 @@ class Stream final : public worker::Stream {
   bool body_full_ = false;  // the exchange does not take body now
   bool awaits_continue_ = false;
   bool request_ended_ = false;
-  bool is_tunnel_ = false;
+  bool is_tunnel_ = false;  // or shall be one
+  bool tunnel_is_open_ = false;
   bool lent_ = false;
   bool lost_ = false;  // while it was lent
 };
