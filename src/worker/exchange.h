@@ -44,6 +44,8 @@ class Handler {
   virtual Exchange* begin(Stream& stream) = 0;
   // Whether request bodies are read before anybody asks for them.
   virtual bool buffers_bodies() const = 0;
+  // Whether its exchanges may open tunnels for WebSockets.
+  virtual bool takes_websockets() const = 0;
 };
 
 }  // namespace worker

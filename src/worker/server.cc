@@ -42,7 +42,8 @@ Server::Server(const Options& options, Counters& counters, Handler& handler, std
       counters_(counters),
       handler_(handler),
       loop_(std::move(loop)),
-      http2_{.limits = limits_of(options), .server_name = options.server_header},
+      http2_{
+          .limits = limits_of(options), .server_name = options.server_header, .websockets = handler.takes_websockets()},
       trusted_(std::move(trusted)),
       sweep_timer_(*loop_, [this] { sweep(); }),
       graceful_timer_(*loop_, [this] { give_up(); }),

@@ -1,6 +1,7 @@
 """Streams of one HTTP/2 connection beside each other: each its own task, its own flow, its own end."""
 
 import time
+from collections.abc import Iterator
 
 import h2.errors
 import h2.settings
@@ -19,8 +20,10 @@ def server(asgi: Start) -> Server:
 
 
 @pytest.fixture
-def client(server: Server) -> Http2Client:
-    return Http2Client.to(server.address)
+def client(server: Server) -> Iterator[Http2Client]:
+    client = Http2Client.to(server.address)
+    yield client
+    client.close()
 
 
 def events(server: Server) -> list[str]:

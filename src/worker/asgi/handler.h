@@ -31,6 +31,7 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
 
   worker::Exchange* begin(Stream& stream) override;
   bool buffers_bodies() const override { return false; }
+  bool takes_websockets() const override { return true; }
 
   // Called on the loop's thread before the first turn. `inner_fd` is the epoll descriptor of asyncio's own selector,
   // `poll_inner` that selector's `select`.

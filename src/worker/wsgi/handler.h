@@ -43,6 +43,7 @@ class Handler final : public worker::Handler {
 
   worker::Exchange* begin(Stream& stream) override;
   bool buffers_bodies() const override { return true; }
+  bool takes_websockets() const override { return false; }
 
   void open(Helpers helpers, const std::vector<int>& sockets);
   // Signals are announced on this descriptor (signal.set_wakeup_fd).

@@ -214,6 +214,17 @@ async def deaf(scope, receive, send):
             await send_json(send, count)
 
 
+@route("/counts")
+async def counts(scope, receive, send):
+    """Receives nothing until somebody opens the gate; then notes how many messages came, and what ended them."""
+    await accept(receive, send)
+    await gate.wait()
+    count = 0
+    while (message := await receive())["type"] == "websocket.receive":
+        count += 1
+    note(count, message["code"])
+
+
 @route("/open-the-gate")
 async def open_the_gate(scope, receive, send):
     gate.set()
