@@ -134,7 +134,7 @@ def test_draining_answers_what_runs_and_closes_idle_connections(serve: Start) ->
 
 
 def test_requests_that_came_before_the_drain_are_answered(serve: Start) -> None:
-    """Also those that the server, busy elsewhere, has not seen yet: on an idle connection, and on one in the backlog."""
+    """Also those that the server, busy elsewhere, has not seen yet: on an idle connection, on one in the backlog."""
     server = serve()
     idle, quiet = server.client(), server.client()
     idle.request("/")
