@@ -19,10 +19,13 @@ class Application:
     reason: str
     """Why this interface, in words."""
     import_seconds: float
+    files: list[str] = dataclasses.field(default_factory=list)
+    """With --reload: those that were imported and are not the installation's."""
 
     def describe(self) -> dict[str, Any]:
         """For the master's `ready` message."""
-        return {"interface": self.interface, "reason": self.reason, "import_ms": round(self.import_seconds * 1000, 1)}
+        told = {"interface": self.interface, "reason": self.reason, "import_ms": round(self.import_seconds * 1000, 1)}
+        return told | ({"files": self.files} if self.files else {})
 
 
 def load(settings: Settings) -> Application:
@@ -34,7 +37,12 @@ def load(settings: Settings) -> Application:
         kind, reason = interface.detect(found, settings.app)
     else:
         kind, reason = settings.interface, "--interface says so"
-    return Application(found, kind, reason, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    if not settings.reload:
+        return Application(found, kind, reason, seconds)
+    from serai import crash_page, watch
+
+    return Application(crash_page.wrap(found, kind), kind, reason, seconds, watch.imported_files())
 
 
 def failed_message(failure: Failure) -> dict[str, Any]:

@@ -53,6 +53,11 @@ class ControlLink:
         end.set_inheritable(False)
         return ControlLink(Channel(end))
 
+    @property
+    def is_open(self) -> bool:
+        """There is a supervisor: the app is hosted."""
+        return self._channel is not None
+
     def report(self, message: Message) -> None:
         """Tells the supervisor."""
         if self._channel:

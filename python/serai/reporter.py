@@ -80,7 +80,8 @@ def _identity(worker: WorkerProcess) -> dict[str, int]:
 def _ready(generation: Generation) -> Message:
     app = generation.app
     preload, preload_reason = _preload(generation)
-    return {
+    files = {"files": app["files"]} if "files" in app else {}
+    return files | {
         "type": "ready",
         "workers": len(generation.serving()),
         "generation": generation.number,

@@ -22,7 +22,7 @@ from serai.sockets import Listener, open_listeners
 if TYPE_CHECKING:
     from serai._engine import AsgiServer, WsgiServer
 
-_NEED_PROCESSES = {"workers": 1, "preload": "auto", "post_fork": "", "health_path": ""}
+_NEED_PROCESSES = {"workers": 1, "preload": "auto", "post_fork": "", "health_path": "", "reload": False}
 """Settings that mean something only where there is a master, and what they are then left at."""
 
 

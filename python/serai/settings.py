@@ -114,8 +114,8 @@ def _option(default: Any, **description: Any) -> Any:
     return dataclasses.field(default=default, metadata={"option": option})
 
 
-_APP, _PROCESSES, _HTTP, _WS = "application", "processes", "HTTP and its limits", "WebSocket"
-_TLS, _LOG = "TLS", "logging and files"
+_APP, _DEVELOPMENT, _PROCESSES = "application", "development", "processes"
+_HTTP, _WS, _TLS, _LOG = "HTTP and its limits", "WebSocket", "TLS", "logging and files"
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -162,6 +162,29 @@ class Settings:
         metavar="FILE",
         help="KEY=VALUE lines for the app's environment, read again on SIGHUP",
         shown_default="none",
+    )
+
+    reload: bool = _option(
+        False,
+        group=_DEVELOPMENT,
+        flag=True,
+        help="start anew when the code changes, and show errors in the browser; never in production",
+    )
+    reload_dir: list[str] = _option(
+        [],
+        group=_DEVELOPMENT,
+        metavar="DIR",
+        repeat=True,
+        help="folder to watch, with all below it; repeatable. Imported files are watched wherever they are",
+        shown_default="--app-dir",
+    )
+    reload_include: list[str] = _option(
+        ["*.py"],
+        group=_DEVELOPMENT,
+        metavar="GLOB",
+        repeat=True,
+        help="names of files to watch there; repeatable",
+        shown_default="*.py",
     )
 
     workers: int = _option(

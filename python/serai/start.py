@@ -1,6 +1,7 @@
 """From settings to a running master: what can be checked is checked before anything is opened."""
 
 import contextlib
+import dataclasses
 import importlib.util
 import os
 import sys
@@ -21,6 +22,9 @@ from serai.sockets import open_listeners
 def start(settings: Settings) -> int:
     """Serves until told to end; the exit code. Raises Failure where it cannot begin."""
     control = ControlLink.from_environment(os.environ)
+    if settings.reload and control.is_open:
+        log.warning("serve.no_reload", "--reload is for development: it is left out in a hosted app")
+        settings = dataclasses.replace(settings, reload=False)
     with _told_to(control, "settings"):
         _check(settings)
         if settings.umask is not None:
@@ -34,6 +38,10 @@ def start(settings: Settings) -> int:
         with pid_file(settings.pid_file):
             where = ", ".join(listener.url(tls=certificates is not None) for listener in listeners)
             log.info("serve.starting", f"serving {settings.app} on {where}", pid=os.getpid(), url=where)
+            if settings.reload:
+                from serai.development import develop
+
+                return develop(settings, listeners, access_log, certificates)
             return Master(settings, listeners, access_log, certificates, control).run()
     finally:
         for listener in listeners:
