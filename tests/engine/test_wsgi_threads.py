@@ -52,8 +52,18 @@ def test_pipelined_requests_stay_in_order(wsgi: Start) -> None:
 
 def test_an_answer_does_not_wait_for_close(wsgi: Start) -> None:
     server = wsgi(threads=2)
+    began = time.monotonic()
     assert server.get("/works-in-close").body == b"one"
+    assert time.monotonic() - began < 5  # close() waits for longer
     assert server.get("/let-close").status == 200
+
+
+def test_one_thread_sends_before_close_once_it_was_seen_to_be_slow(wsgi: Start) -> None:
+    server = wsgi(threads=1)
+    server.get("/naps-in-close")
+    began = time.monotonic()
+    assert server.get("/works-in-close").body == b"one"
+    assert time.monotonic() - began < 5
 
 
 def test_fewer_threads_than_wanted_serve_too(wsgi: Start) -> None:

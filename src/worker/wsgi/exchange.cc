@@ -373,7 +373,6 @@ void Exchange::wait_for_client() {
   }
 }
 
-// For when a client that is gone makes no difference; the stream finds out later.
 void Exchange::send_what_is_there() {
   if (stream_.pending() == 0) return;
   python::GilRelease released;
@@ -394,9 +393,8 @@ void Exchange::close_result(PyObject* result, bool is_settled) {
   try {
     python::Ref close = python::Ref::steal(PyObject_GetAttr(result, handler_.state().names.close.get()));
     if (close.is_set()) {
-      // It may do work that must not delay the answer: Werkzeug's call_on_close, Django's request_finished.
-      if (is_settled) send_what_is_there();
-      in_application([&] { return python::call(close.get()); });
+      if (is_settled) handler_.send_before_close(*this);
+      in_application([&] { return handler_.call_close(close.get()); });
     } else {
       if (!PyErr_ExceptionMatches(PyExc_AttributeError)) python::rethrow();
       PyErr_Clear();

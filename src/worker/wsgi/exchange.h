@@ -57,6 +57,10 @@ class Exchange final : public worker::Exchange, public TimeLimit::Subject {
   // What the calling thread runs; null: nothing.
   static Exchange* current();
   Stream& stream() { return stream_; }
+  // For when a client that is gone makes no difference; the stream finds out later.
+  void send_what_is_there();
+
+  bool is_entrusted = false;  // to the team: whoever replaces this thread as leader sends the answer
 
  private:
   void call_application();
@@ -71,7 +75,6 @@ class Exchange final : public worker::Exchange, public TimeLimit::Subject {
   void send_some();
   // `is_settled`: the whole answer is in the output.
   void close_result(PyObject* result, bool is_settled);
-  void send_what_is_there();
   bool is_body_complete() const { return declared_ && written_ >= *declared_; }
   python::Ref make_input();
   Ending on_exception();

@@ -16,6 +16,10 @@ namespace worker::wsgi {
 namespace {
 
 double seconds_of(net::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
+// close() may do work that must not delay the answer: Werkzeug's call_on_close, Django's request_finished. Where one
+// has taken so long, the next so many answers are sent before it is called; else they go with the others of their turn.
+constexpr auto slow_close = std::chrono::microseconds(500);
+constexpr int remembered_closes = 10'000;
 
 std::uint64_t monotonic_ns() { return static_cast<std::uint64_t>(net::Clock::now().time_since_epoch().count()); }
 
@@ -165,10 +169,10 @@ void Handler::work_in_team() {
 }
 
 void Handler::lead() {
+  send_entrusted();
   while (true) {
     while (!queue_.empty()) {
-      if (!run_next_in_team()) return;
-      server_->send_if_due();
+      if (!run_queue_in_team()) return;
     }
     if (server_->is_finished()) return dismiss();
     turn();
@@ -190,29 +194,45 @@ void Handler::dismiss() {
   if (end_fd_ >= 0) (void)!::write(end_fd_, "\xff", 1);
 }
 
-bool Handler::run_next_in_team() {
-  std::unique_ptr<Exchange> exchange = take_next();
-  if (time_limit_) time_limit_->watch(*exchange);
-  team_.enter();
-  std::exception_ptr leaving;  // KeyboardInterrupt or SystemExit, pending in this thread
+// What the leader before this one has left.
+void Handler::send_entrusted() {
+  if (Stream* stream = team_.take_entrusted()) (void)stream->send_borrowed();
+}
+
+// Keeps the GIL from one request to the next while no other thread is in the application and may wait for it.
+bool Handler::run_queue_in_team() {
+  std::unique_ptr<Exchange> replaced;
   Ending ending;
-  bool still_leads;
+  std::exception_ptr leaving;  // KeyboardInterrupt or SystemExit, pending in this thread
   {
     python::GilHold held;
-    ending = run(*exchange, leaving);
-    still_leads = team_.leave();
-    if (still_leads) conclude(*exchange, ending);
+    do {
+      replaced = run_next_in_team(ending, leaving);
+      if (replaced || leaving) break;
+      server_->send_if_due();
+    } while (!queue_.empty() && counters_.get(Counter::threads_busy) == 0);
   }
-  if (!still_leads) hand_back(std::move(exchange), ending);
+  bool still_leads = !replaced;
+  if (replaced) hand_back(std::move(replaced), ending);
   if (!leaving) return still_leads;
   if (still_leads) dismiss();
   std::rethrow_exception(leaving);
 }
 
+std::unique_ptr<Exchange> Handler::run_next_in_team(Ending& ending, std::exception_ptr& leaving) {
+  std::unique_ptr<Exchange> exchange = take_next();
+  if (time_limit_) time_limit_->watch(*exchange);
+  team_.enter();
+  ending = run(*exchange, leaving);
+  if (!team_.leave()) return exchange;
+  conclude(*exchange, ending);
+  return nullptr;
+}
+
 // Somebody else leads: the answer goes out from here, and the stream back to whoever turns the loop by then.
 void Handler::hand_back(std::unique_ptr<Exchange> exchange, Ending ending) {
   if (ending == Ending::revoked) return counters_.subtract(Counter::stuck);
-  if (ending == Ending::complete) exchange->stream().send_borrowed();
+  if (ending == Ending::complete && !exchange->is_entrusted) exchange->stream().send_borrowed();
   server_->loop().post(
       [this, shared = std::shared_ptr<Exchange>(std::move(exchange)), ending] { conclude(*shared, ending); });
 }
@@ -258,6 +278,7 @@ void Handler::log_timeout(const Overstay& overstay) {
 // Turns the loop while all threads are in the application; what it reads waits for them.
 void Handler::stand_in() {
   while (team_.wait_to_stand_in() == Team::Role::leader) {
+    send_entrusted();
     server_->set_accepting(false);
     while (team_.is_needed_as_leader() && !server_->is_finished()) {
       server_->loop().run_deferred();
@@ -287,6 +308,26 @@ void Handler::complain_of_hop_by_hop(std::string_view name) {
                         ", which is the server's (PEP 3333): it is not sent" +
                         (known == "connection" ? "; \"close\" is understood" : "");
   log_error(message.c_str(), Py_None);
+}
+
+// --- for exchanges --------------------------------------------------------------------------------------------------
+
+python::Ref Handler::call_close(PyObject* close) {
+  auto began = net::Clock::now();
+  python::Ref done = python::call(close);
+  if (net::Clock::now() - began >= slow_close) slow_closes_.store(remembered_closes, std::memory_order_relaxed);
+  return done;
+}
+
+void Handler::send_before_close(Exchange& exchange) {
+  int slow = slow_closes_.load(std::memory_order_relaxed);
+  if (slow > 0) {
+    slow_closes_.store(slow - 1, std::memory_order_relaxed);
+    return exchange.send_what_is_there();
+  }
+  if (options_.threads == 1 && !time_limit_) return;
+  exchange.is_entrusted = team_.entrust(exchange.stream());
+  if (!exchange.is_entrusted) exchange.send_what_is_there();
 }
 
 void Handler::log_error(const char* message, PyObject* exception) {

@@ -8,6 +8,7 @@
 // A thread that was replaced as leader while it ran a request sends the answer itself and posts the stream back.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <exception>
 #include <memory>
@@ -82,11 +83,15 @@ class Handler final : public worker::Handler {
   void log_error(const char* message, PyObject* exception);
   // The application sets a header that is the server's: told once for each name. With the GIL.
   void complain_of_hop_by_hop(std::string_view name);
+  // The answer is whole, but the application is still to be told by close(): sends it now or lets it wait.
+  void send_before_close(Exchange& exchange);
+  python::Ref call_close(PyObject* close);
 
  private:
   void work_alone();
   void work_in_team();
   void lead();
+  void send_entrusted();
   void turn();
   void run_next_alone();
   void start_stand_in();
@@ -95,8 +100,11 @@ class Handler final : public worker::Handler {
   void check_signals();
   void interrupt_overstays();
   void log_timeout(const Overstay& overstay);
-  // Runs the request at the front of the queue; whether this thread still leads.
-  bool run_next_in_team();
+  // Runs what is queued; whether this thread still leads.
+  bool run_queue_in_team();
+  // The same for the request at the front of the queue, with the GIL. The one that this thread led no longer at the end
+  // of is given back.
+  std::unique_ptr<Exchange> run_next_in_team(Ending& ending, std::exception_ptr& leaving);
   Ending run(Exchange& exchange, std::exception_ptr& leaving);
   void hand_back(std::unique_ptr<Exchange> exchange, Ending ending);
   void conclude(Exchange& exchange, Ending ending);
@@ -117,6 +125,7 @@ class Handler final : public worker::Handler {
   std::unique_ptr<TimeLimit> time_limit_;
   std::vector<std::shared_ptr<Overstay>> overstays_;  // to be interrupted
   std::thread stand_in_;
+  std::atomic<int> slow_closes_ = 0;  // so many requests are still sent before close() is called
   std::unique_ptr<SignalPipe> signals_;
   int end_fd_ = -1;
 };

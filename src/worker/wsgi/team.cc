@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace worker::wsgi {
 namespace {
@@ -16,6 +17,8 @@ constexpr nanoseconds replace_anyway = std::chrono::milliseconds(5);  // CPython
 constexpr nanoseconds sleep_after = std::chrono::milliseconds(100);
 constexpr nanoseconds stand_in_patience = std::chrono::milliseconds(20);
 constexpr nanoseconds stand_in_sleep_after = std::chrono::seconds(1);
+// So long after a leader was replaced, the next ones are watched closely.
+constexpr nanoseconds alert_time = std::chrono::seconds(1);
 
 thread_local std::uint64_t my_reign = 0;
 
@@ -47,6 +50,7 @@ Team::Role Team::wait(Lock& lock) {
     bool leads = leader_ == 0;
     if (!leads && !has_watcher_) leads = watch(lock);
     if (leads && !dismissed_) {
+      if (leader_ != 0) replaced_at_ = Clock::now();
       become_leader();
       resting_.notify_one();  // somebody else may watch now
       return Role::leader;
@@ -79,7 +83,7 @@ bool Team::watch(Lock& lock) {
 
 bool Team::should_replace() {
   if (dismissed_ || !in_application_) {
-    interval_ = std::min(2 * interval_, most_interval);
+    interval_ = std::min(2 * interval_, longest_interval());
     return false;
   }
   auto now = Clock::now();
@@ -90,11 +94,15 @@ bool Team::should_replace() {
     seen_call_ = calls_;
     seen_at_ = now;
     seen_cpu_ = cpu;
-    interval_ = least_interval;
+    interval_ = std::min(2 * interval_, longest_interval());
     return false;
   }
   bool is_blocked = worked < passed / 2;
   return is_blocked || passed > replace_anyway;
+}
+
+nanoseconds Team::longest_interval() const {
+  return Clock::now() - replaced_at_ < alert_time ? least_interval : most_interval;
 }
 
 void Team::enter() {
@@ -105,9 +113,22 @@ void Team::enter() {
   if (stand_in_sleeps_) standing_by_.notify_one();
 }
 
+bool Team::entrust(Stream& stream) {
+  std::lock_guard lock(mutex_);
+  if (leader_ != my_reign) return false;
+  entrusted_ = &stream;
+  return true;
+}
+
+Stream* Team::take_entrusted() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(entrusted_, nullptr);
+}
+
 bool Team::leave() {
   std::lock_guard lock(mutex_);
   if (leader_ != my_reign) return false;
+  entrusted_ = nullptr;
   in_application_ = false;
   return true;
 }

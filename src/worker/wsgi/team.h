@@ -7,8 +7,9 @@
 // A *stand-in* is a thread that cannot run requests, only turn the loop. It leads while all others have been in the
 // application for a while, and gives way as soon as one of them is back.
 //
-// The watcher looks at the leader every now and then, less often while calls are short. A leader that computes holds
-// the GIL, so replacing it would win nothing; one that is blocked is replaced after some 200 µs, any after 5 ms.
+// The watcher looks at the leader every now and then: each 200 µs while leaders get stuck, seldom where they have not
+// for a second. A leader that computes holds the GIL, so replacing it would win nothing; one that is blocked is
+// replaced at the second look, any after 5 ms.
 #pragma once
 
 #include <ctime>
@@ -19,6 +20,10 @@
 #include <mutex>
 
 #include "net/loop.h"
+
+namespace worker {
+class Stream;
+}
 
 namespace worker::wsgi {
 
@@ -32,6 +37,11 @@ class Team {
   Role wait_for_role();
   // The leader enters the application. Thread-safe against `leave` of former leaders.
   void enter();
+  // The answer on this stream is whole, but the leader stays in the application: whoever replaces it gets the stream to
+  // send it. False: this thread does not lead any more, and sends for itself.
+  bool entrust(Stream& stream);
+  // For a new leader: what the one before entrusted, or null.
+  Stream* take_entrusted();
   // Back from the application: whether this thread is still the leader. Others call wait_for_role next.
   bool leave();
   // Nobody leads from now on.
@@ -51,6 +61,7 @@ class Team {
   Role wait(Lock& lock);
   bool watch(Lock& lock);
   bool should_replace();
+  net::nanoseconds longest_interval() const;
   void become_leader();
 
   std::mutex mutex_;
@@ -67,6 +78,8 @@ class Team {
   bool in_application_ = false, has_watcher_ = false, watcher_sleeps_ = false, dismissed_ = false;
   bool stood_in_ = false, stand_in_sleeps_ = false;
   net::nanoseconds interval_{};
+  net::Clock::time_point replaced_at_{};  // a leader, the last time
+  Stream* entrusted_ = nullptr;
 };
 
 }  // namespace worker::wsgi

@@ -395,13 +395,24 @@ closable = threading.Event()
 
 class WorksInClose(Closing):
     def close(self):
-        closable.wait(10)
+        closable.wait(8)
 
 
 @route
 def works_in_close(environ, start_response):
     start_response("200 OK", [("Content-Length", "3")])
     return WorksInClose([b"one"])
+
+
+class NapsInClose(Closing):
+    def close(self):
+        time.sleep(0.002)
+
+
+@route
+def naps_in_close(environ, start_response):
+    start_response("200 OK", [("Content-Length", "3")])
+    return NapsInClose([b"one"])
 
 
 @route
