@@ -7,6 +7,7 @@
 #pragma once
 
 #include <sys/epoll.h>
+#include <time.h>
 
 #include <array>
 #include <atomic>
@@ -25,6 +26,13 @@ namespace net {
 
 using Clock = std::chrono::steady_clock;
 using std::chrono::nanoseconds;
+
+// Clock::now() of the kernel's last tick, some milliseconds ago: for deadlines, at a fraction of the cost.
+inline Clock::time_point coarse_now() {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+  return Clock::time_point(std::chrono::seconds(time.tv_sec) + nanoseconds(time.tv_nsec));
+}
 
 // What a descriptor's readiness is told to. Owned by others; must outlive its registration.
 class Pollable {

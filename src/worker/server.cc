@@ -14,8 +14,6 @@ namespace {
 constexpr auto least_sweep_interval = std::chrono::milliseconds(250);
 // Lines of the access log are gathered for so long.
 constexpr auto log_interval = std::chrono::milliseconds(100);
-// A response waits for its turn's others this long at most.
-constexpr auto longest_unsent = std::chrono::microseconds(250);
 
 http::Limits limits_of(const Options& options) {
   http::Limits limits;
@@ -197,12 +195,6 @@ void Server::note_unsent() {
 void Server::at_end_of_turn() {
   oldest_unsent_ = net::Clock::time_point::max();
   discarded_.clear();
-}
-
-void Server::send_if_due() {
-  if (oldest_unsent_ == net::Clock::time_point::max()) return;
-  if (net::Clock::now() - oldest_unsent_ < longest_unsent) return;
-  loop_->run_deferred();
 }
 
 }  // namespace worker

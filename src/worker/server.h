@@ -80,10 +80,16 @@ class Server : private net::Deferred {
   void watch_deadline(net::Clock::time_point when);
   // A response waits for the end of the turn.
   void note_unsent();
-  // Sends what waits when the oldest has waited long enough; for use between two requests of one turn.
-  void send_if_due();
+  // Sends what waits when the oldest has waited long enough; between two requests of one turn.
+  void send_if_due(net::Clock::time_point now) {
+    if (oldest_unsent_ <= now - longest_unsent) [[unlikely]]
+      loop_->run_deferred();
+  }
 
  private:
+  // A response waits for its turn's others this long at most.
+  static constexpr auto longest_unsent = std::chrono::microseconds(250);
+
   Server(const Options& options, Counters& counters, Handler& handler, std::unique_ptr<net::Loop> loop,
          TrustedPeers trusted);
   void at_end_of_turn() override;

@@ -62,16 +62,16 @@ void Exchange::run() {
   if (overdue_) time_out();
   settle();
   wake();
-  leave_if_over();
+  stay_or_leave();
 }
 
 void Exchange::start() {
   python::Ref scope = make_scope();
-  if (!scope.is_set()) return;
+  task_done_ = !scope.is_set();
+  if (task_done_) return;
   stream_->head_used();
   python::Ref receive = make_receive(handler_.state(), shared_from_this());
   python::Ref send = make_send(handler_.state(), shared_from_this());
-  handler_.exchange_started(shared_from_this());
   python::Ref task = handler_.start(scope.get(), receive.get(), send.get());
   if (!task.is_set()) return fail();  // the callable raised before there was a coroutine; logged
   const Names& names = handler_.state().names;
@@ -254,6 +254,7 @@ void Exchange::complete_response() {
   response_complete_ = true;
   leave_stream()->finish_response();
   if (!receive_waiters_.empty()) queue();
+  handler_.response_completed();
 }
 
 void Exchange::fail_response() {
@@ -270,8 +271,11 @@ void Exchange::on_task_done(PyObject* task) {
   const Names& names = handler_.state().names;
   auto self = shared_from_this();
   task_.clear();
-  if (python::call_method(task, names.cancelled.get()).get() == Py_True) return fail();
-  python::Ref exception = python::call_method(task, names.exception.get());
+  python::Ref exception = python::Ref::steal(PyObject_CallMethodNoArgs(task, names.exception.get()));
+  if (!exception.is_set()) {
+    PyErr_Clear();  // CancelledError
+    return fail();
+  }
   if (exception.get() != Py_None) {
     if (!lost_ || !tells_of_disconnect(exception.get(), handler_.state().client_disconnected))
       handler_.log_error("Exception in ASGI application", exception.get());
@@ -279,17 +283,22 @@ void Exchange::on_task_done(PyObject* task) {
   }
   task_done_ = true;
   if (stream_) on_return();
-  leave_if_over();
+  stay_or_leave();
 }
 
 void Exchange::fail() {
   task_done_ = true;
   if (stream_) on_failure();
-  leave_if_over();
+  stay_or_leave();
 }
 
-void Exchange::leave_if_over() {
-  if (task_done_ && !stream_) handler_.exchange_done(*this);
+// Most requests are over after their first step, and are never kept.
+void Exchange::stay_or_leave() {
+  bool is_over = task_done_ && !stream_;
+  if (is_over)
+    handler_.let_go(*this);
+  else if (!is_kept())
+    handler_.keep(shared_from_this());
 }
 
 }  // namespace worker::asgi

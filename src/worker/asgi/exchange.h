@@ -15,6 +15,7 @@
 
 #include "python/ref.h"
 #include "worker/exchange.h"
+#include "worker/places.h"
 #include "worker/stream.h"
 #include "worker/time_limit.h"
 
@@ -51,7 +52,9 @@ class Exchange : public worker::Exchange, public std::enable_shared_from_this<Ex
   // No more comes from the application, for an error of its own or of ours.
   void fail();
 
-  bool is_queued = false;  // in the handler's queue
+  bool is_queued = false;              // in the handler's queue
+  std::size_t position = no_position;  // among those that the handler keeps
+  bool is_kept() const { return position != no_position; }
 
  protected:
   // Of a stream whose head is readable. Empty when it was answered without the application.
@@ -103,7 +106,7 @@ class Exchange : public worker::Exchange, public std::enable_shared_from_this<Ex
   void wake();
   void write_body(std::string_view bytes);
   void send_piece();
-  void leave_if_over();
+  void stay_or_leave();
   python::Ref add_waiter(std::vector<python::Ref>& waiters);
 
   python::Ref task_;

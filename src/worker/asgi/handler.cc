@@ -174,13 +174,17 @@ void Handler::turn_once(nanoseconds most) {
 }
 
 void Handler::run_queue() {
+  Nesting nesting(queue_runs_);
   for (int i = 0; !queue_.empty(); i++) {
-    bool enough = i >= batch_count || net::Clock::now() - turn_began_ > batch_time;
-    if (i > 0 && enough && asyncio_has_work()) break;
+    if (i > 0) {
+      auto now = net::Clock::now();
+      server_->send_if_due(now);
+      bool enough = i >= batch_count || now - turn_began_ > batch_time;
+      if (enough && asyncio_has_work()) break;
+    }
     auto exchange = std::move(queue_.front());
     queue_.pop_front();
     run(*exchange);
-    server_->send_if_due();
   }
 }
 
@@ -252,15 +256,19 @@ python::Ref Handler::start(PyObject* scope, PyObject* receive, PyObject* send) {
   return tasks_->start(coroutine.get(), context.get(), when);
 }
 
-void Handler::exchange_started(std::shared_ptr<Exchange> exchange) {
+void Handler::keep(std::shared_ptr<Exchange> exchange) {
   server_->hold();
-  running_.insert(std::move(exchange));
+  running_.put(std::move(exchange));
 }
 
-void Handler::exchange_done(Exchange& exchange) {
-  if (running_.erase(exchange.shared_from_this()) == 0 || !server_) return;
+void Handler::let_go(Exchange& exchange) {
+  if (!running_.take(exchange) || !server_) return;
   server_->unhold();
   if (is_guest() && server_->is_drain_requested()) python::call(wake_.get());  // it may have been the last one
+}
+
+void Handler::response_completed() {
+  if (queue_runs_ == 0) server_->send_if_due(net::Clock::now());
 }
 
 void Handler::interrupt(PyObject* task, const std::string& request_line) {

@@ -11,11 +11,11 @@
 #include <deque>
 #include <memory>
 #include <thread>
-#include <unordered_set>
 
 #include "worker/asgi/exchange.h"
 #include "worker/asgi/scope.h"
 #include "worker/asgi/task.h"
+#include "worker/places.h"
 #include "worker/server.h"
 #include "worker/state.h"
 
@@ -62,8 +62,11 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   void queue(std::shared_ptr<Exchange> exchange);
   // Calls the application and gives its task, which may be done already.
   python::Ref start(PyObject* scope, PyObject* receive, PyObject* send);
-  void exchange_started(std::shared_ptr<Exchange> exchange);
-  void exchange_done(Exchange& exchange);
+  // Keeps an exchange whose task is not done yet.
+  void keep(std::shared_ptr<Exchange> exchange);
+  void let_go(Exchange& exchange);
+  // Some response is whole: those that have waited for long are sent.
+  void response_completed();
   void log_error(const char* message, PyObject* exception);
   // Null: requests may take as long as they like.
   TimeLimit* time_limit() const { return time_limit_.get(); }
@@ -98,12 +101,13 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   std::unique_ptr<TaskStarter> tasks_;
   std::unique_ptr<ScopeBuilder> scopes_;
   std::deque<std::shared_ptr<Exchange>> queue_;
-  std::unordered_set<std::shared_ptr<Exchange>> running_;
+  Places<std::shared_ptr<Exchange>> running_;  // their tasks are suspended
   std::thread::id thread_;
   std::uint64_t turn_ = 0;
   net::Clock::time_point turn_began_;
   int inner_fd_ = -1;
-  int selects_ = 0;  // on the stack: more than one where a request turns the loop (nest_asyncio, debuggers)
+  int selects_ = 0;     // on the stack: more than one where a request turns the loop (nest_asyncio, debuggers)
+  int queue_runs_ = 0;  // the same of run_queue
   bool inner_ready_ = false;
 };
 

@@ -22,7 +22,12 @@ python::Ref utf8(std::string_view text) {
   return python::checked(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
 }
 
-python::Ref address(PyObject* host, PyObject* port) { return python::checked(PyTuple_Pack(2, host, port)); }
+python::Ref pair(python::Ref first, python::Ref second) {
+  python::Ref tuple = python::checked(PyTuple_New(2));
+  PyTuple_SET_ITEM(tuple.get(), 0, first.release());
+  PyTuple_SET_ITEM(tuple.get(), 1, second.release());
+  return tuple;
+}
 
 }  // namespace
 
@@ -34,6 +39,7 @@ ScopeBuilder::ScopeBuilder(State& state, const Options& options) : state_(state)
   request_ = kind(names.http, names.http, names.https,
                   Py_BuildValue("{s:{},s:{},s:{},s:{}}", "http.response.pathsend", "http.response.zerocopysend",
                                 "http.response.early_hint", "http.response.trailers"));
+  python::set_item(request_.base.get(), names.method.get(), Py_None);
   websocket_ = kind(names.websocket, names.ws, names.wss, Py_BuildValue("{s:{}}", "websocket.http.response"));
 }
 
@@ -49,6 +55,10 @@ ScopeBuilder::Kind ScopeBuilder::kind(const python::Ref& type, const python::Ref
   python::set_item(kind.base.get(), names.scheme.get(), plain.get());
   python::set_item(kind.base.get(), names.http_version.get(), names.http_version_11.get());
   python::set_item(kind.base.get(), names.root_path.get(), utf8(root_path_).get());
+  // The other keys are there, too: a copy that only changes values neither grows nor hashes anew.
+  for (const python::Ref* key : {&names.asgi, &names.path, &names.raw_path, &names.query_string, &names.headers,
+                                 &names.server, &names.client, &names.state, &names.extensions})
+    python::set_item(kind.base.get(), key->get(), Py_None);
   return kind;
 }
 
@@ -85,13 +95,7 @@ python::Ref ScopeBuilder::build(const Kind& kind, const Stream& stream, PyObject
   python::set_item(dict, names.query_string.get(), python::bytes(head.query).get());
   python::set_item(dict, names.headers.get(), headers(head).get());
   python::set_item(dict, names.server.get(), server(stream.local()));
-  const Peer& client = stream.client();
-  if (client.is_unix) {
-    python::set_item(dict, names.client.get(), Py_None);
-  } else {
-    python::Ref pair = address(utf8(client.host).get(), python::integer(client.port).get());
-    python::set_item(dict, names.client.get(), pair.get());
-  }
+  if (!stream.client().is_unix) python::set_item(dict, names.client.get(), client(stream.client()).get());
   if (stream.is_trusted()) apply_forwarded(kind, stream, dict);
   python::set_item(dict, names.state.get(), python::checked(PyDict_Copy(lifespan_state)).get());
   python::Ref extensions = python::checked(PyDict_Copy(kind.extensions.get()));
@@ -107,12 +111,12 @@ python::Ref ScopeBuilder::headers(const http::RequestHead& head) const {
   python::Ref list = python::checked(PyList_New(count));
   for (Py_ssize_t i = 0; i < count; i++) {
     const http::Header& header = head.headers[static_cast<std::size_t>(i)];
-    python::Ref name = header.id == http::HeaderId::other ? lower_case_bytes(header.name)
-                                                          : header_names_[static_cast<std::size_t>(header.id)].share();
-    python::Ref pair = python::checked(PyTuple_New(2));
-    PyTuple_SET_ITEM(pair.get(), 1, python::bytes(header.value).release());
-    PyTuple_SET_ITEM(pair.get(), 0, name.release());
-    PyList_SET_ITEM(list.get(), i, pair.release());
+    python::Ref field = seen_pairs_.of(header, [&](std::string_view value) {
+      bool is_known = header.id != http::HeaderId::other;
+      return pair(is_known ? header_names_[static_cast<std::size_t>(header.id)].share() : lower_case_bytes(header.name),
+                  python::bytes(value));
+    });
+    PyList_SET_ITEM(list.get(), i, field.release());
   }
   return list;
 }
@@ -132,8 +136,17 @@ PyObject* ScopeBuilder::server(const std::shared_ptr<const Peer>& local) const {
   for (auto& [peer, tuple] : servers_)
     if (peer == local) return tuple.get();
   python::Ref port = local->is_unix ? python::Ref::borrow(Py_None) : python::integer(local->port);
-  servers_.emplace_back(local, address(utf8(local->host).get(), port.get()));
+  servers_.emplace_back(local, pair(utf8(local->host), std::move(port)));
   return servers_.back().second.get();
+}
+
+// Behind a proxy, all clients have the same address.
+python::Ref ScopeBuilder::client(const Peer& peer) const {
+  if (!last_host_text_.is_set() || last_host_ != peer.host) {
+    last_host_text_ = utf8(peer.host);
+    last_host_ = peer.host;
+  }
+  return pair(last_host_text_.share(), python::integer(peer.port));
 }
 
 // The peer is a proxy of ours: its word counts for the client's address and scheme.
@@ -146,7 +159,7 @@ void ScopeBuilder::apply_forwarded(const Kind& kind, const Stream& stream, PyObj
   }
   std::string_view client = stream.forwarded_client();
   if (client.empty()) return;
-  python::set_item(scope, names.client.get(), address(utf8(client).get(), python::integer(0).get()).get());
+  python::set_item(scope, names.client.get(), pair(utf8(client), python::integer(0)).get());
 }
 
 }  // namespace worker::asgi

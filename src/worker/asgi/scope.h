@@ -10,6 +10,7 @@
 #include "python/ref.h"
 #include "worker/asgi/tls_extension.h"
 #include "worker/options.h"
+#include "worker/seen_values.h"
 #include "worker/state.h"
 #include "worker/stream.h"
 
@@ -36,6 +37,7 @@ class ScopeBuilder {
   python::Ref path(std::string_view encoded) const;
   python::Ref method(const http::RequestHead& head) const;
   PyObject* server(const std::shared_ptr<const Peer>& local) const;
+  python::Ref client(const Peer& peer) const;
   void apply_forwarded(const Kind& kind, const Stream& stream, PyObject* scope) const;
 
   State& state_;
@@ -44,6 +46,9 @@ class ScopeBuilder {
   Kind request_, websocket_;
   std::array<python::Ref, http::header_names.size()> header_names_;
   std::array<python::Ref, 9> methods_;
+  mutable SeenValues seen_pairs_;  // (name, value) of a header
+  mutable std::string last_host_;  // of a client
+  mutable python::Ref last_host_text_;
   mutable TlsExtension tls_extension_;
   mutable std::vector<std::pair<std::shared_ptr<const Peer>, python::Ref>> servers_;  // one per listening socket
 };

@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "python/error.h"
+#include "python/convert.h"
 
 namespace worker::asgi {
 namespace {
@@ -45,7 +45,9 @@ TaskStarter::TaskStarter(const Names& names, python::Ref loop) : names_(names), 
   task_type_ = python::attribute(asyncio.get(), "Task");
   current_task_ = python::attribute(asyncio.get(), "current_task");
   get_task_factory_ = python::attribute(loop_.get(), names_.get_task_factory.get());
-  eager_names_ = python::checked(PyTuple_Pack(3, names_.loop.get(), names_.context.get(), names_.eager_start.get()));
+  eager_options_ = python::checked(PyDict_New());
+  python::set_item(eager_options_.get(), names_.loop.get(), loop_.get());
+  python::set_item(eager_options_.get(), names_.eager_start.get(), Py_True);
   plain_names_ = python::checked(PyTuple_Pack(2, names_.loop.get(), names_.context.get()));
   loop_dict_ = python::attribute(loop_.get(), "__dict__");
   captured_ = python::checked(PyList_New(0));
@@ -65,9 +67,13 @@ python::Ref TaskStarter::start(PyObject* coroutine, PyObject* context, Start whe
 }
 
 python::Ref TaskStarter::start_eagerly(PyObject* coroutine, PyObject* context) {
-  std::array<PyObject*, 5> arguments = {nullptr, coroutine, loop_.get(), context, Py_True};
-  return python::checked(PyObject_Vectorcall(task_type_.get(), arguments.data() + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
-                                             eager_names_.get()));
+  // Task has no vectorcall: options that are a dict already save making one each time. They are read before the first
+  // step, so a step that starts another task does no harm.
+  python::Ref arguments = python::checked(PyTuple_Pack(1, coroutine));
+  python::set_item(eager_options_.get(), names_.context.get(), context);
+  python::Ref task = python::checked(PyObject_Call(task_type_.get(), arguments.get(), eager_options_.get()));
+  python::set_item(eager_options_.get(), names_.context.get(), Py_None);
+  return task;
 }
 
 python::Ref TaskStarter::make_task(PyObject* coroutine, PyObject* context) {

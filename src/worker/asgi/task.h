@@ -32,7 +32,7 @@ class TaskStarter {
   python::Ref make_task(PyObject* coroutine, PyObject* context);
 
   const Names& names_;
-  python::Ref loop_, task_type_, get_task_factory_, current_task_, eager_names_, plain_names_;
+  python::Ref loop_, task_type_, get_task_factory_, current_task_, eager_options_, plain_names_;
   python::Ref loop_dict_, capture_, captured_;
 };
 

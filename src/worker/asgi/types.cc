@@ -20,7 +20,8 @@ enum class Kind : std::uint8_t { receive, send };
 enum class Stage : std::uint8_t { fresh, yielded, waiting, done };
 
 struct Operation {
-  PyObject_HEAD std::shared_ptr<Exchange> exchange;
+  PyObject_HEAD python::Ref callable;  // Bound: the Receive or Send that made it, and keeps the exchange
+  Exchange* exchange;
   python::Ref message;  // of send, until it is taken
   python::Ref future;   // waited for
   python::Ref result;
@@ -140,7 +141,7 @@ PyObject* itself(PyObject* self) { return Py_NewRef(self); }
 void operation_dealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   Operation* operation = operation_of(self);
-  std::destroy_at(&operation->exchange);
+  std::destroy_at(&operation->callable);
   std::destroy_at(&operation->message);
   std::destroy_at(&operation->future);
   std::destroy_at(&operation->result);
@@ -168,11 +169,13 @@ PyType_Slot operation_slots[] = {
 PyType_Spec operation_spec = {"serai._engine.Operation", sizeof(Operation), 0,
                               Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, operation_slots};
 
-PyObject* make_operation(State& state, const std::shared_ptr<Exchange>& exchange, Kind kind, PyObject* message) {
+PyObject* make_operation(PyObject* callable, Exchange& exchange, Kind kind, PyObject* message) {
+  State& state = State::of_type(Py_TYPE(callable));
   auto* type = reinterpret_cast<PyTypeObject*>(state.operation_type.get());
   auto* operation = PyObject_New(Operation, type);
   if (!operation) return nullptr;
-  new (&operation->exchange) std::shared_ptr<Exchange>(exchange);
+  new (&operation->callable) python::Ref(python::Ref::borrow(callable));
+  operation->exchange = &exchange;
   new (&operation->message) python::Ref(python::Ref::borrow(message));
   new (&operation->future) python::Ref();
   new (&operation->result) python::Ref();
@@ -199,12 +202,12 @@ bool wrong_arguments(const char* name, Py_ssize_t want, std::size_t flagged_coun
 
 PyObject* call_receive(PyObject* self, PyObject* const*, std::size_t count, PyObject* keywords) {
   if (wrong_arguments("receive", 0, count, keywords)) return nullptr;
-  return make_operation(State::of_type(Py_TYPE(self)), bound_of(self)->exchange, Kind::receive, nullptr);
+  return make_operation(self, *bound_of(self)->exchange, Kind::receive, nullptr);
 }
 
 PyObject* call_send(PyObject* self, PyObject* const* arguments, std::size_t count, PyObject* keywords) {
   if (wrong_arguments("send", 1, count, keywords)) return nullptr;
-  return make_operation(State::of_type(Py_TYPE(self)), bound_of(self)->exchange, Kind::send, arguments[0]);
+  return make_operation(self, *bound_of(self)->exchange, Kind::send, arguments[0]);
 }
 
 PyObject* call_done(PyObject* self, PyObject* const* arguments, std::size_t count, PyObject* keywords) {

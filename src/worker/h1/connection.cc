@@ -515,7 +515,7 @@ bool Connection::is_idle() const {
 
 void Connection::set_read_deadline(net::nanoseconds delay) {
   // Not the turn's time: the application may have run for long since then.
-  read_deadline_ = net::Clock::now() + delay;
+  read_deadline_ = net::coarse_now() + delay;
   server_.watch_deadline(read_deadline_);
 }
 

@@ -47,6 +47,14 @@ EnvironBuilder::EnvironBuilder(State& state, const Options& options, PyObject* f
   set(names.wsgi_input_terminated, Py_True);
   set(names.wsgi_file_wrapper, file_wrapper);
   set(python::interned("wsgi.early_hints"), make_early_hints().get());
+  // The other keys are there, too: a copy that only changes values neither grows nor hashes anew. REMOTE_PORT comes and
+  // goes, which leaves room for the client's headers.
+  for (const python::Ref* key : {&names.REQUEST_METHOD, &names.PATH_INFO, &names.QUERY_STRING, &names.RAW_URI,
+                                 &names.REQUEST_URI, &names.SERVER_NAME, &names.SERVER_PORT, &names.REMOTE_ADDR,
+                                 &names.wsgi_input, &names.REMOTE_PORT, &names.CONTENT_LENGTH})
+    set(*key, Py_None);
+  for (const python::Ref* key : {&names.REMOTE_PORT, &names.CONTENT_LENGTH})
+    python::checked(PyDict_DelItem(base_.get(), key->get()));
 }
 
 python::Ref EnvironBuilder::build(const Stream& stream, PyObject* input, std::optional<std::uint64_t> body_size) const {
@@ -78,12 +86,14 @@ void EnvironBuilder::add_target(const http::RequestHead& head, PyObject* environ
       (path.size() == root_path_.size() || path[root_path_.size()] == '/')) {
     path.remove_prefix(root_path_.size());
   }
+  python::Ref target = python::latin1(head.target);
   bool plain = path.find('%') == std::string_view::npos;
-  python::Ref info = plain ? python::latin1(path) : python::latin1(percent_decode(path));
+  python::Ref info = !plain                ? python::latin1(percent_decode(path))
+                     : path == head.target ? target.share()
+                                           : python::latin1(path);
   python::set_item(environ, names.PATH_INFO.get(), info.get());
   python::set_item(environ, names.QUERY_STRING.get(),
                    head.query.empty() ? names.empty.get() : python::latin1(head.query).get());
-  python::Ref target = python::latin1(head.target);
   python::set_item(environ, names.RAW_URI.get(), target.get());
   python::set_item(environ, names.REQUEST_URI.get(), target.get());
 }
@@ -103,25 +113,33 @@ void EnvironBuilder::add_peers(const Stream& stream, PyObject* environ) const {
   python::set_item(environ, names.SERVER_NAME.get(), server.name.get());
   python::set_item(environ, names.SERVER_PORT.get(), server.port.get());
   const Peer& client = stream.client();
-  python::set_item(environ, names.REMOTE_ADDR.get(), python::latin1(client.host).get());
+  python::set_item(environ, names.REMOTE_ADDR.get(), host_text(client.host));
   if (client.is_unix) return;
   python::set_item(environ, names.REMOTE_PORT.get(), python::latin1(std::to_string(client.port)).get());
+}
+
+// Behind a proxy, all clients have the same address.
+PyObject* EnvironBuilder::host_text(const std::string& host) const {
+  if (!last_host_text_.is_set() || last_host_ != host) {
+    last_host_text_ = python::latin1(host);
+    last_host_ = host;
+  }
+  return last_host_text_.get();
 }
 
 void EnvironBuilder::add_headers(const http::RequestHead& head, PyObject* environ) const {
   for (const http::Header& header : head.headers) {
     if (is_left_out(header)) continue;
     python::Ref key = key_of(header);
-    python::Ref value = python::latin1(header.value);
-    PyObject* before = PyDict_GetItemWithError(environ, key.get());
-    if (before) {
-      // RFC 9110 section 5.3; cookies are joined as RFC 6265 section 4.2.1 writes them.
-      const char* format = header.id == http::HeaderId::cookie ? "%U; %U" : "%U,%U";
-      value = python::checked(PyUnicode_FromFormat(format, before, value.get()));
-    } else if (PyErr_Occurred()) {
-      python::rethrow();
-    }
-    python::set_item(environ, key.get(), value.get());
+    python::Ref value = seen_values_.of(header, python::latin1);
+    Py_ssize_t keys_before = PyDict_GET_SIZE(environ);
+    PyObject* first = PyDict_SetDefault(environ, key.get(), value.get());
+    if (!first) python::rethrow();
+    if (PyDict_GET_SIZE(environ) > keys_before) continue;
+    // RFC 9110 section 5.3; cookies are joined as RFC 6265 section 4.2.1 writes them.
+    const char* format = header.id == http::HeaderId::cookie ? "%U; %U" : "%U,%U";
+    python::Ref joined = python::checked(PyUnicode_FromFormat(format, first, value.get()));
+    python::set_item(environ, key.get(), joined.get());
   }
 }
 

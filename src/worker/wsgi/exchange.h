@@ -14,6 +14,7 @@
 #include "http/spooled_body.h"
 #include "python/ref.h"
 #include "worker/exchange.h"
+#include "worker/places.h"
 #include "worker/stream.h"
 #include "worker/time_limit.h"
 
@@ -60,7 +61,8 @@ class Exchange final : public worker::Exchange, public TimeLimit::Subject {
   // For when a client that is gone makes no difference; the stream finds out later.
   void send_what_is_there();
 
-  bool is_entrusted = false;  // to the team: whoever replaces this thread as leader sends the answer
+  std::size_t position = no_position;  // among those that the handler keeps while they are read
+  bool is_entrusted = false;           // to the team: whoever replaces this thread as leader sends the answer
 
  private:
   void call_application();

@@ -67,12 +67,7 @@ void Handler::close() {
 
 // --- loop thread, no GIL --------------------------------------------------------------------------------------------
 
-worker::Exchange* Handler::begin(Stream& stream) {
-  auto exchange = std::make_unique<Exchange>(*this, stream);
-  Exchange* plain = exchange.get();
-  reading_.emplace(plain, std::move(exchange));
-  return plain;
-}
+worker::Exchange* Handler::begin(Stream& stream) { return &reading_.put(std::make_unique<Exchange>(*this, stream)); }
 
 void Handler::queue(Exchange& exchange) {
   exchange.stream().lend();
@@ -80,10 +75,7 @@ void Handler::queue(Exchange& exchange) {
   queue_.push_back(take(exchange));
 }
 
-std::unique_ptr<Exchange> Handler::take(Exchange& exchange) {
-  auto found = reading_.extract(&exchange);
-  return found ? std::move(found.mapped()) : nullptr;
-}
+std::unique_ptr<Exchange> Handler::take(Exchange& exchange) { return reading_.take(exchange); }
 
 void Handler::turn() {
   server_->loop().run_deferred();
@@ -121,7 +113,7 @@ void Handler::run_next_alone() {
   Ending ending = run(*exchange, leaving);
   conclude(*exchange, ending);
   if (leaving) std::rethrow_exception(leaving);
-  server_->send_if_due();
+  server_->send_if_due(net::Clock::now());
 }
 
 std::unique_ptr<Exchange> Handler::take_next() {
@@ -209,7 +201,7 @@ bool Handler::run_queue_in_team() {
     do {
       replaced = run_next_in_team(ending, leaving);
       if (replaced || leaving) break;
-      server_->send_if_due();
+      server_->send_if_due(net::Clock::now());
     } while (!queue_.empty() && counters_.get(Counter::threads_busy) == 0);
   }
   bool still_leads = !replaced;

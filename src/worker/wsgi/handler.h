@@ -16,8 +16,8 @@
 #include <set>
 #include <string>
 #include <thread>
-#include <unordered_map>
 
+#include "worker/places.h"
 #include "worker/server.h"
 #include "worker/signal_pipe.h"
 #include "worker/state.h"
@@ -118,7 +118,7 @@ class Handler final : public worker::Handler {
   Helpers helpers_;
   std::string temporary_folder_;
   std::unique_ptr<EnvironBuilder> environs_;
-  std::unordered_map<Exchange*, std::unique_ptr<Exchange>> reading_;  // their bodies are not whole yet
+  Places<std::unique_ptr<Exchange>> reading_;  // their bodies are not whole yet
   std::deque<std::unique_ptr<Exchange>> queue_;
   std::set<std::string, std::less<>> complaints_;
   Team team_;
