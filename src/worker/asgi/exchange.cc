@@ -58,7 +58,7 @@ Stream* Exchange::leave_stream() {
 
 void Exchange::run() {
   is_queued = false;
-  if (!std::exchange(started_, true) && stream_) start();
+  if (!std::exchange(started_, true)) start();
   if (overdue_) time_out();
   settle();
   wake();
@@ -66,9 +66,9 @@ void Exchange::run() {
 }
 
 void Exchange::start() {
-  python::Ref scope = make_scope();
+  python::Ref scope = stream_ ? make_scope() : python::Ref();
   task_done_ = !scope.is_set();
-  if (task_done_) return;
+  if (task_done_) return;  // the client has gone, or it was answered without the application
   stream_->head_used();
   python::Ref receive = make_receive(handler_.state(), shared_from_this());
   python::Ref send = make_send(handler_.state(), shared_from_this());

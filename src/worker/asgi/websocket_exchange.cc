@@ -176,7 +176,7 @@ Progress WebSocketExchange::send_data(PyObject* message) {
   } else {
     python::raise(PyExc_ValueError, "websocket.send has neither 'text' nor 'bytes'");
   }
-  handler().server().send_if_due();
+  handler().server().send_if_due(net::Clock::now());
   return is_congested() ? Progress::wait : Progress::done;
 }
 
