@@ -91,7 +91,8 @@ Decompressor::Outcome Decompressor::expand(std::string& into, std::size_t limit)
   for (;;) {
     // One byte beyond the limit tells a message that is too large from one that just fits.
     std::size_t left = limit - std::min(limit, into.size());
-    std::size_t room = std::min(std::clamp(2 * into.size(), least_room, most_room), left + 1);
+    std::size_t wanted = std::clamp(2 * into.size(), least_room, most_room);
+    std::size_t room = left < wanted ? left + 1 : wanted;
     int answer = write_behind(into, room, *zlib_, [&] { return inflate(zlib_.get(), Z_SYNC_FLUSH); });
     if (into.size() > limit) return Outcome::too_large;
     if (answer == Z_STREAM_END) {

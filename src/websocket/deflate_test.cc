@@ -40,6 +40,16 @@ TEST(Deflate, GivesEveryMessageBackWithEveryWindowAndContext) {
   }
 }
 
+TEST(Deflate, ExpandsWithoutALimit) {
+  Compressor compressor({});
+  std::string text = words(200'000, 1), payload, expanded;
+  ASSERT_TRUE(compressor.compress(text, payload));
+  Decompressor decompressor({});
+  EXPECT_EQ(decompressor.add(payload, expanded, SIZE_MAX), Outcome::fine);
+  EXPECT_EQ(decompressor.finish(expanded, SIZE_MAX), Outcome::fine);
+  EXPECT_EQ(expanded, text);
+}
+
 TEST(Deflate, RemembersTheLastMessageOnlyWhereItMay) {
   std::string text = words(900, 1);
   for (bool keeps : {true, false}) {
