@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace worker {
 std::string& Output::tail() {
@@ -40,11 +41,21 @@ Sent Output::flush(Transport& transport, std::uint64_t& bytes_sent) {
     if (sent != Sent::all) break;
     done++;
   }
-  if (sent == Sent::all)
+  if (sent == Sent::all) {
     forget_sent();
-  else
+  } else {
     segments_.erase(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(done));
+    drop_sent_prefix();
+  }
   return sent;
+}
+
+// For an output that is never all sent, since more is always added. By halves, so that each byte is moved about once.
+void Output::drop_sent_prefix() {
+  constexpr std::uint64_t most_kept = 64 * 1024;
+  Segment& front = segments_.front();
+  if (front.file || front.offset <= most_kept || front.offset < front.bytes.size() / 2) return;
+  front.bytes.erase(0, std::exchange(front.offset, 0));
 }
 
 // A small string is kept for the next response; anything larger goes back to the allocator.
@@ -94,7 +105,10 @@ Sent Output::flush_with(Transport& transport, std::string_view bytes, std::uint6
   bytes_sent += taken;
   std::size_t from_before = std::min(taken, before.size());
   if (!segments_.empty()) segments_.front().offset += from_before;
-  if (taken >= before.size()) forget_sent();
+  if (taken >= before.size())
+    forget_sent();
+  else
+    drop_sent_prefix();
   std::string_view rest = bytes.substr(taken - from_before);
   append(rest);
   return is_empty() ? Sent::all : Sent::some;

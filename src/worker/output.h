@@ -51,6 +51,7 @@ class Output {
   bool append_to_spool(std::string_view bytes);
   std::size_t memory_pending() const;
   void forget_sent();
+  void drop_sent_prefix();
 
   std::vector<Segment> segments_;
   std::size_t memory_limit_ = SIZE_MAX;
