@@ -137,6 +137,7 @@ void WebSocket::listen_again() {
   if (!paused_ || reading_ || !stream_ || !takes_input()) return;
   paused_ = false;
   read_rest();
+  if (!stream_) return;  // the answer to a Ping has found the client gone
   if (!takes_input()) {
     paused_ = true;
     return;
@@ -196,8 +197,19 @@ WebSocket::Message WebSocket::front() const {
 
 void WebSocket::take() {
   taken_ += waiting_[first_++].size;
-  if (first_ == waiting_.size()) forget_backlog(spare_memory);
+  if (first_ == waiting_.size())
+    forget_backlog(spare_memory);
+  else
+    drop_taken();
   listen_again();
+}
+
+// Where something always waits. By halves, so that each byte is moved about once.
+void WebSocket::drop_taken() {
+  if (taken_ > backlog_limit && taken_ >= backlog_.size() / 2) backlog_.erase(0, std::exchange(taken_, 0));
+  if (first_ * sizeof(Waiting) > backlog_limit && first_ >= waiting_.size() / 2) {
+    waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(std::exchange(first_, 0)));
+  }
 }
 
 void WebSocket::forget_backlog(std::size_t spare) {

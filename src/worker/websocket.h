@@ -103,6 +103,7 @@ class WebSocket {
   void read_rest();
   void listen_again();
   void forget_backlog(std::size_t spare);
+  void drop_taken();
   void handle(const websocket::Event& event);
   void keep(const websocket::Event& event);
   void answer_ping(std::string_view payload);

@@ -8,10 +8,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from engine.harness import PATIENCE, Server, Start
+from support.wait import until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection, connect, unix_connect
@@ -479,6 +481,45 @@ def test_a_client_that_pings_without_reading_is_not_read_for_ever(serve: Start) 
         for _ in range(1000):
             client.send(pings)
     client.close()
+
+
+def test_a_client_may_be_gone_when_its_pings_are_answered_late(asgi: Start, tmp_path: Path) -> None:
+    """The pongs are more than may wait, so they are sent at once, and only that tells that nobody is there."""
+    server = asgi(APP, unix=str(tmp_path / "socket"))
+    client = handshake(server, f"/blocks?{tmp_path}")
+    wait_for_file(tmp_path / "blocked-1")
+    client.send(frame(Opcode.BINARY, bytes(65536)) + frame(Opcode.PING, bytes(125)) * 500)
+    (tmp_path / "go-1").touch()
+    wait_for_file(tmp_path / "blocked-2")
+    client.close()
+    (tmp_path / "go-2").touch()
+    assert events(server, 2) == [65536, GONE]
+
+
+def wait_for_file(path: Path) -> None:
+    until(path.exists, f"{path.name} to be made")
+
+
+def test_messages_that_were_taken_leave_no_memory_behind(serve: Start) -> None:
+    """Though some always wait."""
+    server = serve()
+    client = handshake(server, "/deaf")
+    assert client.head()[0] == 101
+    open_the_gate(server)
+    before = peak(server)
+    many = frame(Opcode.BINARY, bytes(8192)) * 128
+    for _ in range(64):
+        client.send(many)
+    client.send(frame(Opcode.TEXT, b"end"))
+    client.until(b"8193")
+    assert peak(server) - before < 16 << 10
+    client.close()
+
+
+def peak(server: Server) -> int:
+    """Of the memory that the server has had, in KiB."""
+    with open(f"/proc/{server.process.pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------------

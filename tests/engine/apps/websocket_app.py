@@ -3,6 +3,8 @@
 import asyncio
 import contextvars
 import json
+import pathlib
+import time
 
 events = []
 routes = {}
@@ -229,6 +231,25 @@ async def counts(scope, receive, send):
 async def open_the_gate(scope, receive, send):
     gate.set()
     await accept(receive, send)
+
+
+def block(folder, step):
+    """Keeps the whole loop from turning until the test has made a file."""
+    (folder / f"blocked-{step}").touch()
+    while not (folder / f"go-{step}").exists():
+        time.sleep(0.002)
+
+
+@route("/blocks")
+async def blocks(scope, receive, send):
+    folder = pathlib.Path(scope["query_string"].decode())
+    await accept(receive, send)
+    block(folder, 1)
+    await asyncio.sleep(0.05)
+    await send({"type": "websocket.send", "bytes": bytes(15000)})
+    block(folder, 2)
+    note(len((await receive())["bytes"]))
+    note(await receive())
 
 
 @route("/polls")
