@@ -277,6 +277,8 @@ void Connection::on_time(net::Clock::time_point now) {
   switch (reading_) {
     case Reading::head:
       if (head_begun_) return fail(408, "the request head took too long");
+      // The time to the next request begins anew while the last answer is still on its way.
+      if (!output_.is_empty()) return set_read_deadline(server_.options().keep_alive_timeout);
       return close();
     case Reading::body:
       return fail(408, "the request body took too long");
@@ -391,6 +393,7 @@ void Connection::after_flush(Sent sent) {
   } else {
     write_deadline_ = never;
     if (close_after_send_) return linger();
+    if (server_.closes_idle() && is_idle()) return begin_closing();
   }
   if (was_congested_ && output_.pending() < low_water) {
     was_congested_ = false;

@@ -266,7 +266,7 @@ void Connection::choose_deadline() {
   switch (state_) {
     case State::serving:
       if (codec_.in_head()) return await(Awaiting::head, options.header_timeout);
-      if (!streams_.empty()) return await(Awaiting::nothing, {});
+      if (!streams_.empty() || owes()) return await(Awaiting::nothing, {});
       if (draining_) return await(Awaiting::goodbye, goodbye_time);
       // In two steps: a client that pauses for long needs no memory meanwhile.
       if (awaiting_ == Awaiting::request) return;
@@ -312,8 +312,11 @@ void Connection::on_time(net::Clock::time_point now) {
 // --- the end --------------------------------------------------------------------------------------------------------
 
 bool Connection::is_idle() const {
-  return state_ == State::serving && !draining_ && streams_.empty() && output_.is_empty() && !codec_.in_head();
+  return state_ == State::serving && !draining_ && streams_.empty() && !owes() && !codec_.in_head();
 }
+
+// Of answers that are finished for their exchanges, too.
+bool Connection::owes() const { return codec_.owed() > 0 || !output_.is_empty(); }
 
 void Connection::on_drain() {
   if (state_ != State::serving || std::exchange(draining_, true)) return;

@@ -103,6 +103,7 @@ class Connection final : public Client {
   void linger();
   void drop_input();
   void discard_if_alone();
+  bool owes() const;
   void choose_deadline();
   void await(Awaiting what, net::nanoseconds most);
 
