@@ -1,5 +1,6 @@
 #include "edge/client_set.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -17,6 +18,13 @@ void watch_for_vanished(int socket, std::chrono::milliseconds patience) {
   (void)::setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &most, sizeof most);  // refused by Unix sockets
 }
 
+// What is counted together: the first eight bytes of an IPv6 address, else the text.
+std::string network_of(const std::string& address) {
+  in6_addr bytes{};
+  if (::inet_pton(AF_INET6, address.c_str(), &bytes) != 1 || IN6_IS_ADDR_V4MAPPED(&bytes)) return address;
+  return std::string(reinterpret_cast<const char*>(bytes.s6_addr), 8);
+}
+
 }  // namespace
 
 void ClientSet::add(base::Fd socket, std::string peer_host, bool trusted) {
@@ -25,13 +33,12 @@ void ClientSet::add(base::Fd socket, std::string peer_host, bool trusted) {
   if (!connection) return base::log(base::Level::error, "edge.open_failed", {}, connection.error().describe());
   (*connection)->index = all_.size();
   all_.push_back(std::move(*connection));
-  if (context_.options.max_connections_per_address) by_address_[peer_host]++;
+  by_network_[network_of(peer_host)]++;
 }
 
 void ClientSet::remove(ClientConnection& connection) {
-  if (auto count = by_address_.find(connection.peer().host); count != by_address_.end() && --count->second == 0) {
-    by_address_.erase(count);
-  }
+  auto count = by_network_.find(network_of(connection.peer().host));
+  if (count != by_network_.end() && --count->second == 0) by_network_.erase(count);
   auto place = connection.index;
   std::swap(all_[place], all_.back());
   all_[place]->index = place;
@@ -51,8 +58,8 @@ void ClientSet::close_all() {
 }
 
 std::size_t ClientSet::count_from(const std::string& address) const {
-  auto count = by_address_.find(address);
-  return count == by_address_.end() ? 0 : count->second;
+  auto count = by_network_.find(network_of(address));
+  return count == by_network_.end() ? 0 : count->second;
 }
 
 }  // namespace edge

@@ -20,6 +20,7 @@ class ClientSet {
   void sweep(net::Clock::time_point now);
   void close_all();
   std::size_t size() const { return all_.size(); }
+  // Connections from an IPv4 address or from the /64 of an IPv6 address, which is what one customer has.
   std::size_t count_from(const std::string& address) const;
 
   std::function<void()> on_removed = [] {};
@@ -27,7 +28,7 @@ class ClientSet {
  private:
   Context& context_;
   std::vector<std::unique_ptr<ClientConnection>> all_;
-  std::unordered_map<std::string, std::size_t> by_address_;  // only while such a limit is set
+  std::unordered_map<std::string, std::size_t> by_network_;
 };
 
 }  // namespace edge

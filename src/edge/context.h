@@ -38,6 +38,7 @@ class Context final : net::Deferred {
   http::AccessLog* access_log = nullptr;  // set before the first connection
   RequestIds request_ids;
   ForwardHeaders forward_headers;
+  std::size_t most_requests_per_app = SIZE_MAX;
   bool draining = false;  // each answer is its connection's last
   net::Clock::time_point draining_since;
 

@@ -21,6 +21,8 @@ void dispatch(ClientConnection& client, const http::RequestHead& head, std::uniq
     return exchange.begin();
   }
   if (app->state == AppState::stopped) return client.answer(Trouble::app_stopped);
+  bool is_full = app->runtime->counters.in_flight > client.context().most_requests_per_app;  // this one counts already
+  if (is_full) return client.answer(Trouble::too_many_wait);
   auto upstream = std::make_unique<UpstreamExchange>(client, app->name);
   auto& exchange = *upstream;
   into = std::move(upstream);

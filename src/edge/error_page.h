@@ -12,7 +12,7 @@ enum class Trouble {
   bad_request,      // the status of the codec's problem
   app_stopped,      // 503
   app_starting,     // 503: waited in vain for an app on hold
-  too_many_wait,    // 503: the hold queue is full
+  too_many_wait,    // 503: the hold queue is full, or the app has its share of requests in flight
   app_unreachable,  // 502
   app_failed,       // 502: broken or nonsensical answer
   app_timeout,      // 504

@@ -9,6 +9,7 @@ namespace edge {
 namespace {
 constexpr int kAcceptsPerTurn = 64;  // those connected already get their turn too
 constexpr std::chrono::milliseconds kRetry{100};
+constexpr std::chrono::seconds kNoteEvery{10};
 }  // namespace
 
 Listener::Listener(net::Loop& loop, base::Fd socket, std::string address, ClientSet& clients,
@@ -50,15 +51,19 @@ bool Listener::accept_one() {
   }
   auto accepted = net::accept(socket_.get());
   if (!accepted) {
-    base::log(base::Level::error, "edge.accept_failed", {{"address", address_}}, accepted.error().describe());
+    note("edge.accept_failed", accepted.error().describe());
     pause();
     retry_.set_after(kRetry);
     return false;
   }
   if (!*accepted) return false;
   auto& client = **accepted;
-  if (limits_.per_address && clients_.count_from(client.peer_host) >= limits_.per_address) return true;  // closed here
   bool trusted = trusted_.contains(client.peer_host);
+  if (!trusted && clients_.count_from(client.peer_host) >= limits_.per_address) {
+    note("edge.too_many_from_one",
+         fmt::format("{} has {} connections: further ones are closed", client.peer_host, limits_.per_address));
+    return true;
+  }
   clients_.add(std::move(client.socket), std::move(client.peer_host), trusted);
   return true;
 }
@@ -66,6 +71,13 @@ bool Listener::accept_one() {
 void Listener::pause() {
   if (std::exchange(paused_, true)) return;
   (void)loop_.modify(socket_.get(), 0, *this);  // a known descriptor: cannot fail
+}
+
+void Listener::note(const char* event, std::string_view text) {
+  auto now = loop_.now();
+  if (now - noted_ < kNoteEvery) return;
+  noted_ = now;
+  base::log(base::Level::error, event, {{"address", address_}}, text);
 }
 
 void Listener::resume() {

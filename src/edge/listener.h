@@ -1,7 +1,7 @@
 // edge::Listener: accepts clients on one listening socket of the platform.
 //
 // When there are as many connections as allowed, or no descriptors left, nothing is accepted until there is room:
-// clients wait in the socket's backlog.
+// clients wait in the socket's backlog. One address cannot have all: what it opens beyond its share is closed.
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@ namespace edge {
 
 struct AcceptLimits {
   std::size_t connections;
-  std::size_t per_address;  // 0: no bound
+  std::size_t per_address;  // of one network (ClientSet::count_from), unless it is trusted
 };
 
 class Listener final : net::Pollable {
@@ -36,6 +36,8 @@ class Listener final : net::Pollable {
   void on_ready(std::uint32_t epoll_events) override;
   bool accept_one();
   void pause();
+  // Trouble that clients can cause at will: a line in ten seconds.
+  void note(const char* event, std::string_view text);
 
   net::Loop& loop_;
   base::Fd socket_;
@@ -45,6 +47,7 @@ class Listener final : net::Pollable {
   const AcceptLimits& limits_;
   bool paused_ = false;
   net::Timer retry_;
+  net::Clock::time_point noted_;
 };
 
 }  // namespace edge

@@ -40,7 +40,8 @@ struct Options {
   http::Limits limits;  // limits.body_bytes is the default of an app without its own
   Timeouts timeouts;
   std::size_t max_connections = 0;              // 0: what the descriptor limit leaves, two descriptors per connection
-  std::size_t max_connections_per_address = 0;  // 0: no bound
+  std::size_t max_connections_per_address = 0;  // 0: a quarter of all; trusted proxies may have as many as they like
+  std::size_t max_requests_per_app = 0;         // in flight; 0: half of the connections, so that others have the rest
 };
 
 // Serves until SIGTERM or SIGINT, then drains. SIGHUP and SIGUSR1 reopen the access log. Returns when all is done.

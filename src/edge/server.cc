@@ -94,8 +94,11 @@ base::Result<void> Server::Parts::start() {
   auto peers = TrustedPeers::parse(options.trusted_proxies);
   if (!peers) return std::unexpected(peers.error());
   trusted = std::move(*peers);
-  accept_limits = {options.max_connections ? options.max_connections : connections_that_fit(),
-                   options.max_connections_per_address};
+  auto or_default = [](std::size_t given, std::size_t usual) { return given ? given : usual; };
+  auto connections = or_default(options.max_connections, connections_that_fit());
+  auto least = [](std::size_t share) { return std::max<std::size_t>(share, 1); };
+  accept_limits = {connections, or_default(options.max_connections_per_address, least(connections / 4))};
+  context.most_requests_per_app = or_default(options.max_requests_per_app, least(connections / 2));
   clients.on_removed = [this] { on_client_removed(); };
   auto log = http::AccessLog::open(options.folder / "access.log", options.access_log_format);
   if (!log) return std::unexpected(log.error());

@@ -230,6 +230,54 @@ TEST_F(ServerTest, OneAddressMayNotTakeAllConnections) {
   expect_end(*second);
 }
 
+TEST_F(ServerTest, ByItselfOneAddressGetsAQuarterOfTheConnections) {
+  options.listen = {"127.0.0.1:0", "[::1]:0"};
+  options.max_connections = 8;
+  start();
+  for (const auto& address : server->addresses()) {
+    auto first = dial(address), second = dial(address), third = dial(address);
+    expect_end(*third);
+    EXPECT_FALSE(first->is_ended() || second->is_ended());
+    EXPECT_EQ(server->counters()["connections"], 2);
+    first->close();
+    second->close();
+    ASSERT_TRUE(until([&] { return server->counters()["connections"] == 0; }));
+  }
+}
+
+TEST_F(ServerTest, ATrustedProxyMayHaveAllConnections) {
+  options.listen = {"127.0.0.1:0"};
+  options.max_connections = 8;
+  options.trusted_proxies = {"127.0.0.0/8"};
+  start();
+  std::vector<std::unique_ptr<Wire>> clients;
+  for (int i = 0; i < 8; i++) clients.push_back(dial(server->addresses()[0]));
+  ASSERT_TRUE(until([&] { return server->counters()["connections"] == 8; }));
+}
+
+TEST_F(ServerTest, OneAppMayNotKeepTheEdgeBusyAlone) {
+  options.max_requests_per_app = 2;
+  start();
+  auto busy = route(app.path, {{"app", "busy"}, {"hosts", {"busy"}}}), other = route(app.path, {{"hosts", {"other"}}});
+  set_routes({busy, other});
+  auto ask = [&](const char* host) {
+    auto client = connect();
+    client->send(fmt::format("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", host));
+    return client;
+  };
+  auto first = ask("busy"), second = ask("busy");
+  auto slow = accept(app);
+  ASSERT_TRUE(until([&] { return counters("busy")["in_flight"] == 2; }));
+  auto third = ask("busy");
+  EXPECT_THAT(expect(*third, "Too many visitors"), StartsWith("HTTP/1.1 503 "));
+  auto elsewhere = ask("other");
+  ASSERT_TRUE(until([&] { return counters()["in_flight"] == 1; })) << "others are served";
+  first->close();
+  ASSERT_TRUE(until([&] { return counters("busy")["in_flight"] == 1; }));
+  auto fourth = ask("busy");
+  ASSERT_TRUE(until([&] { return counters("busy")["in_flight"] == 2; })) << "there is room again";
+}
+
 TEST_F(ServerTest, AnAppIsReachedOverTcpToo) {
   start();
   auto listener = std::move(*net::listen(net::TcpAddress{"127.0.0.1", 0}));
