@@ -22,7 +22,8 @@ constexpr int kLeashFd = 9;                                // Mode::once: all en
 // One step of putting the instance's root together, in order. `to` is relative to that root and is resolved without
 // following any link, because parts of the tree belong to the app.
 struct Mount {
-  // bind, overlay, tmpfs, proc, devpts, device (a node of the host's /dev), folder, file, link, detach (an overlay)
+  // bind, overlay, tmpfs, proc, devpts, device (a node of the host's /dev), folder, file, link, detach (an overlay),
+  // absent (a file that is there for others only)
   std::string kind;
   std::string to;
   std::string base, path;  // bind: `path` opened beneath `base`, without links unless `links`; empty path: base itself

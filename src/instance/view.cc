@@ -52,6 +52,7 @@ class View {
   base::Result<void> tmpfs(const Mount& mount);
   base::Result<void> made_folder(const Mount& mount);
   base::Result<void> detach(const Mount& mount);
+  base::Result<void> absent(const Mount& mount);
 
   const Plan& plan_;
   base::Fd root_;
@@ -218,6 +219,25 @@ base::Result<void> View::detach(const Mount& mount) {
   return {};
 }
 
+// Covers a file by a link that leads nowhere: a path lookup follows it after it crossed the mount, so the file cannot
+// be opened or looked at, though its folder lists it. Whoever removes the file takes the cover away with it. Where the
+// file has gone meanwhile, or the kernel mounts no links, all stays as it is.
+base::Result<void> View::absent(const Mount& mount) {
+  constexpr const char* kLink = ".nowhere";
+  if (::symlinkat("/.nowhere/file", root_.get(), kLink) < 0) return base::errno_error("make a link that leads nowhere");
+  auto link = open_in(root_.get(), kLink, O_PATH | O_NOFOLLOW, RESOLVE_BENEATH);
+  if (!link) return std::unexpected(link.error());
+  base::Fd tree(
+      static_cast<int>(::syscall(SYS_open_tree, link->get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
+  std::filesystem::path to(mount.to);
+  auto parent = folder(to.parent_path());
+  if (!parent) return std::unexpected(parent.error());
+  auto at = open_in(parent->get(), to.filename(), O_PATH | O_NOFOLLOW, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  if (tree.is_open() && at) (void)attach(tree, *at);
+  ::unlinkat(root_.get(), kLink, 0);  // the mount holds it
+  return {};
+}
+
 base::Result<void> View::apply(const Mount& mount) {
   if (mount.kind == "bind") return bind(mount);
   if (mount.kind == "overlay") return overlay(mount);
@@ -234,6 +254,7 @@ base::Result<void> View::apply(const Mount& mount) {
   if (mount.kind == "file") return file(mount);
   if (mount.kind == "link") return link(mount);
   if (mount.kind == "detach") return detach(mount);
+  if (mount.kind == "absent") return absent(mount);
   return base::invalid("unknown kind of mount: {}", mount.kind);
 }
 

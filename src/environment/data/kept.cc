@@ -92,6 +92,7 @@ base::Result<AppView> KeptData::prepare(const Layer& layer, const std::vector<st
     if (planned) planned = plan_folder(planning, folder);
   if (planned) planned = make_mount_points(planning, layer.id);
   if (!planned) return std::unexpected(planned.error());
+  plan_absent(planning);
   planning.view.mounts.push_back({.kind = "detach", .to = kAside});
   return std::move(planning.view);
 }
@@ -198,6 +199,21 @@ base::Result<void> KeptData::plan_link(Planning& planning, const base::Fd&, cons
   ssize_t length = ::readlinkat(planning.code.get(), full.c_str(), leads_to.data(), leads_to.size());
   if (length > 0) planning.links.push_back({full, leads_to.substr(0, static_cast<std::size_t>(length))});
   return {};
+}
+
+// Files that only the releases of other running instances have: here their mount points would be empty files. (Folders
+// stay empty folders.)
+void KeptData::plan_absent(Planning& planning) const {
+  std::set<std::string> of_others;
+  for (const auto& [user, points] : record_.mount_points)
+    if (user != planning.layer.id) of_others.insert(points.begin(), points.end());
+  for (const auto& path : of_others) {
+    bool ours = look(planning.code, path) || planning.files.contains(path) || !shows_kept(planning, parent_of(path));
+    auto parent = open_folder(data_, parent_of(path));
+    auto there = parent ? look(*parent, name_of(path)) : std::nullopt;
+    if (!ours && there && there->is_file() && there->facts.st_size == 0)
+      planning.view.mounts.push_back({.kind = "absent", .to = "app/" + path});
+  }
 }
 
 bool KeptData::is_mount_point(const std::string& path, const std::string& except) const {

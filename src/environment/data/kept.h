@@ -79,6 +79,7 @@ class KeptData {
                const std::string& name) const;
   bool shows_kept(const Planning& planning, const std::string& path) const;
   base::Result<void> make_mount_points(Planning& planning, const std::string& id);
+  void plan_absent(Planning& planning) const;
   base::Result<void> make_mount_point(const MountPoint& point, const std::string& id);
   bool is_mount_point(const std::string& path, const std::string& except) const;
   base::Result<void> remove_mount_point(const std::string& path);

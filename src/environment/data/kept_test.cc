@@ -82,6 +82,22 @@ TEST_F(KeptTest, TwoInstancesOfDifferentReleasesShareTheDataAtTheSameTime) {
   EXPECT_THAT(log("shop", "main"), testing::Not(HasSubstr("err")));
 }
 
+TEST_F(KeptTest, AFileThatOnlyTheOldReleaseHasIsNotThereForTheNewOne) {
+  auto old_spec = script("shop", "shop-1", "echo up; while cat /app/old.py; do sleep 0.02; done; echo lost");
+  make_release("shop-1", {{"old.py", ""}, {"pkg/old.py", ""}});
+  start(old_spec);
+  wait_for_log("shop", "main", "main out up");
+  auto look =
+      "test -e old.py || echo absent; cat new.py; (echo x > old.py || rm old.py || echo kept) 2> /dev/null; "
+      "/usr/bin/python3 -c 'import importlib.util as u; print(u.find_spec(\"old\"))'";
+  EXPECT_EQ(in(make_release("r2", {{"new.py", "new "}}), look).out, "absent\nnew kept\nNone\n");
+  start(script("shop", "shop-2", "while ls /app | grep -q old.py; do sleep 0.02; done; echo gone"));
+  ::usleep(100'000);
+  EXPECT_THAT(log("shop", "main"), testing::Not(testing::AnyOf(HasSubstr("out gone"), HasSubstr("out lost"))));
+  EXPECT_TRUE(environment_->destroy("shop-1"));
+  wait_for_log("shop", "main", "main out gone");
+}
+
 TEST_F(KeptTest, ADatabaseCommittedWithTheReleaseBecomesDataAndIsNotOverwritten) {
   auto first = make_release("r1", {{"app.py", ""}});
   make_database(first / "db.sqlite3");
