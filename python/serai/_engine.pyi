@@ -36,6 +36,8 @@ PAGE_THREADS_BUSY: Final = 8  # WSGI: threads inside the application
 PAGE_LIMITS_HIT: Final = 9  # requests refused by a limit or a timeout (408, 413, 414, 431)
 PAGE_TIMED_OUT: Final = 10  # requests that took longer than request_timeout
 PAGE_STUCK: Final = 11  # WSGI: threads that are still in the application although their request has timed out
+PAGE_WAITING: Final = 12  # requests that wait for the application, where that is limited
+PAGE_TURNED_AWAY: Final = 13  # requests answered with 503 by these limits
 
 class Options(TypedDict, total=False):
     """Every key is optional; an unknown key or a wrong type raises ValueError or TypeError. Times are in seconds."""
@@ -53,6 +55,9 @@ class Options(TypedDict, total=False):
     keep_alive_timeout: float  # idle connection; default 60
     write_timeout: float  # longest time in which a client takes no byte of its response; default 60
     request_timeout: float  # of the app for one response, 504 beyond; 0 (default): none
+    max_concurrency: int  # ASGI: requests in the app at a time, WebSockets not counted; 0 (default): no limit
+    max_queue: int  # requests that wait for the app, 503 beyond; 0 (default): no limit
+    queue_timeout: float  # how long they wait at most, 503 beyond; 0 (default): no limit
     graceful_timeout: float  # what `drain` waits at most; default 30
     backlog_limit: int  # open connections at most; further ones wait in the listen backlog; 0: no limit (default)
     ws_deflate: bool  # ASGI: permessage-deflate for WebSockets that offer it; default True

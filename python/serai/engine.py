@@ -30,6 +30,9 @@ def options(s: Settings, access_log: int) -> "Options":
         "write_timeout": s.write_timeout,
         "graceful_timeout": s.graceful_timeout,
         "request_timeout": s.request_timeout,
+        "max_concurrency": s.max_concurrency,
+        "max_queue": s.max_queue,
+        "queue_timeout": s.queue_timeout,
         "tls_handshake_timeout": s.tls_handshake_timeout,
         "access_log": access_log,
         "access_log_format": s.log_format,
@@ -43,7 +46,7 @@ def make_server(
     from serai._engine import AsgiServer, WsgiServer
 
     if app.interface == "wsgi":
-        options["threads"] = settings.threads
+        options["threads"] = min(settings.threads, settings.max_concurrency or settings.threads)
         options["multiprocess"] = settings.workers > 1
         return WsgiServer(app.callable, sockets, options)
     version: Literal[2, 3] = 2 if app.interface == "asgi2" else 3

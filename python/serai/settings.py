@@ -230,6 +230,27 @@ class Settings:
         parse=units.seconds,
         help="longest time the app may take from its call to the end of its response, 504 beyond; 0: no limit",
     )
+    max_concurrency: int = _option(
+        0,
+        group=_PROCESSES,
+        metavar="N",
+        parse=amount,
+        help="requests in the app at a time per worker, WebSockets not counted; others wait; 0: no limit",
+    )
+    max_queue: int = _option(
+        0,
+        group=_PROCESSES,
+        metavar="N",
+        parse=amount,
+        help="requests that wait for the app per worker, 503 beyond; 0: no limit",
+    )
+    queue_timeout: float = _option(
+        0.0,
+        group=_PROCESSES,
+        metavar="TIME",
+        parse=units.seconds,
+        help="longest time that a request waits for the app, 503 beyond; 0: no limit",
+    )
     max_requests: int = _option(
         0, group=_PROCESSES, metavar="N", parse=amount, help="a worker is replaced after so many requests; 0: never"
     )

@@ -24,11 +24,13 @@ enum class Counter : std::size_t {
   limits_hit,
   timed_out,
   stuck,
+  waiting,
+  turned_away,
 };
 inline constexpr std::size_t page_bytes = 128;
-inline constexpr std::array<std::string_view, 12> counter_names = {
-    "busy_since", "requests",  "in_flight",    "connections", "accepted",  "responses_5xx",
-    "bytes_in",   "bytes_out", "threads_busy", "limits_hit",  "timed_out", "stuck"};
+inline constexpr std::array<std::string_view, 14> counter_names = {
+    "busy_since", "requests",     "in_flight",  "connections", "accepted", "responses_5xx", "bytes_in",
+    "bytes_out",  "threads_busy", "limits_hit", "timed_out",   "stuck",    "waiting",       "turned_away"};
 
 class Counters {
  public:

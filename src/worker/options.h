@@ -40,7 +40,12 @@ struct Options {
   nanoseconds keep_alive_timeout = std::chrono::seconds(60);
   nanoseconds write_timeout = std::chrono::seconds(60);
   nanoseconds graceful_timeout = std::chrono::seconds(30);
-  nanoseconds request_timeout{};  // of the application, for one response; 0: none
+  nanoseconds request_timeout{};    // of the application, for one response; 0: none
+  std::size_t max_concurrency = 0;  // ASGI: requests in the application at a time; 0: no limit
+  std::size_t max_queue = 0;        // requests that wait for the application; 0: no limit
+  nanoseconds queue_timeout{};      // how long they wait at most; 0: no limit
+
+  bool limits_queue() const { return max_queue > 0 || queue_timeout > nanoseconds(0); }
 
   std::size_t backlog_limit = 0;  // open connections; 0: no limit
   std::size_t threads = 1;

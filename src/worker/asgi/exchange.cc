@@ -38,12 +38,15 @@ void Exchange::queue() {
 }
 
 void Exchange::on_lost() {
+  auto self = shared_from_this();  // the queue of those that wait may be its only owner
+  if (place == Place::waiting) handler_.forget_waiting(*this);
   lost_ = true;
   leave_stream();
   queue();
 }
 
 void Exchange::on_overdue() {
+  if (place == Place::waiting) return handler_.turn_away_waiting(*this);
   overdue_ = true;
   queue();
 }
@@ -52,6 +55,11 @@ void Exchange::on_overdue() {
 Stream* Exchange::leave_stream() {
   if (TimeLimit* limit = handler_.time_limit()) limit->forget(*this);
   return std::exchange(stream_, nullptr);
+}
+
+Stream& Exchange::forgo() {
+  started_ = response_complete_ = task_done_ = true;
+  return *leave_stream();
 }
 
 // --- with the GIL ---------------------------------------------------------------------------------------------------

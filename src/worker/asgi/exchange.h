@@ -26,7 +26,7 @@ class Handler;
 // How an await goes on.
 enum class Progress { done, wait };
 
-class Exchange : public worker::Exchange, public std::enable_shared_from_this<Exchange>, private TimeLimit::Subject {
+class Exchange : public worker::Exchange, public std::enable_shared_from_this<Exchange>, public TimeLimit::Subject {
  public:
   Exchange(std::shared_ptr<Handler> handler, Stream& stream)
       : owner_(std::move(handler)), handler_(*owner_), stream_(&stream) {}
@@ -55,6 +55,18 @@ class Exchange : public worker::Exchange, public std::enable_shared_from_this<Ex
   bool is_queued = false;              // in the handler's queue
   std::size_t position = no_position;  // among those that the handler keeps
   bool is_kept() const { return position != no_position; }
+
+  // --- for the handler, where the number of requests is limited
+  enum class Place : std::uint8_t { outside, waiting, inside, gone };
+  Place place = Place::outside;  // with respect to the application
+  net::Clock::time_point came;
+  // A WebSocket stays for long and is not counted.
+  virtual bool is_counted() const = 0;
+  bool has_client() const { return stream_ != nullptr; }
+  // Nobody works for it: the response is over, and the task has ended or was never begun.
+  bool is_over() const { return task_done_ && !stream_; }
+  // Gives up its stream for an answer without the application.
+  Stream& forgo();
 
  protected:
   // Of a stream whose head is readable. Empty when it was answered without the application.

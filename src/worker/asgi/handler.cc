@@ -55,6 +55,10 @@ Handler::Handler(State& state, PyObject* app, Version version, Options options)
   if (options_.request_timeout > nanoseconds(0)) {
     time_limit_ = std::make_unique<TimeLimit>(server_->loop(), options_.request_timeout);
   }
+  if (options_.max_concurrency > 0 || options_.limits_queue()) {
+    WaitingLine::Limits limits = {.length = options_.max_queue, .time = options_.queue_timeout};
+    line_ = std::make_unique<WaitingLine>(server_->loop(), limits);
+  }
   scopes_ = std::make_unique<ScopeBuilder>(state_, options_);
   counters_.set(Counter::busy_since, monotonic_ns());
 }
@@ -101,6 +105,8 @@ void Handler::detach() {
   time_limit_.reset();
   if (server_) server_->loop().set_nudge(nullptr);
   server_.reset();
+  waiting_.clear();
+  line_.reset();
   queue_.clear();
   running_.clear();
   tasks_.reset();
@@ -118,6 +124,7 @@ worker::Exchange* Handler::begin(Stream& stream) {
     exchange = std::make_shared<HttpExchange>(shared_from_this(), stream);
   worker::Exchange* plain = exchange.get();
   exchange->is_queued = true;
+  if (line_) exchange->came = server_->loop().now();
   queue(std::move(exchange));
   return plain;
 }
@@ -184,7 +191,9 @@ void Handler::run_queue() {
     }
     auto exchange = std::move(queue_.front());
     queue_.pop_front();
+    if (line_ && !admit(*exchange)) continue;
     run(*exchange);
+    if (line_ && exchange->is_over()) leave(*exchange);
   }
 }
 
@@ -264,11 +273,77 @@ void Handler::keep(std::shared_ptr<Exchange> exchange) {
 void Handler::let_go(Exchange& exchange) {
   if (!running_.take(exchange) || !server_) return;
   server_->unhold();
+  if (line_) leave(exchange);
   if (is_guest() && server_->is_drain_requested()) python::call(wake_.get());  // it may have been the last one
 }
 
 void Handler::response_completed() {
   if (queue_runs_ == 0) server_->send_if_due(net::Clock::now());
+}
+
+// --- limits of concurrency and waiting ------------------------------------------------------------------------------
+
+bool Handler::admit(Exchange& exchange) {
+  using Place = Exchange::Place;
+  if (exchange.place != Place::outside || !exchange.is_counted() || !exchange.has_client()) {
+    if (exchange.place == Place::waiting) exchange.is_queued = false;
+    return exchange.place != Place::waiting;
+  }
+  if (has_room() && waiting_.empty()) {
+    if (!line_->is_too_late(exchange.came)) return enter(exchange), true;
+    return turn_away(exchange), false;
+  }
+  if (line_->is_full()) return turn_away(exchange), false;
+  exchange.is_queued = false;
+  exchange.place = Place::waiting;
+  counters_.add(Counter::waiting);
+  line_->enter(exchange);
+  waiting_.push_back(exchange.shared_from_this());
+  return false;
+}
+
+void Handler::enter(Exchange& exchange) {
+  exchange.place = Exchange::Place::inside;
+  inside_++;
+}
+
+void Handler::leave(Exchange& exchange) {
+  if (exchange.place != Exchange::Place::inside) return;
+  exchange.place = Exchange::Place::gone;
+  inside_--;
+  while (has_room() && !waiting_.empty()) {
+    auto next = waiting_.front();
+    const bool is_too_late = line_->is_too_late(next->came);
+    forget_waiting(*next);
+    if (is_too_late) {
+      turn_away(*next);
+      continue;
+    }
+    enter(*next);
+    if (!std::exchange(next->is_queued, true)) queue(std::move(next));
+  }
+}
+
+void Handler::forget_waiting(Exchange& exchange) {
+  auto place = std::ranges::find(waiting_, &exchange, [](const auto& waiting) { return waiting.get(); });
+  auto self = std::move(*place);
+  waiting_.erase(place);
+  line_->leave(exchange);
+  counters_.subtract(Counter::waiting);
+  exchange.place = Exchange::Place::outside;
+}
+
+void Handler::turn_away_waiting(Exchange& exchange) {
+  auto self = exchange.shared_from_this();
+  forget_waiting(exchange);
+  turn_away(exchange);
+}
+
+void Handler::turn_away(Exchange& exchange) {
+  exchange.place = Exchange::Place::gone;
+  exchange.is_queued = false;
+  counters_.add(Counter::turned_away);
+  line_->turn_away(exchange.forgo());
 }
 
 void Handler::interrupt(PyObject* task, const std::string& request_line) {

@@ -18,6 +18,7 @@
 #include "worker/places.h"
 #include "worker/server.h"
 #include "worker/state.h"
+#include "worker/waiting_line.h"
 
 namespace worker::asgi {
 
@@ -72,6 +73,10 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   TimeLimit* time_limit() const { return time_limit_.get(); }
   // The task's time is over: logs where it stands, and cancels it.
   void interrupt(PyObject* task, const std::string& request_line);
+  // The client of a waiting request is gone. Loop thread, as the next.
+  void forget_waiting(Exchange& exchange);
+  // It has waited for too long.
+  void turn_away_waiting(Exchange& exchange);
   PyObject* loop() const { return loop_.get(); }
   PyObject* lifespan_state() const { return lifespan_state_.get(); }
   std::uint64_t turn() const { return turn_; }
@@ -85,6 +90,12 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   void turn_once(net::nanoseconds most);
   void run_queue();
   void run(Exchange& exchange);
+  // Whether it is the exchange's turn; otherwise it waits, or was turned away.
+  bool admit(Exchange& exchange);
+  bool has_room() const { return options_.max_concurrency == 0 || inside_ < options_.max_concurrency; }
+  void enter(Exchange& exchange);
+  void leave(Exchange& exchange);
+  void turn_away(Exchange& exchange);
   bool asyncio_has_work() const;
   net::nanoseconds until_next_timer() const;
   // True when it has just told so.
@@ -95,6 +106,7 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   Counters counters_;
   std::unique_ptr<Server> server_;
   std::unique_ptr<TimeLimit> time_limit_;
+  std::unique_ptr<WaitingLine> line_;  // where requests or their waiting are limited
   python::Ref app_, loop_, wake_, poll_inner_, asyncio_ready_, context_, lifespan_state_, as_coroutine_, log_error_,
       log_timeout_, finished_;
   Version version_;
@@ -102,6 +114,8 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   std::unique_ptr<ScopeBuilder> scopes_;
   std::deque<std::shared_ptr<Exchange>> queue_;
   Places<std::shared_ptr<Exchange>> running_;  // their tasks are suspended
+  std::deque<std::shared_ptr<Exchange>> waiting_;
+  std::size_t inside_ = 0;  // counted requests that the application works on
   std::thread::id thread_;
   std::uint64_t turn_ = 0;
   net::Clock::time_point turn_began_;

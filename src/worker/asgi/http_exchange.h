@@ -19,6 +19,7 @@ class HttpExchange final : public Exchange {
   void on_request_end() override;
   void on_client_finished() override;
   std::optional<python::Ref> try_receive() override;
+  bool is_counted() const override { return true; }
 
  private:
   python::Ref make_scope() override;

@@ -24,6 +24,7 @@ class WebSocketExchange final : public Exchange, private WebSocket::Listener {
   void on_drain() override { socket_.on_drain(); }
   void on_lost() override;
   std::optional<python::Ref> try_receive() override;
+  bool is_counted() const override { return false; }
 
  private:
   enum class Phase : std::uint8_t { connecting, accepted, denied, ended };

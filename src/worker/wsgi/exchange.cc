@@ -393,8 +393,12 @@ void Exchange::close_result(PyObject* result, bool is_settled) {
   try {
     python::Ref close = python::Ref::steal(PyObject_GetAttr(result, handler_.state().names.close.get()));
     if (close.is_set()) {
-      if (is_settled) handler_.send_before_close(*this);
-      in_application([&] { return handler_.call_close(close.get()); });
+      if (is_settled) {
+        handler_.send_before_close(*this);
+        handler_.call_close(close.get());  // as long as it likes: nobody waits for it
+      } else {
+        in_application([&] { return handler_.call_close(close.get()); });
+      }
     } else {
       if (!PyErr_ExceptionMatches(PyExc_AttributeError)) python::rethrow();
       PyErr_Clear();

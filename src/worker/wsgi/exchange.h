@@ -64,6 +64,10 @@ class Exchange final : public worker::Exchange, public TimeLimit::Subject {
   std::size_t position = no_position;  // among those that the handler keeps while they are read
   bool is_entrusted = false;           // to the team: whoever replaces this thread as leader sends the answer
 
+  // --- for the handler, where the queue is limited
+  net::Clock::time_point came;  // when the request was whole
+  bool waits = false;
+
  private:
   void call_application();
   void send_result(PyObject* result);

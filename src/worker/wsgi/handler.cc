@@ -34,6 +34,10 @@ Handler::Handler(State& state, PyObject* app, Options options)
   if (options_.request_timeout > net::nanoseconds(0)) {
     time_limit_ = std::make_unique<TimeLimit>(server_->loop(), options_.request_timeout);
   }
+  if (options_.limits_queue()) {
+    WaitingLine::Limits limits = {.length = options_.max_queue, .time = options_.queue_timeout};
+    line_ = std::make_unique<WaitingLine>(server_->loop(), limits);
+  }
   const char* folder = std::getenv("TMPDIR");
   temporary_folder_ = folder && *folder ? folder : "/tmp";
 }
@@ -44,7 +48,7 @@ void Handler::open(Helpers helpers, const std::vector<int>& sockets) {
   helpers_ = std::move(helpers);
   environs_ = std::make_unique<EnvironBuilder>(state_, options_, helpers_.file_wrapper.get());
   if (auto done = server_->listen(sockets); !done) python::raise(PyExc_OSError, done.error().describe());
-  if (time_limit_) start_stand_in();
+  if (needs_stand_in()) start_stand_in();
 }
 
 void Handler::watch_signals(int read_end) { signals_ = std::make_unique<SignalPipe>(server_->loop(), read_end); }
@@ -58,6 +62,7 @@ void Handler::close() {
   }
   signals_.reset();
   time_limit_.reset();
+  line_.reset();
   server_.reset();  // its connections still know their exchanges
   queue_.clear();
   reading_.clear();
@@ -70,9 +75,19 @@ void Handler::close() {
 worker::Exchange* Handler::begin(Stream& stream) { return &reading_.put(std::make_unique<Exchange>(*this, stream)); }
 
 void Handler::queue(Exchange& exchange) {
+  if (line_ && line_->is_full()) {
+    auto self = take(exchange);
+    counters_.add(Counter::turned_away);
+    return line_->turn_away(exchange.stream());
+  }
   exchange.stream().lend();
   server_->hold();
   queue_.push_back(take(exchange));
+  if (!line_) return;
+  counters_.add(Counter::waiting);
+  exchange.came = server_->loop().now();
+  exchange.waits = true;
+  line_->enter(exchange);
 }
 
 std::unique_ptr<Exchange> Handler::take(Exchange& exchange) { return reading_.take(exchange); }
@@ -90,7 +105,7 @@ void Handler::note_back_from_application() { counters_.replace_nonzero(Counter::
 // --- one thread -----------------------------------------------------------------------------------------------------
 
 void Handler::work() {
-  if (options_.threads == 1 && !time_limit_)
+  if (options_.threads == 1 && !needs_stand_in())
     work_alone();
   else
     work_in_team();
@@ -117,9 +132,34 @@ void Handler::run_next_alone() {
 }
 
 std::unique_ptr<Exchange> Handler::take_next() {
-  std::unique_ptr<Exchange> exchange = std::move(queue_.front());
-  queue_.pop_front();
-  return exchange;
+  while (!queue_.empty()) {
+    std::unique_ptr<Exchange> exchange = std::move(queue_.front());
+    queue_.pop_front();
+    if (!line_) return exchange;
+    exchange->waits = false;
+    counters_.subtract(Counter::waiting);
+    const bool is_too_late = line_->is_too_late(exchange->came);
+    line_->leave(*exchange);
+    if (!is_too_late) return exchange;
+    turn_away(*exchange);
+  }
+  return nullptr;
+}
+
+void Handler::turn_away(Exchange& exchange) {
+  counters_.add(Counter::turned_away);
+  exchange.stream().take_back();
+  server_->unhold();
+  line_->turn_away(exchange.stream());
+}
+
+void Handler::turn_away_waiting(Exchange& exchange) {
+  auto place = std::ranges::find(queue_, &exchange, [](const auto& waiting) { return waiting.get(); });
+  std::unique_ptr<Exchange> self = std::move(*place);
+  queue_.erase(place);
+  counters_.subtract(Counter::waiting);
+  line_->leave(exchange);
+  turn_away(exchange);
 }
 
 Ending Handler::run(Exchange& exchange, std::exception_ptr& leaving) {
@@ -213,6 +253,7 @@ bool Handler::run_queue_in_team() {
 
 std::unique_ptr<Exchange> Handler::run_next_in_team(Ending& ending, std::exception_ptr& leaving) {
   std::unique_ptr<Exchange> exchange = take_next();
+  if (!exchange) return nullptr;
   if (time_limit_) time_limit_->watch(*exchange);
   team_.enter();
   ending = run(*exchange, leaving);
@@ -233,6 +274,7 @@ void Handler::hand_back(std::unique_ptr<Exchange> exchange, Ending ending) {
 
 // The stream comes back from a thread that is in the application, and the client gets its answer.
 void Handler::on_overdue(Exchange& exchange) {
+  if (exchange.waits) return turn_away_waiting(exchange);
   auto overstay = exchange.revoke();
   if (!overstay) return time_limit_->watch(exchange);  // it waits for its client, or is about to come back
   counters_.add(Counter::timed_out);
@@ -271,7 +313,7 @@ void Handler::log_timeout(const Overstay& overstay) {
 void Handler::stand_in() {
   while (team_.wait_to_stand_in() == Team::Role::leader) {
     send_entrusted();
-    server_->set_accepting(false);
+    server_->set_accepting(line_ != nullptr);
     while (team_.is_needed_as_leader() && !server_->is_finished()) {
       server_->loop().run_deferred();
       server_->loop().turn(net::nanoseconds(-1));  // not `turn`: the worker is as busy as before

@@ -1,7 +1,7 @@
 // wsgi::Handler: runs a WSGI application on one thread or on a team of them (team.h).
 //
-// Where requests have a time limit, one thread is a team, too: a stand-in turns the loop while all are in the
-// application, so that clients get their 504.
+// Where requests or their waiting have limits, one thread is a team, too: a stand-in turns the loop while all are in
+// the application, so that clients get their 504 and 503.
 //
 // Whoever leads turns the loop: without the GIL it sends what is due, waits, reads and parses. Requests that are whole
 // are queued, their streams lent; the leader then runs them, with the GIL. Queue, loop and server are the leader's.
@@ -21,6 +21,7 @@
 #include "worker/server.h"
 #include "worker/signal_pipe.h"
 #include "worker/state.h"
+#include "worker/waiting_line.h"
 #include "worker/wsgi/environ.h"
 #include "worker/wsgi/exchange.h"
 #include "worker/wsgi/team.h"
@@ -108,7 +109,11 @@ class Handler final : public worker::Handler {
   Ending run(Exchange& exchange, std::exception_ptr& leaving);
   void hand_back(std::unique_ptr<Exchange> exchange, Ending ending);
   void conclude(Exchange& exchange, Ending ending);
+  // Null: nobody was worth to be started.
   std::unique_ptr<Exchange> take_next();
+  bool needs_stand_in() const { return time_limit_ || line_; }
+  void turn_away(Exchange& exchange);
+  void turn_away_waiting(Exchange& exchange);
 
   State& state_;
   Options options_;
@@ -123,6 +128,7 @@ class Handler final : public worker::Handler {
   std::set<std::string, std::less<>> complaints_;
   Team team_;
   std::unique_ptr<TimeLimit> time_limit_;
+  std::unique_ptr<WaitingLine> line_;                 // where the queue is limited
   std::vector<std::shared_ptr<Overstay>> overstays_;  // to be interrupted
   std::thread stand_in_;
   std::atomic<int> slow_closes_ = 0;  // so many requests are still sent before close() is called
