@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from tests.serve.conftest import Folder
 from tests.serve.server import ENGINE, Server
@@ -181,6 +183,64 @@ FALCON = """
 """
 
 
+CHANNELS = """
+    import django
+    from django.conf import settings
+
+    settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="for tests", INSTALLED_APPS=["channels"],
+                       CHANNEL_LAYERS={"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}})
+    django.setup()
+
+    from channels.generic.websocket import AsyncJsonWebsocketConsumer
+    from channels.routing import ProtocolTypeRouter, URLRouter
+    from django.core.asgi import get_asgi_application
+    from django.http import HttpResponse
+    from django.urls import path
+
+    class Room(AsyncJsonWebsocketConsumer):
+        async def connect(self):
+            await self.channel_layer.group_add("room", self.channel_name)
+            await self.accept("chat" if "chat" in self.scope["subprotocols"] else None)
+
+        async def receive_json(self, content):
+            await self.channel_layer.group_send("room", {"type": "said", "text": content["text"]})
+
+        async def said(self, event):
+            await self.send_json({"said": event["text"]})
+
+        async def disconnect(self, code):
+            await self.channel_layer.group_discard("room", self.channel_name)
+            open(f"left-{code}", "w").close()
+
+    urlpatterns = [path("", lambda request: HttpResponse("page"))]
+    app = ProtocolTypeRouter({
+        "http": get_asgi_application(), "websocket": URLRouter([path("room", Room.as_asgi())])})
+"""
+
+STRAWBERRY = """
+    import asyncio
+    from collections.abc import AsyncGenerator
+    import strawberry
+    from strawberry.asgi import GraphQL
+
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        def name(self) -> str:
+            return "shop"
+
+    @strawberry.type
+    class Subscription:
+        @strawberry.subscription
+        async def count(self, to: int) -> AsyncGenerator[int, None]:
+            for i in range(to):
+                yield i
+                await asyncio.sleep(0.01)
+
+    app = GraphQL(strawberry.Schema(query=Query, subscription=Subscription))
+"""
+
+
 def drive(server: Server) -> None:
     """What any of the apps does, over one kept connection."""
     connection = server.connect()
@@ -222,7 +282,9 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pytest.skip("uv is not installed beside this Python: make setup")
     target = tmp_path_factory.mktemp("packages")
     install = [UV, "pip", "install", "--quiet", "--python", sys.executable, "--target", target]
-    subprocess.run([*install, "quart", "litestar", "falcon"], check=True, timeout=300)
+    subprocess.run(
+        [*install, "quart", "litestar", "falcon", "channels", "strawberry-graphql[asgi]"], check=True, timeout=300
+    )
     yield target
 
 
@@ -240,3 +302,32 @@ def test_others(folder: Folder, serve: Callable[..., Server], packages: Path, so
     assert server.exit_code() == 0
     assert (folder.path / "ended").exists() == (app == "app")
     assert not [line for line in server.plain_lines if "Traceback" in line]
+
+
+@pytest.mark.slow
+def test_channels(folder: Folder, serve: Callable[..., Server], packages: Path) -> None:
+    folder.write("rooms.py", CHANNELS)
+    server = serve("rooms:app", env={"PYTHONPATH": os.pathsep.join(map(str, (ENGINE, packages)))})
+    server.wait_for("serve.ready", seconds=60)
+    assert server.get() == (200, "page")
+    place = f"ws://127.0.0.1:{server.port}/room"
+    with connect(place, subprotocols=[Subprotocol("chat")]) as first, connect(place) as second:
+        assert (first.subprotocol, second.subprotocol) == ("chat", None)
+        first.send(json.dumps({"text": "hello"}))
+        assert [json.loads(client.recv(20)) for client in (first, second)] == [{"said": "hello"}] * 2
+    until((folder.path / "left-1000").exists, "the room hears of the end")
+
+
+@pytest.mark.slow
+def test_subscriptions_of_strawberry(folder: Folder, serve: Callable[..., Server], packages: Path) -> None:
+    folder.write("graph.py", STRAWBERRY)
+    server = serve("graph:app", env={"PYTHONPATH": os.pathsep.join(map(str, (ENGINE, packages)))})
+    server.wait_for("serve.ready", seconds=60)
+    with connect(f"ws://127.0.0.1:{server.port}/", subprotocols=[Subprotocol("graphql-transport-ws")]) as client:
+        client.send(json.dumps({"type": "connection_init"}))
+        assert json.loads(client.recv(20))["type"] == "connection_ack"
+        query = "subscription { count(to: 3) }"
+        client.send(json.dumps({"type": "subscribe", "id": "1", "payload": {"query": query}}))
+        heard = [json.loads(client.recv(20)) for _ in range(4)]
+    assert [message["payload"]["data"]["count"] for message in heard[:3]] == [0, 1, 2]
+    assert heard[3]["type"] == "complete"
