@@ -1,9 +1,8 @@
 """`--reload`: a process above the master that starts it anew when the code changes, and keeps its sockets meanwhile.
 
-    changed, HUP          ended by itself
-   ┌─────────────► ending ◄──────────── serving ◄─── (forks a master)
-   │                  │ ended              │ the app does not start
-   └── serving        └──► serving         └──► showing (a page that says why, until a change)
+    (a master is forked) ──► serving ───────── changed, HUP ────────► ending ──► (a master is forked)
+                                │ the app does not start                ▲
+                                └──► showing why ── changed, HUP ───────┘
 
 Requests that come between two masters wait in the sockets' backlog.
 """
@@ -35,6 +34,8 @@ _SETTLED = 0.05
 """A change counts once nothing has changed for so long: an editor or git may be writing several files."""
 _GRACE = 0.5
 """Seconds that running requests have when the code changes."""
+
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD}
 
 
 class Developer:
@@ -100,6 +101,7 @@ class Developer:
 
     def _fork(self, become: Callable[[], int]) -> None:
         parent = os.getpid()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # what comes before the child is ready to hear it, waits
         self._child = os.fork()
         if self._child == 0:
             code = FAILED
@@ -108,14 +110,16 @@ class Developer:
                 code = become()
             finally:
                 processes.leave(code)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
     def _forget_parent(self, parent: int) -> None:
         signal.set_wakeup_fd(-1)
         self._loop.close()
         if self._channel:
             self._channel.close()
-        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD):
+        for signum in _SIGNALS:
             signal.signal(signum, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         processes.on_parent_death(signal.SIGTERM)
         if os.getppid() != parent:
             os._exit(FAILED)
