@@ -9,7 +9,7 @@ JOBS := $(shell nproc)
 THREADED := net control edge daemon
 space := $(subst ,, )
 
-.PHONY: help setup build engines wheel install demo test test-all test-unit test-python test-asan test-tsan \
+.PHONY: help setup build engines wheel sdist install demo test test-all test-unit test-python test-asan test-tsan \
         bench bench-quick bench-memory bench-edge bench-hosted fuzz fuzz-coverage format format-check lint clean hooks
 
 help:  ## this list
@@ -26,6 +26,9 @@ engines: build  ## the engine for every CPython found on this machine
 
 wheel: setup  ## the engine's wheel for PYTHON=/path/to/python, into dist/
 	@$(VENV)/bin/uv build --wheel --quiet --python $(PYTHON) --out-dir dist . && ls dist/*.whl
+
+sdist:  ## the engine's source distribution, with the libraries it needs beside OpenSSL, into dist/
+	@scripts/sdist
 
 install: build  ## to PREFIX (default /usr/local); DESTDIR is honoured
 	@DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)
