@@ -52,8 +52,6 @@
   X(websocket_response_start, "websocket.http.response.start") \
   X(websocket_response_body, "websocket.http.response.body")   \
   X(trailers, "trailers")                                      \
-  X(future_blocking, "_asyncio_future_blocking")               \
-  X(create_future, "create_future")                            \
   X(create_task, "create_task")                                \
   X(get_task_factory, "get_task_factory")                      \
   X(call_soon, "call_soon")                                    \

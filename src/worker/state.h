@@ -8,7 +8,7 @@ namespace worker {
 struct State {
   Names names;
   // asgi
-  python::Ref receive_type, send_type, done_type, operation_type;
+  python::Ref receive_type, send_type, done_type, operation_type, waiter_type;
   python::Ref client_disconnected;  // the OSError that `send` raises once the client is gone
   // wsgi
   python::Ref start_response_type, write_type;

@@ -111,17 +111,10 @@ void Exchange::time_out() {
 }
 
 void Exchange::wake() {
-  auto wake_all = [this](std::vector<python::Ref>& waiters) {
-    const Names& names = handler_.state().names;
-    std::vector<python::Ref> woken;
-    woken.swap(waiters);
-    for (python::Ref& future : woken) {
-      if (python::call_method(future.get(), names.done.get()).get() == Py_True) continue;
-      python::call_method(future.get(), names.set_result.get(), Py_None);
-    }
-  };
-  if (!receive_waiters_.empty() && has_news()) wake_all(receive_waiters_);
-  if (!is_congested() && !send_waiters_.empty()) wake_all(send_waiters_);
+  State& state = handler_.state();
+  Wake how = handler_.may_step() ? Wake::now : Wake::by_loop;
+  if (!receive_waiters_.empty() && has_news()) receive_waiters_.wake_all(state, how);
+  if (!send_waiters_.empty() && !is_congested()) send_waiters_.wake_all(state, how);
 }
 
 void Exchange::check_thread() const {
@@ -141,19 +134,8 @@ bool Exchange::spend_budget() {
   return spent_count_ % 8 == 0 && net::Clock::now() - handler_.turn_began() >= budget_time;
 }
 
-python::Ref Exchange::add_waiter(std::vector<python::Ref>& waiters) {
-  // An application that polls receive() with a time-out would pile up cancelled ones.
-  const Names& names = handler_.state().names;
-  std::erase_if(waiters, [&](const python::Ref& future) {
-    return python::call_method(future.get(), names.done.get()).get() == Py_True;
-  });
-  python::Ref future = python::call_method(handler_.loop(), names.create_future.get());
-  waiters.push_back(future.share());
-  return future;
-}
-
-python::Ref Exchange::wait_to_receive() { return add_waiter(receive_waiters_); }
-python::Ref Exchange::wait_to_send() { return add_waiter(send_waiters_); }
+python::Ref Exchange::wait_to_receive() { return receive_waiters_.wait(handler_.state(), handler_.loop()); }
+python::Ref Exchange::wait_to_send() { return send_waiters_.wait(handler_.state(), handler_.loop()); }
 
 // --- send -----------------------------------------------------------------------------------------------------------
 

@@ -11,9 +11,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "python/ref.h"
+#include "worker/asgi/waiter.h"
 #include "worker/exchange.h"
 #include "worker/places.h"
 #include "worker/stream.h"
@@ -42,7 +42,7 @@ class Exchange : public worker::Exchange, public std::enable_shared_from_this<Ex
   virtual std::optional<python::Ref> try_receive() = 0;
   // Takes a message; `wait` until the client has taken enough of what was sent.
   Progress send(PyObject* message);
-  // A future that is done when it is worth trying again.
+  // What to yield to the task until it is worth trying again.
   python::Ref wait_to_receive();
   python::Ref wait_to_send();
   bool is_congested() const { return stream_ && stream_->is_congested(); }
@@ -119,10 +119,9 @@ class Exchange : public worker::Exchange, public std::enable_shared_from_this<Ex
   void write_body(std::string_view bytes);
   void send_piece();
   void stay_or_leave();
-  python::Ref add_waiter(std::vector<python::Ref>& waiters);
 
   python::Ref task_;
-  std::vector<python::Ref> receive_waiters_, send_waiters_;
+  Waiters receive_waiters_, send_waiters_;
   std::string request_line_;          // where requests have a time limit: for the log
   net::Clock::time_point last_sent_;  // a piece of a stream
   std::uint64_t turn_ = 0;

@@ -181,7 +181,9 @@ void Handler::turn_once(nanoseconds most) {
 }
 
 void Handler::run_queue() {
+  if (queue_.empty()) return;
   Nesting nesting(queue_runs_);
+  may_step_ = selects_ == 1 && queue_runs_ == 1 && !tasks_->has_current_task();
   for (int i = 0; !queue_.empty(); i++) {
     if (i > 0) {
       auto now = net::Clock::now();

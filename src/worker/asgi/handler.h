@@ -81,6 +81,8 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   PyObject* lifespan_state() const { return lifespan_state_.get(); }
   std::uint64_t turn() const { return turn_; }
   net::Clock::time_point turn_began() const { return turn_began_; }
+  // No task is running, so that one that waits may go on here and now.
+  bool may_step() const { return may_step_; }
   bool is_loop_thread() const { return std::this_thread::get_id() == thread_; }
 
  private:
@@ -123,6 +125,7 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   int selects_ = 0;     // on the stack: more than one where a request turns the loop (nest_asyncio, debuggers)
   int queue_runs_ = 0;  // the same of run_queue
   bool inner_ready_ = false;
+  bool may_step_ = false;
 };
 
 }  // namespace worker::asgi

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "python/convert.h"
+#include "worker/asgi/context_scope.h"
 
 namespace worker::asgi {
 namespace {
@@ -21,22 +22,6 @@ PyObject* capture_call_soon(PyObject* captured, PyObject* const* arguments, Py_s
 PyMethodDef capture_definition = {"call_soon",
                                   reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(capture_call_soon)),
                                   METH_FASTCALL | METH_KEYWORDS, nullptr};
-
-// Enters a contextvars.Context for a scope.
-class ContextScope {
- public:
-  explicit ContextScope(PyObject* context) : context_(context) { python::checked(PyContext_Enter(context)); }
-  ~ContextScope() {
-    python::Ref pending = python::take_exception();
-    if (PyContext_Exit(context_) < 0) python::report_unraisable("serai: leaving a request's context");
-    if (pending.is_set()) python::restore_exception(std::move(pending));
-  }
-  ContextScope(const ContextScope&) = delete;
-  ContextScope& operator=(const ContextScope&) = delete;
-
- private:
-  PyObject* context_;
-};
 
 }  // namespace
 

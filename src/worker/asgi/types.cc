@@ -16,14 +16,13 @@ enum class Kind : std::uint8_t { receive, send };
 //  fresh ──► done                      (at once)
 //    │ ────► yielded ──► …             (this task has had enough of this turn; nothing is done yet, so that a
 //    │                                  cancellation loses nothing)
-//    └─────► waiting ──► … ──► done    (on a future)
+//    └─────► waiting ──► … ──► done    (on a Waiter)
 enum class Stage : std::uint8_t { fresh, yielded, waiting, done };
 
 struct Operation {
   PyObject_HEAD python::Ref callable;  // Bound: the Receive or Send that made it, and keeps the exchange
   Exchange* exchange;
   python::Ref message;  // of send, until it is taken
-  python::Ref future;   // waited for
   python::Ref result;
   Kind kind;
   Stage stage;
@@ -31,12 +30,10 @@ struct Operation {
 
 Operation* operation_of(PyObject* self) { return reinterpret_cast<Operation*>(self); }
 
-// Hands a future to the task, as `yield from future` would (asyncio.Future.__await__).
-PySendResult suspend(State& state, Operation& operation, python::Ref future, PyObject** result) {
-  python::checked(PyObject_SetAttr(future.get(), state.names.future_blocking.get(), Py_True));
-  operation.future = future.share();
+// Hands a waiter to the task, as `yield from future` would (asyncio.Future.__await__).
+PySendResult suspend(Operation& operation, python::Ref waiter, PyObject** result) {
   operation.stage = Stage::waiting;
-  *result = future.release();
+  *result = waiter.release();
   return PYGEN_NEXT;
 }
 
@@ -46,14 +43,14 @@ PySendResult complete(Operation& operation, PyObject** result) {
   return PYGEN_RETURN;
 }
 
-PySendResult advance_receive(State& state, Operation& operation, PyObject** result) {
+PySendResult advance_receive(Operation& operation, PyObject** result) {
   auto message = operation.exchange->try_receive();
-  if (!message) return suspend(state, operation, operation.exchange->wait_to_receive(), result);
+  if (!message) return suspend(operation, operation.exchange->wait_to_receive(), result);
   operation.result = std::move(*message);
   return complete(operation, result);
 }
 
-PySendResult advance_send(State& state, Operation& operation, PyObject** result) {
+PySendResult advance_send(Operation& operation, PyObject** result) {
   if (operation.message.is_set()) {
     python::Ref message = std::move(operation.message);
     operation.result = python::Ref::borrow(Py_None);
@@ -61,7 +58,7 @@ PySendResult advance_send(State& state, Operation& operation, PyObject** result)
     if (progress == Progress::done) return complete(operation, result);
   }
   if (operation.exchange->is_congested()) {
-    return suspend(state, operation, operation.exchange->wait_to_send(), result);
+    return suspend(operation, operation.exchange->wait_to_send(), result);
   }
   return complete(operation, result);
 }
@@ -74,10 +71,7 @@ PySendResult advance(PyObject* self, PyObject** result) {
     *result = Py_NewRef(Py_None);  // a bare yield: the task goes on in the loop's next turn, as after sleep(0)
     return PYGEN_NEXT;
   }
-  operation.future.clear();
-  State& state = State::of_type(Py_TYPE(self));
-  return operation.kind == Kind::receive ? advance_receive(state, operation, result)
-                                         : advance_send(state, operation, result);
+  return operation.kind == Kind::receive ? advance_receive(operation, result) : advance_send(operation, result);
 }
 
 PySendResult operation_am_send(PyObject* self, PyObject*, PyObject** result) {
@@ -113,9 +107,7 @@ PyObject* operation_send(PyObject* self, PyObject* value) {
 }
 
 // throw(exception) or throw(type, value, traceback): what waits here does not handle exceptions, so it just leaves.
-PyObject* operation_throw(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
-  Operation& operation = *operation_of(self);
-  operation.future.clear();
+PyObject* operation_throw(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
   if (count < 1) {
     PyErr_SetString(PyExc_TypeError, "throw() takes an exception");
     return nullptr;
@@ -131,10 +123,7 @@ PyObject* operation_throw(PyObject* self, PyObject* const* arguments, Py_ssize_t
   return nullptr;
 }
 
-PyObject* operation_close(PyObject* self, PyObject*) {
-  operation_of(self)->future.clear();
-  return Py_NewRef(Py_None);
-}
+PyObject* operation_close(PyObject*, PyObject*) { return Py_NewRef(Py_None); }
 
 PyObject* itself(PyObject* self) { return Py_NewRef(self); }
 
@@ -143,7 +132,6 @@ void operation_dealloc(PyObject* self) {
   Operation* operation = operation_of(self);
   std::destroy_at(&operation->callable);
   std::destroy_at(&operation->message);
-  std::destroy_at(&operation->future);
   std::destroy_at(&operation->result);
   PyObject_Free(self);
   Py_DECREF(type);
@@ -177,7 +165,6 @@ PyObject* make_operation(PyObject* callable, Exchange& exchange, Kind kind, PyOb
   new (&operation->callable) python::Ref(python::Ref::borrow(callable));
   operation->exchange = &exchange;
   new (&operation->message) python::Ref(python::Ref::borrow(message));
-  new (&operation->future) python::Ref();
   new (&operation->result) python::Ref();
   operation->kind = kind;
   operation->stage = Stage::fresh;
@@ -257,6 +244,7 @@ python::Ref make_type(PyObject* module, PyType_Spec spec) {
 }  // namespace
 
 void make_types(PyObject* module, State& state) {
+  make_waiter_type(module, state);
   state.operation_type = make_type(module, operation_spec);
   state.receive_type = make_type(module, bound_spec("serai._engine.Receive"));
   state.send_type = make_type(module, bound_spec("serai._engine.Send"));
