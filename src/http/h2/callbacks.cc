@@ -8,6 +8,8 @@ namespace {
 
 constexpr std::size_t small_continuation = 1024;
 constexpr std::size_t dribble_size = 1024;
+constexpr std::size_t frame_header_size = 9;
+constexpr std::size_t largest_data = 16 * 1024;
 constexpr std::uint64_t hopeless_factor = 4;  // a head that is so many times too large is not even answered
 
 std::string_view as_text(const std::uint8_t* bytes, std::size_t size) {
@@ -33,6 +35,7 @@ const nghttp2_session_callbacks* Callbacks::table() {
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, on_invalid_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(made, on_stream_close);
+    nghttp2_session_callbacks_set_data_source_read_length_callback(made, choose_length);
     nghttp2_session_callbacks_set_send_data_callback(made, send_data);
     nghttp2_session_callbacks_set_on_frame_send_callback(made, on_frame_sent);
     return made;
@@ -232,6 +235,16 @@ void append_fields(const FieldStore& fields, std::vector<nghttp2_nv>& into) {
   }
 }
 
+// Fills the output to its brim, so that under TLS no short record stands behind the full ones.
+ssize_t Callbacks::choose_length(nghttp2_session*, std::uint8_t, std::int32_t, std::int32_t session_window,
+                                 std::int32_t stream_window, std::uint32_t most, void* user) {
+  const ServerCodec& codec = codec_of(user);
+  const std::size_t room = codec.out_limit_ - std::min(codec.out_limit_, codec.out_->size());
+  const std::size_t fitting = std::max(room, dribble_size + frame_header_size) - frame_header_size;
+  const auto window = static_cast<std::size_t>(std::max(std::min(session_window, stream_window), 0));
+  return static_cast<ssize_t>(std::min({largest_data, std::size_t{most}, window, fitting}));
+}
+
 ssize_t Callbacks::read_body(nghttp2_session* session, std::int32_t id, std::uint8_t*, std::size_t most,
                              std::uint32_t* flags, nghttp2_data_source*, void* user) {
   auto* stream = static_cast<Stream*>(nghttp2_session_get_stream_user_data(session, id));
@@ -262,10 +275,10 @@ int Callbacks::send_data(nghttp2_session* session, nghttp2_frame* frame, const s
   ServerCodec& codec = codec_of(user);
   auto* stream = static_cast<Stream*>(nghttp2_session_get_stream_user_data(session, frame->hd.stream_id));
   std::string& out = *codec.out_;
-  constexpr std::size_t header_size = 9;
   if (!stream || stream->answer.owed.size() < size) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   const std::size_t before = out.size();
-  out.append(as_text(header, header_size));
+  if (stream->answer.owed.size() > size) out.reserve(codec.out_limit_);  // more frames follow
+  out.append(as_text(header, frame_header_size));
   if (!stream->answer.owed.take(size, out)) {
     out.resize(before);
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;  // nghttp2 resets the stream with INTERNAL_ERROR

@@ -24,7 +24,9 @@ struct Callbacks {
                      std::size_t size, void* user);
   static int on_stream_close(nghttp2_session*, std::int32_t stream, std::uint32_t code, void* user);
 
-  // The body of an answer: how much of it goes into the next DATA frame, and then the frame itself.
+  // The body of an answer: how long the next DATA frame may be, how much of it there is, and then the frame itself.
+  static ssize_t choose_length(nghttp2_session*, std::uint8_t type, std::int32_t stream, std::int32_t session_window,
+                               std::int32_t stream_window, std::uint32_t most, void* user);
   static ssize_t read_body(nghttp2_session*, std::int32_t stream, std::uint8_t*, std::size_t most, std::uint32_t* flags,
                            nghttp2_data_source*, void* user);
   static int send_data(nghttp2_session*, nghttp2_frame* frame, const std::uint8_t* header, std::size_t size,

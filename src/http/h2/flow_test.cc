@@ -75,6 +75,23 @@ TEST(Flow, GivesTheConnectionsWindowBackForBodiesThatNobodyTakes) {
   }
 }
 
+TEST(Flow, FillsTheOutputToItsBrim) {
+  Talk talk({}, {.settings = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 20}}});
+  nghttp2_session_set_local_window_size(talk.client.get(), 0, 0, 1 << 20);
+  const StreamId id = begin_answer(talk);
+  talk.run();
+  const std::string body = pattern(200'000);
+  ASSERT_TRUE(talk.codec.body(id, body));
+  ASSERT_TRUE(talk.codec.end(id));
+  for (int round = 0; round < 3; ++round) {
+    const std::string piece = talk.write(64 * 1024);
+    EXPECT_EQ(piece.size(), 64u * 1024);
+    talk.client.input(piece);
+  }
+  talk.run();
+  EXPECT_TRUE(talk.client.replies[id].body == body);
+}
+
 TEST(Flow, SendsNoMoreThanThePeerTakes) {
   Talk talk({}, {.settings = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 5000}}, .takes_body = false});
   const StreamId id = begin_answer(talk);
@@ -198,6 +215,23 @@ TEST(Flow, ResetsAStreamWhoseSourceFails) {
   ASSERT_TRUE(talk.codec.body(next, "fine"));
   talk.run();
   EXPECT_EQ(talk.client.replies[next].body, "fine");
+}
+
+TEST(Flow, CopiesOnlyWhatAWriteLeavesOfALentBody) {
+  Talk talk({}, {.settings = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 20}}});
+  const StreamId id = begin_answer(talk);
+  for (std::size_t size : {100, 50'000, 200'000}) {
+    std::string body = pattern(size);
+    const std::string expected = talk.client.replies[id].body + body;
+    ASSERT_TRUE(talk.codec.body(id, body, nullptr));
+    const std::string first = talk.write(20'000);
+    talk.codec.copy_rest(id);
+    body.assign(size, '?');
+    talk.client.input(first);
+    ASSERT_TRUE(talk.codec.body(id, "more"));
+    talk.run();
+    EXPECT_TRUE(talk.client.replies[id].body == expected + "more") << size;
+  }
 }
 
 TEST(Flow, KeepsABodyThatNeverRunsDrySmall) {

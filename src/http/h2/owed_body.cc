@@ -43,6 +43,16 @@ void OwedBody::add(std::unique_ptr<BodySource> source, std::uint64_t size) {
   size_ += size;
 }
 
+void OwedBody::copy_last() {
+  if (first_ == pieces_.size() || pieces_.back().kind != Piece::Kind::kept) return;
+  Piece& piece = pieces_.back();
+  const std::string_view rest = piece.kept.substr(piece.kept.size() - static_cast<std::size_t>(piece.left));
+  piece.copy.assign(rest);
+  piece.kept = {};
+  piece.offset = 0;
+  piece.kind = Piece::Kind::copy;
+}
+
 bool OwedBody::take(std::size_t count, std::string& out) {
   const std::size_t before = out.size();
   out.reserve(before + count);

@@ -223,6 +223,8 @@ base::Result<void> ServerCodec::body(StreamId id, std::string_view bytes, std::s
   return {};
 }
 
+void ServerCodec::copy_rest(StreamId stream) { known(stream).answer.owed.copy_last(); }
+
 base::Result<void> ServerCodec::body(StreamId id, std::unique_ptr<BodySource> source, std::uint64_t size) {
   Stream& stream = known(id);
   auto wanted = stream.answer.count(size);

@@ -132,8 +132,10 @@ class ServerCodec {
   // Bytes are copied once here, and once into the output.
   base::Result<void> body(StreamId stream, std::string_view bytes);
   // `keeper` keeps the bytes alive until they are in the output or the stream is over: large ones are copied only
-  // there. Without a keeper they must live forever, as literals do.
+  // there. Without a keeper they must live forever, as literals do, or until copy_rest.
   base::Result<void> body(StreamId stream, std::string_view bytes, std::shared_ptr<const void> keeper);
+  // After a write: what it left of the last bytes given is copied, since their owner will not keep them.
+  void copy_rest(StreamId stream);
   base::Result<void> body(StreamId stream, std::unique_ptr<BodySource> source, std::uint64_t size);
   // Fields behind the body, between the last of it and end.
   base::Result<void> trailer(StreamId stream, std::string_view name, std::string_view value);

@@ -206,9 +206,22 @@ void Connection::send_now() {
   if (state_ != State::closed) flush();
 }
 
+void Connection::send_now(http::StreamId stream, std::string_view bytes) {
+  if (state_ == State::closed) return;
+  (void)codec_.body(stream, bytes, nullptr);
+  std::uint64_t bytes_sent = 0;
+  Sent sent = write_out(bytes_sent);
+  codec_.copy_rest(stream);
+  after_write(sent, bytes_sent);
+}
+
 void Connection::flush() {
   std::uint64_t bytes_sent = 0;
   Sent sent = write_out(bytes_sent);
+  after_write(sent, bytes_sent);
+}
+
+void Connection::after_write(Sent sent, std::uint64_t bytes_sent) {
   server_.counters().add(Counter::bytes_out, bytes_sent);
   if (sent == Sent::peer_gone) return close();
   note_progress(sent, bytes_sent);

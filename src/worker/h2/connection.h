@@ -57,6 +57,8 @@ class Connection final : public Client {
   const Ends& ends() const { return ends_; }
   void send_later();
   void send_now();
+  // More of a stream's body, copied only if it cannot be sent at once.
+  void send_now(http::StreamId stream, std::string_view bytes);
   // The stream is over for its exchange; it may be used for another request.
   void retire(Stream& stream);
   // The client has reset the stream, but the application does not know yet: the codec counts it as open until the
@@ -96,6 +98,7 @@ class Connection final : public Client {
   Stream* find_stream(http::StreamId id) const;
   void flush();
   Sent write_out(std::uint64_t& bytes_sent);
+  void after_write(Sent sent, std::uint64_t bytes_sent);
   void note_progress(Sent sent, std::uint64_t bytes_sent);
   void release_abandoned();
   void lose_streams();

@@ -227,8 +227,8 @@ void Stream::send_later() {
 void Stream::send_now(std::string_view bytes) {
   auto held = lock();
   pass_tunnel_output();
-  if (!bytes.empty()) (void)codec().body(id_, bytes);
-  connection_.send_now();
+  if (bytes.empty()) return connection_.send_now();
+  connection_.send_now(id_, bytes);
 }
 
 void Stream::pass_tunnel_output() {
