@@ -23,7 +23,7 @@ TIMED_OUT: Final = 1  # the graceful timeout ended requests or background tasks 
 STARTUP_FAILED: Final = 3  # lifespan start-up failed; the reason was logged to "serai.error"
 
 # The shared page: PAGE_SIZE bytes, 8-byte native unsigned integers at these indices (index * 8 is the byte offset).
-PAGE_SIZE: Final = 128
+PAGE_SIZE: Final = 1024
 PAGE_BUSY_SINCE: Final = 0  # CLOCK_MONOTONIC ns since when no thread has waited for events; 0 while one waits
 PAGE_REQUESTS: Final = 1  # requests whose head was read
 PAGE_IN_FLIGHT: Final = 2  # requests being answered, and ASGI tasks still running after their answer
@@ -38,6 +38,7 @@ PAGE_TIMED_OUT: Final = 10  # requests that took longer than request_timeout
 PAGE_STUCK: Final = 11  # WSGI: threads that are still in the application although their request has timed out
 PAGE_WAITING: Final = 12  # requests that wait for the application, where that is limited
 PAGE_TURNED_AWAY: Final = 13  # requests answered with 503 by these limits
+PAGE_HISTOGRAMS: Final = 16  # from here on, with the option `measure`: histograms (src/worker/counters.h)
 
 class Options(TypedDict, total=False):
     """Every key is optional; an unknown key or a wrong type raises ValueError or TypeError. Times are in seconds."""
@@ -69,6 +70,7 @@ class Options(TypedDict, total=False):
     multiprocess: bool  # WSGI: wsgi.multiprocess; default False
     tls: TlsContext  # TCP sockets speak TLS; Unix sockets stay plain; by default none does
     tls_handshake_timeout: float  # default 10
+    measure: bool  # keep histograms of times on the page; default False
     access_log: int  # descriptor to write to, -1 (default): none
     access_log_format: Literal["text", "json"]
     page: Any  # writable buffer of PAGE_SIZE bytes that others may read while the server runs, for example an mmap

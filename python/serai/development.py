@@ -126,7 +126,7 @@ class Developer:
 
     def _be_master(self, channel: Channel) -> int:
         control = ControlLink(channel)
-        return Master(self._settings, self._listeners, self._access_log, self._certificates, control).run()
+        return Master(self._settings, self._listeners, [], self._access_log, self._certificates, control).run()
 
     def _be_page(self, failure: Message) -> int:
         page = crash_page.start_failed(

@@ -34,6 +34,7 @@ def options(s: Settings, access_log: int) -> "Options":
         "max_queue": s.max_queue,
         "queue_timeout": s.queue_timeout,
         "tls_handshake_timeout": s.tls_handshake_timeout,
+        "measure": bool(s.metrics_bind),
         "access_log": access_log,
         "access_log_format": s.log_format,
     }

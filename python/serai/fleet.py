@@ -16,7 +16,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from serai import causes, log, processes
+from serai import causes, log, metrics, processes
 from serai.accesslog import AccessLog
 from serai.backoff import Backoff
 from serai.certificates import Certificates
@@ -71,6 +71,7 @@ class Fleet:
         self._exit_code = 0
         self._generation_count = 0
         self._worker_count = 0
+        self._totals = metrics.Totals()
         self._worker_backoff = Backoff()
         self._zygote_backoff = Backoff()
         self._leaving: WorkerProcess | None = None
@@ -142,6 +143,24 @@ class Fleet:
             for worker in generation.workers.values():
                 worker.kill()
         self._tidy()
+
+    def metrics(self) -> str:
+        """In Prometheus' words: all workers together, with those that have ended."""
+        workers = [worker for generation in self._generations for worker in generation.workers.values()]
+        serving = sum(worker.state == "serving" for worker in workers)
+        resident = sum(worker.resident_memory() for worker in workers if worker.pid)
+        return metrics.exposition(
+            self._totals.with_living(worker.numbers() for worker in workers),
+            gauges={
+                "workers": ("Workers that serve.", serving),
+                "workers_wanted": ("Workers that should serve.", self._wanted),
+                "workers_memory_bytes": ("Resident memory of all workers, shared pages each time.", resident),
+            },
+            counters={
+                "workers_started": ("Workers started.", self._totals.workers_started),
+                "workers_lost": ("Workers that ended though nobody had asked them to.", self._totals.workers_lost),
+            },
+        )
 
     def forget(self) -> None:
         """In a forked child: closes what belongs to the master."""
@@ -338,6 +357,7 @@ class Fleet:
 
     def _spawn(self, generation: Generation) -> None:
         self._worker_count += 1
+        self._totals.workers_started += 1
         recycling = Recycling(self._settings)
         worker = WorkerProcess(self._worker_count, generation, recycling, probed=bool(self._settings.health_path))
         generation.workers[worker.number] = worker
@@ -455,6 +475,7 @@ class Fleet:
         self._loop.forget(worker.status.fileno())
         cause = causes.of_exit(status, worker.stack(), worker.condemned, self._memory)
         self._tell.worker_exited(worker, cause)
+        self._totals.add(worker.numbers())
         worker.close()
         if worker.state != "retiring" and not self._ending:
             self._on_worker_lost(worker, cause)
@@ -463,6 +484,7 @@ class Fleet:
 
     def _on_worker_lost(self, worker: WorkerProcess, cause: causes.Cause) -> None:
         """It ended though nobody asked it to, or because it was no good."""
+        self._totals.workers_lost += 1
         failure = worker.failure or unexplained(f"a worker {cause.sentence}", cause.stack)
         served = worker.state == "serving"
         if not served and not self._started:

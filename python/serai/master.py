@@ -10,6 +10,7 @@ from serai.control import ControlLink
 from serai.failure import Failure
 from serai.fleet import Fleet, Surroundings
 from serai.loop import Loop
+from serai.metrics import Exporter
 from serai.settings import Settings
 from serai.sockets import Listener
 from serai.worker import RETIRE
@@ -22,6 +23,7 @@ class Master:
         self,
         settings: Settings,
         listeners: list[Listener],
+        metrics: list[Listener],
         access_log: AccessLog,
         certificates: Certificates | None,
         control: ControlLink,
@@ -36,6 +38,7 @@ class Master:
         sockets = [listener.socket.fileno() for listener in listeners]
         around = Surroundings(self._loop, settings, sockets, access_log, certificates, control.report, self._forget)
         self._fleet = Fleet(around)
+        self._exporters = [Exporter(self._loop, m.socket, self._fleet.metrics) for m in metrics]
 
     def run(self) -> int:
         """Serves until told to end; the exit code."""
@@ -115,6 +118,8 @@ class Master:
         self._loop.close()
         self._control.close()
         self._fleet.forget()
+        for exporter in self._exporters:
+            exporter.close()
         if self._certificates:
             self._certificates.close()
 

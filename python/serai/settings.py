@@ -390,6 +390,13 @@ class Settings:
     log_format: Literal["text", "json"] = _option(
         "text", group=_LOG, choices=("text", "json"), help="of the access log and the server's own messages"
     )
+    metrics_bind: str = _option(
+        "",
+        group=_LOG,
+        metavar="ADDRESS",
+        help="HOST:PORT or unix:/PATH where the master serves /metrics (Prometheus text)",
+        shown_default="none",
+    )
     pid_file: str = _option(
         "", group=_LOG, metavar="FILE", help="where to write the master's process id", shown_default="none"
     )

@@ -32,6 +32,8 @@ def start(settings: Settings) -> int:
         certificates = Certificates.of(settings)
     with _told_to(control, "bind"):
         listeners = open_listeners(settings.bind, os.environ)
+        measured = settings.metrics_bind and not settings.reload
+        metrics = open_listeners([settings.metrics_bind], {}) if measured else []
     try:
         with _told_to(control, "settings"):
             access_log = AccessLog(settings.access_log)
@@ -42,9 +44,9 @@ def start(settings: Settings) -> int:
                 from serai.development import develop
 
                 return develop(settings, listeners, access_log, certificates)
-            return Master(settings, listeners, access_log, certificates, control).run()
+            return Master(settings, listeners, metrics, access_log, certificates, control).run()
     finally:
-        for listener in listeners:
+        for listener in [*listeners, *metrics]:
             listener.close()
 
 

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Literal
 
-from serai import probe, processes
+from serai import metrics, probe, processes
 from serai.channel import Channel, Message
 from serai.loop import Callback, Loop, Timer
 from serai.recycling import Recycling
@@ -110,6 +110,10 @@ class WorkerProcess:
     def counter(self, index: int) -> int:
         """One of the engine's numbers: serai._engine.PAGE_…"""
         return int.from_bytes(self._page[index * 8 : index * 8 + 8], sys.byteorder)
+
+    def numbers(self) -> metrics.Page:
+        """All that the engine counts."""
+        return metrics.read_page(self._page[: metrics.PAGE_BYTES])
 
     def resident_memory(self) -> int:
         """Bytes, pages that it shares with others included; 0 where that cannot be read."""

@@ -1,5 +1,7 @@
 #include "worker/account.h"
 
+#include <algorithm>
+
 #include "worker/server.h"
 
 namespace worker {
@@ -8,6 +10,7 @@ void Account::open(const Stream& stream) {
   open_ = true;
   server_.counters().add(Counter::requests);
   server_.counters().add(Counter::in_flight);
+  if (server_.options().measure) began_ = server_.loop().now();
   if (!server_.keeps_access_log()) return;
   std::string_view forwarded = stream.is_trusted() ? stream.forwarded_client() : std::string_view();
   record_ = std::make_unique<AccessRecord>(stream.head(), forwarded.empty() ? stream.client().host : forwarded);
@@ -18,6 +21,10 @@ void Account::close(int status, std::uint64_t body_bytes, Completion completion)
   server_.counters().subtract(Counter::in_flight);
   bool aborted = completion == Completion::aborted;
   if (status >= 500 && !aborted) server_.counters().add(Counter::responses_5xx);
+  if (server_.options().measure) {
+    auto kind = aborted || status < 100 ? Histogram::aborted : static_cast<Histogram>(std::min(status / 100, 5));
+    server_.counters().observe(kind, net::Clock::now() - began_);
+  }
   if (!record_) return;
   server_.log_access(record_->entry(status, body_bytes, aborted));
   record_.reset();

@@ -33,6 +33,7 @@ class Account {
  private:
   Server& server_;
   std::unique_ptr<AccessRecord> record_;  // while an access log is kept
+  net::Clock::time_point began_;          // where histograms are kept
   bool open_ = false;
 };
 

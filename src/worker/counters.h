@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <string_view>
 
@@ -27,7 +28,15 @@ enum class Counter : std::size_t {
   waiting,
   turned_away,
 };
-inline constexpr std::size_t page_bytes = 128;
+
+// Times in buckets, behind the counters: 16 cells each, which are one for each bound and one for what lies beyond, and
+// then the sum in nanoseconds. Kept where Options::measure says so.
+enum class Histogram : std::size_t { aborted, status_1xx, status_2xx, status_3xx, status_4xx, status_5xx, waiting };
+inline constexpr std::array<double, 14> histogram_bounds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                                            0.1,    0.25,  0.5,    1,     2.5,  5,     10};
+inline constexpr std::size_t histogram_cells = 16, first_histogram = 16, histogram_count = 7;
+inline constexpr std::size_t page_bytes = (first_histogram + histogram_cells * histogram_count) * sizeof(std::uint64_t);
+
 inline constexpr std::array<std::string_view, 14> counter_names = {
     "busy_since", "requests",     "in_flight",  "connections", "accepted", "responses_5xx", "bytes_in",
     "bytes_out",  "threads_busy", "limits_hit", "timed_out",   "stuck",    "waiting",       "turned_away"};
@@ -49,6 +58,7 @@ class Counters {
     while (before != 0 && !cell(counter).compare_exchange_weak(before, value, std::memory_order_relaxed)) {
     }
   }
+  void observe(Histogram histogram, std::chrono::nanoseconds time);
   std::uint64_t get(Counter counter) const {
     return std::atomic_ref(cells_[static_cast<std::size_t>(counter)]).load(std::memory_order_relaxed);
   }

@@ -26,6 +26,7 @@ void add_constants(PyObject* module) {
   add_integer(module, "TIMED_OUT", 1);
   add_integer(module, "STARTUP_FAILED", 3);
   add_integer(module, "PAGE_SIZE", static_cast<long>(page_bytes));
+  add_integer(module, "PAGE_HISTOGRAMS", static_cast<long>(first_histogram));
   for (std::size_t i = 0; i < counter_names.size(); i++) {
     std::string name = "PAGE_";
     for (char c : counter_names[i]) name += static_cast<char>(c >= 'a' && c <= 'z' ? c - 0x20 : c);

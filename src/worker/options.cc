@@ -103,6 +103,7 @@ const std::map<std::string, Reader, std::less<>>& readers() {
       {"threads", size(&Options::threads)},
       {"max_response_spool", size(&Options::max_response_spool)},
       {"multiprocess", flag(&Options::multiprocess)},
+      {"measure", flag(&Options::measure)},
       {"tls", [](Options& options, std::string_view, PyObject* value) { options.tls = secure::read_context(value); }},
       {"tls_handshake_timeout", seconds(&Options::tls_handshake_timeout)},
       {"access_log", read_access_log},

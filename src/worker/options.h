@@ -51,6 +51,7 @@ struct Options {
   std::size_t threads = 1;
   std::size_t max_response_spool = 1 << 30;
   bool multiprocess = false;
+  bool measure = false;  // keep histograms (counters.h)
 
   std::shared_ptr<tls::Context> tls;  // unset: plain HTTP
   nanoseconds tls_handshake_timeout = std::chrono::seconds(10);

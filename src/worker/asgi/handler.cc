@@ -124,7 +124,7 @@ worker::Exchange* Handler::begin(Stream& stream) {
     exchange = std::make_shared<HttpExchange>(shared_from_this(), stream);
   worker::Exchange* plain = exchange.get();
   exchange->is_queued = true;
-  if (line_) exchange->came = server_->loop().now();
+  if (line_ || options_.measure) exchange->came = server_->loop().now();
   queue(std::move(exchange));
   return plain;
 }

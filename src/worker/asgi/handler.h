@@ -59,6 +59,7 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   Server& server() { return *server_; }
   bool is_attached() const { return server_ != nullptr; }
   Counters& counters() { return counters_; }
+  bool measures() const { return options_.measure; }
   const ScopeBuilder& scopes() const { return *scopes_; }
   void queue(std::shared_ptr<Exchange> exchange);
   // Calls the application and gives its task, which may be done already.

@@ -63,6 +63,7 @@ void HttpExchange::on_client_finished() {
 
 python::Ref HttpExchange::make_scope() {
   client_takes_trailers_ = takes_trailers(stream_->head());
+  if (handler().measures()) handler().counters().observe(Histogram::waiting, net::Clock::now() - came);
   watch_time();
   return handler().scopes().of_request(*stream_, handler().lifespan_state());
 }

@@ -83,9 +83,9 @@ void Handler::queue(Exchange& exchange) {
   exchange.stream().lend();
   server_->hold();
   queue_.push_back(take(exchange));
+  if (line_ || options_.measure) exchange.came = server_->loop().now();
   if (!line_) return;
   counters_.add(Counter::waiting);
-  exchange.came = server_->loop().now();
   exchange.waits = true;
   line_->enter(exchange);
 }
@@ -135,15 +135,21 @@ std::unique_ptr<Exchange> Handler::take_next() {
   while (!queue_.empty()) {
     std::unique_ptr<Exchange> exchange = std::move(queue_.front());
     queue_.pop_front();
-    if (!line_) return exchange;
-    exchange->waits = false;
-    counters_.subtract(Counter::waiting);
-    const bool is_too_late = line_->is_too_late(exchange->came);
-    line_->leave(*exchange);
-    if (!is_too_late) return exchange;
+    if (!line_ || !leaves_too_late(*exchange)) {
+      if (options_.measure) counters_.observe(Histogram::waiting, net::Clock::now() - exchange->came);
+      return exchange;
+    }
     turn_away(*exchange);
   }
   return nullptr;
+}
+
+bool Handler::leaves_too_late(Exchange& exchange) {
+  exchange.waits = false;
+  counters_.subtract(Counter::waiting);
+  const bool is_too_late = line_->is_too_late(exchange.came);
+  line_->leave(exchange);
+  return is_too_late;
 }
 
 void Handler::turn_away(Exchange& exchange) {

@@ -112,6 +112,7 @@ class Handler final : public worker::Handler {
   // Null: nobody was worth to be started.
   std::unique_ptr<Exchange> take_next();
   bool needs_stand_in() const { return time_limit_ || line_; }
+  bool leaves_too_late(Exchange& exchange);
   void turn_away(Exchange& exchange);
   void turn_away_waiting(Exchange& exchange);
 
