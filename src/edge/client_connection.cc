@@ -1,7 +1,9 @@
 #include "edge/client_connection.h"
 
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <limits>
@@ -21,6 +23,8 @@ constexpr std::size_t kSpareCapacity = 2 << 10;    // what a waiting connection 
 constexpr milliseconds kLingering{2000};           // until the client has read the last answer
 constexpr milliseconds kDrainGrace{1000};          // for requests that are on their way to a draining edge
 constexpr int kReadsPerTurn = 16;                  // of requests; then others get their turn
+constexpr std::size_t kCopyBelow = 8 << 10;        // smaller pieces of an answer are gathered until the end of the turn
+constexpr std::uint64_t kFilePerTurn = 1 << 20;    // then others get their turn
 
 // Makes the close a reset, where nothing but the end of the connection tells the end of an answer.
 void reset_when_closed(int socket) {
@@ -37,12 +41,14 @@ http::Limits limits_of_heads(http::Limits limits) {
 }  // namespace
 
 ClientConnection::ClientConnection(Context& context, ClientSet& set, base::Fd socket, Peer peer)
-    : context_(context),
+    : Stream(context, peer_),
+      context_(context),
       set_(set),
       socket_(std::move(socket)),
       peer_(std::move(peer)),
       codec_(limits_of_heads(context.options.limits), "serai"),
       output_(context.loop, socket_.get(), *this),
+      private_upstreams_(context),
       since_(context.loop.now()) {}
 
 ClientConnection::~ClientConnection() {
@@ -105,6 +111,7 @@ void ClientConnection::read() {
 
 void ClientConnection::process(std::string_view bytes) {
   if (processing_) return;
+  if (is_tunnel_) return process_tunnel(bytes);
   bool direct = input_.empty();
   if (!direct) save_input(bytes);
   std::string_view rest = direct ? bytes : input_.view();
@@ -124,6 +131,18 @@ void ClientConnection::process(std::string_view bytes) {
   input_.release_if_empty();
 }
 
+// What came with the handshake goes first.
+void ClientConnection::process_tunnel(std::string_view bytes) {
+  processing_ = true;
+  for (auto piece : {input_.view(), bytes}) {
+    record().bytes_in += piece.size();
+    if (exchange_ && !piece.empty()) exchange_->on_body(piece);
+  }
+  input_.consume(input_.size());
+  input_.release_if_empty();
+  processing_ = false;
+}
+
 void ClientConnection::save_input(std::string_view rest) {
   if (rest.empty()) return;
   std::memcpy(input_.space(rest.size()).data(), rest.data(), rest.size());
@@ -137,7 +156,7 @@ bool ClientConnection::handle(const Event& event) {
       on_head();
       return true;
     case Event::Kind::body:
-      record_.bytes_in += event.body.size();
+      record().bytes_in += event.body.size();
       if (exchange_)
         exchange_->on_body(event.body);
       else
@@ -173,7 +192,7 @@ void ClientConnection::on_head() {
   body_ended_ = false;
   body_wanted_for_ = milliseconds(0);
   discarded_ = 0;
-  record_.begin(context_, &head, peer_.host);
+  record().begin(context_, &head, peer_.host);
   if (context_.draining) codec_.announce_close();
   dispatch(*this, head, exchange_);
 }
@@ -187,12 +206,12 @@ void ClientConnection::on_body_end() {
 }
 
 void ClientConnection::on_problem(const http::Problem& problem) {
-  if (!record_.is_begun()) {
+  if (!record().is_begun()) {
     if (state_ == State::exchange) {  // the rest of a body that nobody wanted
       last_answer_ = true;
       return wrote();
     }
-    record_.begin(context_, nullptr, peer_.host);
+    record().begin(context_, nullptr, peer_.host);
     codec_.begin_error_answer();
     state_ = State::exchange;
     has_body_ = body_ended_ = false;
@@ -204,25 +223,69 @@ void ClientConnection::on_problem(const http::Problem& problem) {
 
 // ---- answering ----
 
-void ClientConnection::answer(Trouble trouble, int status, std::string_view reason) {
-  auto page = make_error_page(trouble, record_.accept(), view(record_.id), status, reason);
+void ClientConnection::begin_own_answer() {
   end_exchange();
   const auto& head = codec_.head();
   bool long_body = head.framing == http::Framing::chunked || head.content_length > kMostDiscarded;
   if (has_body_ && !body_ended_ && (long_body || head.expect_continue)) codec_.announce_close();
+}
+
+void ClientConnection::send_continue() {
+  codec_.write_continue(0, output_.bytes());
+  wrote();
+}
+
+base::Result<void> ClientConnection::pass_head(const AnswerHead& head) {
   auto& out = output_.bytes();
-  if (!codec_.start(0, page.status, out)) return abort();
-  // Our own fields and lengths: these calls cannot be refused.
-  (void)codec_.field(0, "content-type", page.content_type, out);
-  (void)codec_.field(0, "cache-control", "no-store", out);
-  (void)codec_.field(0, "x-request-id", view(record_.id), out);
-  if (page.retry_after_seconds) (void)codec_.field(0, "retry-after", std::to_string(page.retry_after_seconds), out);
-  (void)codec_.finish_head(0, page.body.size(), out);
-  (void)codec_.body(0, page.body, out);
-  (void)codec_.end(0, out);
-  record_.status = page.status;
-  record_.bytes_out = codec_.response().body_bytes();
-  finish();
+  auto before = out.size();
+  auto done = codec_.start(0, head.status, out);
+  for (const auto& field : head.fields) {
+    if (!done) break;
+    if (!http::is_hop_by_hop(field, head.fields, head.nominates)) done = codec_.field(field, out);
+  }
+  if (done) done = codec_.finish_head(0, head.length, out);
+  if (!done) {
+    out.resize(before);
+    if (!head_is_finished()) codec_.restart_answer();
+  }
+  wrote();
+  return done;
+}
+
+base::Result<void> ClientConnection::pass_body(std::string_view bytes) {
+  if (is_tunnel_) {
+    record().bytes_out += bytes.size();
+    write(bytes);
+    return {};
+  }
+  auto begun = codec_.begin_bytes(0, bytes.size(), output_.bytes());
+  if (!begun) return std::unexpected(std::move(begun.error()));
+  if (*begun) {
+    write(bytes);
+    codec_.end_bytes(0, output_.bytes());
+  }
+  wrote();
+  return {};
+}
+
+base::Result<void> ClientConnection::end() {
+  wrote();
+  if (!is_tunnel_) return codec_.end(0, output_.bytes());
+  end_when_sent_ = true;
+  return {};
+}
+
+base::Result<void> ClientConnection::open_tunnel(const AnswerHead& head) {
+  std::vector<http::Header> fields;
+  std::ranges::copy_if(head.fields, std::back_inserter(fields), [&](const http::Header& field) {
+    return field.id != http::HeaderId::content_length && !http::is_hop_by_hop(field, head.fields, head.nominates);
+  });
+  auto done = codec_.switch_protocols("websocket", fields, output_.bytes());
+  if (!done) return done;
+  is_tunnel_ = has_body_ = true;
+  body_ended_ = false;
+  wrote();
+  return {};
 }
 
 // The exchange's functions may be running.
@@ -231,16 +294,22 @@ void ClientConnection::end_exchange() {
   auto exchange = std::move(exchange_);
   exchange->on_cut();
   context_.bury(std::move(exchange));
+  file_.file.close();
 }
 
 void ClientConnection::finish() {
-  record_.finish(context_);
+  end_record();
   context_.bury(std::move(exchange_));
   if (!codec_.keep_alive()) last_answer_ = true;
   output_.forget_wanted_room();
   wrote();
   if (body_ended_) begin_waiting();
   if (!processing_) continue_reading();
+}
+
+void ClientConnection::end_record() {
+  if (!is_tunnel_) record().bytes_out = codec_.response().body_bytes();
+  record().finish(context_);
 }
 
 void ClientConnection::begin_waiting() {
@@ -257,27 +326,10 @@ void ClientConnection::continue_reading() {
 
 void ClientConnection::abort() {
   end_exchange();
-  record_.bytes_out = codec_.response().body_bytes();
-  record_.finish(context_);
+  end_record();
   if (codec_.head().minor_version == 0) reset_when_closed(socket_.get());
   output_.break_off();
   wrote();  // closes at the end of the turn, when none of our functions runs
-}
-
-std::unique_ptr<UpstreamConnection> ClientConnection::take_private_upstream(const UpstreamPool& pool) {
-  if (!private_upstream_) return nullptr;
-  auto connection = std::move(private_upstream_);
-  if (private_pool_.get() == &pool && !pool.is_retired() && connection->is_quiet()) return connection;
-  context_.bury(std::move(connection));
-  return nullptr;
-}
-
-void ClientConnection::keep_private_upstream(std::shared_ptr<UpstreamPool> pool,
-                                             std::unique_ptr<UpstreamConnection> connection) {
-  if (pool->is_retired() || !connection->is_reusable()) return context_.bury(std::move(connection));
-  connection->rest(nullptr);
-  private_upstream_ = std::move(connection);
-  private_pool_ = std::move(pool);
 }
 
 // ---- writing ----
@@ -288,9 +340,38 @@ bool ClientConnection::flush(ClientOutput::More more) {
   return all;
 }
 
-void ClientConnection::write_through(std::string_view bytes) {
+void ClientConnection::write(std::string_view bytes) {
+  if (bytes.size() < kCopyBelow) {
+    output_.bytes() += bytes;
+    return wrote();
+  }
   output_.write_through(bytes);
-  if (output_.is_broken()) wrote();
+  wrote();
+}
+
+void ClientConnection::pass_file(base::Fd file, std::uint64_t offset, std::uint64_t length) {
+  auto wanted = codec_.begin_bytes(0, length, output_.bytes());
+  if (!wanted) return abort();
+  file_ = {std::move(file), offset, *wanted ? length : 0};
+  send_file();
+}
+
+void ClientConnection::send_file() {
+  if (file_.length > 0) {
+    if (!flush(ClientOutput::More::follows)) return want_room();
+    auto offset = static_cast<off_t>(file_.offset);
+    ssize_t count = ::sendfile(socket_.get(), file_.file.get(), &offset, std::min(file_.length, kFilePerTurn));
+    if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) return abort();  // 0: it has become shorter
+    if (count > 0) {
+      file_.offset += static_cast<std::uint64_t>(count);
+      file_.length -= static_cast<std::uint64_t>(count);
+      output_.note_progress();
+    }
+    if (file_.length > 0) return want_room();
+  }
+  file_.file.close();
+  codec_.end_bytes(0, output_.bytes());
+  end() ? finish() : abort();
 }
 
 void ClientConnection::at_end_of_turn() {
@@ -301,10 +382,16 @@ void ClientConnection::at_end_of_turn() {
 
 // What follows from how far the output has come.
 void ClientConnection::settle() {
-  if (output_.take_wanted_room() && exchange_) exchange_->on_drained();
+  if (output_.take_wanted_room()) {
+    if (file_.file.is_open())
+      send_file();
+    else if (exchange_)
+      exchange_->on_drained();
+  }
   if (state_ == State::closed || state_ == State::lingering) return;
   if (output_.is_broken()) return give_up();
   if (!output_.is_empty()) return;
+  if (std::exchange(end_when_sent_, false)) ::shutdown(socket_.get(), SHUT_WR);
   if (last_answer_ && !exchange_) return begin_lingering();
   if (state_ == State::waiting) output_.shrink(kSpareCapacity);
   if (state_ == State::waiting || state_ == State::head) continue_reading();
@@ -315,24 +402,28 @@ void ClientConnection::settle() {
 // The client closed its side while we work for it. One that asked for a last answer may wait for it; one that sent
 // more requests ahead certainly does.
 bool ClientConnection::client_left() const {
-  if (!body_ended_ || !codec_.head().keep_alive || !input_.empty()) return false;
+  if (is_tunnel_ || !body_ended_ || !codec_.head().keep_alive || !input_.empty()) return false;
   char byte;
   return ::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
 }
 
 // The client sends no more. What has been answered goes out first; what it began is nothing without its end.
 void ClientConnection::on_client_end() {
-  if (output_.is_broken() || exchange_) return give_up();
+  if (output_.is_broken() || (exchange_ && !is_tunnel_)) return give_up();
+  if (is_tunnel_ && exchange_) {
+    body_ended_ = true;
+    return exchange_->on_body_end();
+  }
   last_answer_ = true;
   settle();
 }
 
 // Nobody reads any more, or the stream ended where it must not.
 void ClientConnection::give_up() {
-  if (record_.is_begun()) {
-    record_.aborted = true;
+  if (record().is_begun()) {
+    record().aborted = !is_tunnel_;  // those end in any way their ends like
     end_exchange();
-    record_.finish(context_);
+    record().finish(context_);
   }
   close();
 }
@@ -362,8 +453,8 @@ void ClientConnection::close() {
   if (state_ == State::closed) return;
   state_ = State::closed;
   end_exchange();
-  record_.finish(context_);
-  context_.bury(std::move(private_upstream_));
+  record().finish(context_);
+  private_upstreams_.close_all();
   context_.loop.remove(socket_.get(), *this);
   socket_.close();
   set_.remove(*this);
@@ -384,9 +475,7 @@ void ClientConnection::on_sweep(net::Clock::time_point now) {
     case State::waiting:
       if (passed > (first_request_ ? timeouts.head : timeouts.keep_alive)) return close();
       if (context_.draining && passed > kDrainGrace && now - context_.draining_since > kDrainGrace) return close();
-      if (private_upstream_ && now - private_upstream_->idle_since() > timeouts.own_server_idle) {
-        context_.bury(std::move(private_upstream_));
-      }
+      private_upstreams_.close_idle_since_before(now - timeouts.own_server_idle);
       return;
     case State::head:
       if (passed > timeouts.head) on_problem({408, "The request did not arrive in time."});
@@ -404,10 +493,10 @@ void ClientConnection::on_sweep(net::Clock::time_point now) {
 void ClientConnection::sweep_exchange(net::Clock::time_point now) {
   const auto& timeouts = context_.options.timeouts;
   if (output_.is_blocked() && now - output_.last_progress() > timeouts.write) return give_up();
-  if (!body_ended_ && has_body_ && wants_event()) {
+  if (!body_ended_ && has_body_ && !is_tunnel_ && wants_event()) {
     body_wanted_for_ += timeouts.sweep;
     auto due = timeouts.body_bytes_per_second * static_cast<std::uint64_t>(body_wanted_for_.count()) / 1000;
-    bool too_slow = body_wanted_for_ > timeouts.body_gap && record_.bytes_in < due;
+    bool too_slow = body_wanted_for_ > timeouts.body_gap && record().bytes_in < due;
     if (now - last_read_ > timeouts.body_gap || too_slow)
       return on_problem({408, "The request's body came too slowly."});
   }

@@ -1,7 +1,8 @@
-// edge::ClientConnection: one client: its bytes, its requests one after the other, its deadlines.
+// edge::ClientConnection: a client that speaks HTTP/1: its bytes, its requests one after the other, its deadlines. It is
+// the stream of each of them.
 //
 //   waiting ──byte──► head ──► exchange ──► waiting …                      keep-alive, pipelining
-//      │                │          │
+//      │                │          │ └─101─► exchange as a tunnel
 //      └────────────────┴──────────┴──► lingering ──► closed               last answer, errors, timeouts
 //
 // Reading is edge-triggered and stops while nobody wants the bytes. What is written goes out together at the end of
@@ -12,9 +13,8 @@
 #include <string>
 
 #include "edge/client_output.h"
-#include "edge/error_page.h"
 #include "edge/exchange.h"
-#include "edge/request_record.h"
+#include "edge/stream.h"
 #include "http/h1/codec.h"
 #include "http/input_buffer.h"
 #include "net/loop.h"
@@ -23,37 +23,14 @@ namespace edge {
 
 class ClientSet;
 
-class ClientConnection final : net::Pollable, net::Deferred, public Mortal {
+class ClientConnection final : net::Pollable, net::Deferred, public Mortal, Stream {
  public:
   static base::Result<std::unique_ptr<ClientConnection>> open(Context& context, ClientSet& set, base::Fd socket,
                                                               Peer peer);
   ~ClientConnection() override;
 
-  // For the exchange.
-  Context& context() { return context_; }
-  http::h1::ServerCodec& codec() { return codec_; }
-  const Peer& peer() const { return peer_; }
-  RequestRecord& record() { return record_; }
-  int socket() const { return socket_.get(); }
-  bool body_ended() const { return body_ended_; }
-  // The answer's bytes are appended to the output's and announced with `wrote`.
-  ClientOutput& output() { return output_; }
-  void wrote() { context_.loop.defer(*this); }
-  // ClientOutput's, with a broken client noticed.
-  void write_through(std::string_view bytes);
-  bool flush(ClientOutput::More more = ClientOutput::More::no);
-  void continue_reading();
-  // A whole answer of our own. Only before the exchange began one.
-  void answer(Trouble trouble, int status = 400, std::string_view reason = {});
-  // The answer is over; the next request may come.
-  void finish();
-  // The answer cannot be ended properly: the client must notice, so the connection is closed.
-  void abort();
-  // A connection towards an app that carries this client's requests only.
-  std::unique_ptr<UpstreamConnection> take_private_upstream(const UpstreamPool& pool);
-  void keep_private_upstream(std::shared_ptr<UpstreamPool> pool, std::unique_ptr<UpstreamConnection> connection);
-
   // For the set.
+  const std::string& peer_host() const { return peer_.host; }
   void on_sweep(net::Clock::time_point now);
   void close();
   std::size_t index = 0;  // in the set
@@ -64,16 +41,41 @@ class ClientConnection final : net::Pollable, net::Deferred, public Mortal {
   ClientConnection(Context& context, ClientSet& set, base::Fd socket, Peer peer);
   void on_ready(std::uint32_t epoll_events) override;
   void at_end_of_turn() override;
+
+  // --- Stream
+  void set_body_limit(std::uint64_t bytes) override { codec_.set_body_limit(0, bytes); }
+  bool body_ended() const override { return body_ended_; }
+  void continue_reading() override;
+  void send_continue() override;
+  base::Result<void> pass_head(const AnswerHead& head) override;
+  bool head_is_finished() const override { return codec_.response().head_is_finished(); }
+  base::Result<void> pass_body(std::string_view bytes) override;
+  base::Result<void> end() override;
+  void pass_file(base::Fd file, std::uint64_t offset, std::uint64_t length) override;
+  base::Result<void> open_tunnel(const AnswerHead& head) override;
+  bool is_congested() const override { return output_.is_congested(); }
+  void want_room() override { output_.want_room(); }
+  void finish() override;
+  void abort() override;
+  PrivateUpstreams& private_upstreams() override { return private_upstreams_; }
+  void begin_own_answer() override;
+
   bool wants_event() const;
   void read();
   void process(std::string_view bytes);
+  void process_tunnel(std::string_view bytes);
   void save_input(std::string_view rest);
   bool handle(const http::Event& event);
   void discard_body(std::size_t bytes);
   void on_head();
   void on_body_end();
   void on_problem(const http::Problem& problem);
+  void wrote() { context_.loop.defer(*this); }
+  void write(std::string_view bytes);
+  bool flush(ClientOutput::More more = ClientOutput::More::no);
+  void send_file();
   void end_exchange();
+  void end_record();
   void begin_waiting();
   bool client_left() const;
   void on_client_end();
@@ -83,6 +85,12 @@ class ClientConnection final : net::Pollable, net::Deferred, public Mortal {
   void discard();
   void sweep_exchange(net::Clock::time_point now);
 
+  // What is left of an answer's file.
+  struct FilePart {
+    base::Fd file;
+    std::uint64_t offset = 0, length = 0;
+  };
+
   Context& context_;
   ClientSet& set_;
   base::Fd socket_;
@@ -91,16 +99,17 @@ class ClientConnection final : net::Pollable, net::Deferred, public Mortal {
   http::h1::ServerCodec codec_;
   http::InputBuffer input_;  // what nobody wanted yet
   ClientOutput output_;
-  RequestRecord record_;
+  FilePart file_;
   std::unique_ptr<Exchange> exchange_;  // null while state_ is exchange: the rest of a body is read and dropped
-  std::unique_ptr<UpstreamConnection> private_upstream_;
-  std::shared_ptr<UpstreamPool> private_pool_;
+  PrivateUpstreams private_upstreams_;
   net::Clock::time_point since_;  // the state began
   net::Clock::time_point last_read_;
   std::chrono::milliseconds body_wanted_for_{0};  // how long we waited for the body in all
   std::size_t discarded_ = 0;
   bool first_request_ = true;
   bool has_body_ = false, body_ended_ = true;  // the current request
+  bool is_tunnel_ = false;                     // its bytes are another protocol's
+  bool end_when_sent_ = false;                 // of a tunnel: our direction is over
   bool readable_ = false, half_closed_ = false;
   bool processing_ = false;
   bool last_answer_ = false;  // close once it is flushed

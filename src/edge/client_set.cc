@@ -37,7 +37,7 @@ void ClientSet::add(base::Fd socket, std::string peer_host, bool trusted) {
 }
 
 void ClientSet::remove(ClientConnection& connection) {
-  auto count = by_network_.find(network_of(connection.peer().host));
+  auto count = by_network_.find(network_of(connection.peer_host()));
   if (count != by_network_.end() && --count->second == 0) by_network_.erase(count);
   auto place = connection.index;
   std::swap(all_[place], all_.back());

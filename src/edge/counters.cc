@@ -18,6 +18,7 @@ nlohmann::json AppCounters::to_json(std::uint64_t held_now) const {
           {"bytes_in", bytes_in},
           {"bytes_out", bytes_out},
           {"in_flight", in_flight},
+          {"tunnels", tunnels},
           {"held", held_now},
           {"held_total", held_total},
           {"static", from_files},

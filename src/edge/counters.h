@@ -2,7 +2,7 @@
 //
 //   {"requests": 12, "status": {"2xx": 10, "3xx": 0, "4xx": 1, "5xx": 1}, "bytes_in": …, "bytes_out": …, "in_flight":
 //   2,
-//    "held": 0, "held_total": 3, "static": 4, "upstream_errors": 1, "upstream_retries": 0, "aborted": 0,
+//    "tunnels": 0, "held": 0, "held_total": 3, "static": 4, "upstream_errors": 1, "upstream_retries": 0, "aborted": 0,
 //    "latency_ms": {"bounds": [0.5, 1, …], "counts": [3, 4, …]}}        counts has one more entry: above the last bound
 #pragma once
 
@@ -30,6 +30,7 @@ struct AppCounters {
   std::array<std::uint64_t, 6> by_class{};    // index: status / 100
   std::uint64_t bytes_in = 0, bytes_out = 0;  // of bodies
   std::uint64_t in_flight = 0;                // now
+  std::uint64_t tunnels = 0;                  // WebSockets that are open; each is a request in flight, too
   std::uint64_t held_total = 0;               // requests that had to wait for the app
   std::uint64_t from_files = 0;               // answered with a static file
   std::uint64_t upstream_errors = 0;          // attempts that failed: refused, broken, timed out, nonsense

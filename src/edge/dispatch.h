@@ -8,9 +8,9 @@
 
 namespace edge {
 
-class ClientConnection;
+class Stream;
 
 // Puts the exchange that answers into `into` and begins it; leaves it empty when the answer is written already.
-void dispatch(ClientConnection& client, const http::RequestHead& head, std::unique_ptr<Exchange>& into);
+void dispatch(Stream& client, const http::RequestHead& head, std::unique_ptr<Exchange>& into);
 
 }  // namespace edge

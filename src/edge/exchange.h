@@ -1,7 +1,6 @@
-// edge::Exchange: answers one request of a client connection, with a file or with an app.
+// edge::Exchange: answers one request of a client, with a file or with an app.
 //
-// The connection tells it the body and the client's state; it writes the answer through the connection's codec and
-// ends with ClientConnection::finish or ::abort, which bury it.
+// It is told the body and the client's state; it answers through its Stream, which ends with burying it.
 #pragma once
 
 #include <string_view>
@@ -16,7 +15,7 @@ class Exchange : public Mortal {
   virtual bool wants_body() const = 0;
   virtual void on_body(std::string_view bytes) = 0;
   virtual void on_body_end() = 0;
-  // The connection's output went below its high water mark, or is empty.
+  // There is room for more of the answer: Stream::want_room asked for it.
   virtual void on_drained() = 0;
   // The client is gone, or its body was broken: stop all work. Nothing can be written any more.
   virtual void on_cut() = 0;

@@ -65,7 +65,7 @@ void RequestRecord::finish(Context& context) {
   counters.bytes_out += bytes_out;
   counters.from_files += from_file;
   counters.aborted += aborted;
-  counters.latency.record(took);
+  if (status != 101) counters.latency.record(took);  // how long a WebSocket stayed open says nothing on it
 }
 
 void RequestRecord::log(Context& context, std::chrono::nanoseconds took) const {

@@ -159,6 +159,7 @@ void parse_limits(Reader& from, App& app) {
   Reader limits(*value, from.at("limits"), from.mistake());
   app.max_body = limits.number("max_body", app.max_body);
   app.request_timeout = limits.duration("request_timeout", app.request_timeout);
+  app.tunnel_idle = limits.duration("tunnel_idle", app.tunnel_idle);
   limits.refuse_others();
 }
 

@@ -15,7 +15,8 @@
 //                  "folder": "/…/staticfiles",    entries of the same prefix are tried in order
 //                  "immutable": false}],      true: names hold a hash, caches may keep files for a year
 //      "limits": {"max_body": 33554432,       bytes: 413
-//                 "request_timeout": 60},     seconds until the app's answer begins: 504; 0: none
+//                 "request_timeout": 60,      seconds until the app's answer begins: 504; 0: none
+//                 "tunnel_idle": 3600},       seconds without a byte on a WebSocket, either way: closed
 //      "hold": {"max_requests": 512,          waiting at once; beyond: 503
 //               "max_bytes": 16777216,        of waiting heads; beyond: 503
 //               "timeout": 30}                seconds: 503 with Retry-After (502 when the app refuses connections)

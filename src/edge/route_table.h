@@ -51,6 +51,7 @@ struct App {
   std::vector<StaticMount> statics;  // longest prefix first
   std::uint64_t max_body = 0;
   std::chrono::seconds request_timeout{60};  // 0: none
+  std::chrono::seconds tunnel_idle{3600};
   HoldLimits hold;
   std::shared_ptr<AppRuntime> runtime;  // set before the table is built
 };

@@ -1,10 +1,10 @@
-// edge::StaticExchange: one request answered with a file, without the app: sent by the kernel from the page cache, as
-// fast as the client takes it.
+// edge::StaticExchange: one request answered with a file, without the app.
 #pragma once
 
 #include <memory>
 
-#include "edge/client_connection.h"
+#include "edge/exchange.h"
+#include "edge/stream.h"
 #include "http/static_folder.h"
 
 namespace edge {
@@ -12,26 +12,22 @@ namespace edge {
 class StaticExchange final : public Exchange {
  public:
   // Null when no folder of the app holds such a file: the request is the app's.
-  static std::unique_ptr<StaticExchange> find(ClientConnection& client, const App& app, const http::RequestHead& head);
+  static std::unique_ptr<StaticExchange> find(Stream& client, const App& app, const http::RequestHead& head);
 
   void begin();
 
   bool wants_body() const override { return true; }  // a GET with a body: read and dropped
   void on_body(std::string_view) override {}
   void on_body_end() override {}
-  void on_drained() override { send(); }
-  void on_cut() override { answer_.file.close(); }
+  void on_drained() override {}
+  void on_cut() override {}
   void on_sweep(net::Clock::time_point) override {}
 
  private:
-  StaticExchange(ClientConnection& client, http::StaticAnswer answer) : client_(client), answer_(std::move(answer)) {}
-  bool write_head();
-  void send();
-  void end();
+  StaticExchange(Stream& client, http::StaticAnswer answer) : client_(client), answer_(std::move(answer)) {}
 
-  ClientConnection& client_;
+  Stream& client_;
   http::StaticAnswer answer_;
-  std::uint64_t left_ = 0;  // of the file, still to be sent
 };
 
 }  // namespace edge

@@ -44,7 +44,7 @@ base::Result<void> UpstreamConnection::start(const http::OutgoingRequest& reques
   receiver_ = &receiver;
   output_.clear();
   sent_ = 0;
-  touched_ = answered_ = write_broken_ = reusable_ = paused_ = false;
+  touched_ = answered_ = write_broken_ = reusable_ = paused_ = is_tunnel_ = end_when_sent_ = false;
   has_body_ = request.framing != http::Framing::none;
   safe_ = is_safe(request.method);
   auto written = codec_.send_head(request, output_);
@@ -55,16 +55,18 @@ base::Result<void> UpstreamConnection::start(const http::OutgoingRequest& reques
 
 base::Result<void> UpstreamConnection::send_body(std::string_view bytes) {
   if (write_broken_) return {};
-  auto written = codec_.send_body(0, bytes, output_);
   context_.loop.defer(*this);
-  return written;
+  if (!is_tunnel_) return codec_.send_body(0, bytes, output_);
+  output_ += bytes;
+  return {};
 }
 
 base::Result<void> UpstreamConnection::send_end() {
   if (write_broken_) return {};
-  auto written = codec_.send_end(0, output_);
   context_.loop.defer(*this);
-  return written;
+  if (!is_tunnel_) return codec_.send_end(0, output_);
+  end_when_sent_ = true;
+  return {};
 }
 
 base::Result<void> UpstreamConnection::connect(const net::Endpoint& endpoint) {
@@ -144,7 +146,8 @@ void UpstreamConnection::watch_writes(bool on) {
 }
 
 void UpstreamConnection::flush() {
-  if (!is_open() || write_broken_ || sent_ == output_.size()) return;
+  if (!is_open() || write_broken_) return;
+  if (sent_ == output_.size()) return end_if_sent();
   ssize_t count = ::send(socket_.get(), output_.data() + sent_, output_.size() - sent_, MSG_NOSIGNAL);
   if (count < 0 && errno != EAGAIN && errno != EINTR) return write_failed(errno);
   bool was_congested = is_congested();
@@ -153,11 +156,16 @@ void UpstreamConnection::flush() {
     sent_ += static_cast<std::size_t>(count);
   }
   watch_writes(sent_ < output_.size());
+  end_if_sent();
   if (has_body_ && (sent_ == output_.size() || sent_ > kHighWater)) {
     output_.erase(0, sent_);  // a request with a body is not sent twice
     sent_ = 0;
   }
   if (was_congested && !is_congested() && receiver_) receiver_->on_upstream_writable();
+}
+
+void UpstreamConnection::end_if_sent() {
+  if (sent_ == output_.size() && std::exchange(end_when_sent_, false)) ::shutdown(socket_.get(), SHUT_WR);
 }
 
 void UpstreamConnection::write_failed(int error) {
@@ -205,6 +213,10 @@ void UpstreamConnection::read() {
 // `error` 0: the end of the stream.
 void UpstreamConnection::read_failed(int error) {
   ended_by_peer_ = true;
+  if (is_tunnel_) {  // reset or not: what it had to say has been said
+    if (error) write_broken_ = true;
+    return receiver_->on_response_end();
+  }
   if (error == 0 && answered_) {
     auto event = codec_.end_of_input();
     if (event.kind == Event::Kind::end) {
@@ -232,6 +244,12 @@ void UpstreamConnection::process(std::string_view bytes) {
   }
   std::string_view rest = ours ? bytes : input_.view();
   while (receiver_ && !paused_) {
+    if (is_tunnel_) [[unlikely]] {
+      if (!rest.empty()) receiver_->on_response_body(rest);
+      if (!ours) input_.consume(rest.size());
+      rest = {};
+      break;
+    }
     auto event = codec_.next(rest);
     rest.remove_prefix(event.consumed);
     if (!ours) input_.consume(event.consumed);
@@ -253,6 +271,7 @@ bool UpstreamConnection::handle(const Event& event, bool is_last) {
     case Event::Kind::interim:
       return true;  // 100 was answered by us; others are hints only
     case Event::Kind::head:
+      if (codec_.head().status == 101) is_tunnel_ = has_body_ = true;
       receiver_->on_response_head(codec_.head());
       return true;
     case Event::Kind::body:

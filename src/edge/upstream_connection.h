@@ -1,10 +1,12 @@
 // edge::UpstreamConnection: one connection towards an app and the request on it, if any.
 //
 //   idle (in a pool) ──start──► written ──connect──► connecting ──► exchanging ──► over: reused or closed
+//                                                                     └──101──► tunnel ──► over: closed
 //
 // A request is written into the connection's buffer before there is a socket, so that it can wait, and can be tried on
 // another socket as long as no app has read it. Reading is edge-triggered; answers are pulled from the codec and told
-// to the Receiver, who may pause them. What is written goes out at the end of the loop's turn.
+// to the Receiver, who may pause them. What is written goes out at the end of the loop's turn. Behind the head of a 101
+// bytes go both ways as they are; each side ends its own direction.
 #pragma once
 
 #include <optional>
@@ -33,9 +35,9 @@ class UpstreamConnection final : net::Pollable, net::Deferred, public Mortal {
     virtual void on_upstream_open() = 0;  // connected: bodies may be sent
     virtual void on_response_head(const http::ResponseHead& head) = 0;
     virtual void on_response_body(std::string_view bytes) = 0;
-    virtual void on_response_end() = 0;  // is_reusable() is settled
+    virtual void on_response_end() = 0;  // is_reusable() is settled; of a tunnel: the app's direction
     virtual void on_upstream_failed(Failure failure) = 0;
-    virtual void on_upstream_writable() = 0;  // congestion is over
+    virtual void on_upstream_writable() = 0;  // congestion is over, or all that is written will be lost
 
    protected:
     ~Receiver() = default;
@@ -54,6 +56,8 @@ class UpstreamConnection final : net::Pollable, net::Deferred, public Mortal {
   bool is_open() const { return socket_.is_open() && !connecting_; }
   // Fails the attempt to connect; its socket is closed, so that the request is not sent by it later.
   void give_up_connecting();
+  // The app takes no more of what is sent; what it says may still come.
+  bool is_write_broken() const { return write_broken_; }
   bool is_congested() const { return output_.size() - sent_ > kHighWater; }
   std::size_t buffered() const { return output_.size(); }
 
@@ -79,6 +83,7 @@ class UpstreamConnection final : net::Pollable, net::Deferred, public Mortal {
   void finish_connecting();
   void leave_pool();
   void flush();
+  void end_if_sent();
   void write_failed(int error);
   void watch_writes(bool on);
   void read();
@@ -102,6 +107,8 @@ class UpstreamConnection final : net::Pollable, net::Deferred, public Mortal {
   bool answered_ = false;      // a byte of the answer came
   bool write_broken_ = false;  // the app reads no more of the body; its answer may still come
   bool reusable_ = false, in_read_ = false;
+  bool is_tunnel_ = false;
+  bool end_when_sent_ = false;  // of a tunnel: our direction is over
   net::Clock::time_point idle_since_;
 };
 

@@ -5,18 +5,20 @@
 namespace edge {
 namespace {
 
-constexpr std::size_t kCopyBelow = 8 << 10;  // smaller pieces of an answer are gathered until the end of the turn
-constexpr int kQuickRetries = 2;             // at once on another socket; then the request is held
+constexpr int kQuickRetries = 2;                    // at once on another socket; then the request is held
+constexpr std::chrono::seconds kTunnelClosing{10};  // without a byte, once one side has ended
 
 }  // namespace
 
 // ---- request ----
 
-void UpstreamExchange::begin(const App& app, const http::RequestHead& head) {
+void UpstreamExchange::begin(const App& app, const http::RequestHead& head, Upgrade upgrade) {
   auto& context = client_.context();
   request_timeout_ = app.request_timeout;
+  tunnel_idle_ = app.tunnel_idle;
   expect_continue_ = head.expect_continue;
   auto outgoing = http::OutgoingRequest::of(head);
+  if (upgrade == Upgrade::websocket) outgoing.upgrade = "websocket";
   context.forward_headers.apply(head, client_.peer(), client_.record().id, outgoing);
   bool idle = app.state == AppState::up && take_idle(app);
   if (!idle) upstream_ = std::make_unique<UpstreamConnection>(context);
@@ -34,7 +36,7 @@ void UpstreamExchange::begin(const App& app, const http::RequestHead& head) {
 
 bool UpstreamExchange::take_idle(const App& app) {
   pool_ = app.runtime->pool();
-  upstream_ = app.pooling == Pooling::shared ? pool_->take() : client_.take_private_upstream(*pool_);
+  upstream_ = app.pooling == Pooling::shared ? pool_->take() : client_.private_upstreams().take(*pool_);
   return upstream_ != nullptr;
 }
 
@@ -52,10 +54,7 @@ void UpstreamExchange::try_app(const App& app) {
 void UpstreamExchange::on_upstream_open() {
   runtime().holds.note_reached();
   waiting_since_ = loop().now();
-  if (std::exchange(expect_continue_, false) && !client_.body_ended()) {
-    client_.codec().write_continue(0, client_.output().bytes());
-    client_.wrote();
-  }
+  if (std::exchange(expect_continue_, false) && !client_.body_ended()) client_.send_continue();
   client_.continue_reading();
 }
 
@@ -68,7 +67,13 @@ void UpstreamExchange::on_body(std::string_view bytes) {
 
 void UpstreamExchange::on_body_end() {
   waiting_since_ = loop().now();
-  if (auto sent = upstream_->send_end(); !sent) fail(Trouble::app_failed, sent.error().describe());
+  if (auto sent = upstream_->send_end(); !sent) return fail(Trouble::app_failed, sent.error().describe());
+  if (is_tunnel_) end_tunnel();
+}
+
+void UpstreamExchange::on_upstream_writable() {
+  if (is_tunnel_ && upstream_->is_write_broken()) return end_tunnel();
+  client_.continue_reading();
 }
 
 // ---- waiting ----
@@ -102,36 +107,20 @@ void UpstreamExchange::on_hold_expired(Why why) {
 
 void UpstreamExchange::on_response_head(const http::ResponseHead& head) {
   answering_ = true;
-  auto& codec = client_.codec();
-  auto& out = client_.output().bytes();
   client_.record().status = head.status;
-  bool whole = codec.start(0, head.status, out).has_value();
-  for (const auto& field : head.headers) {
-    if (!whole) break;
-    if (!http::is_hop_by_hop(field, head.headers, head.nominates)) whole = codec.field(field, out).has_value();
-  }
+  if (head.status == 101) return open_tunnel(head);
   auto length = head.declares_length ? std::optional(head.content_length) : std::nullopt;
-  whole = whole && codec.finish_head(0, length, out).has_value();
-  if (!whole) return fail(Trouble::app_failed, "the app's answer cannot be passed on");
-  client_.wrote();
+  auto passed = client_.pass_head(
+      {.status = head.status, .fields = head.headers, .nominates = head.nominates, .length = length});
+  if (!passed) fail(Trouble::app_failed, "the app's answer cannot be passed on");
 }
 
 void UpstreamExchange::on_response_body(std::string_view bytes) {
-  auto& codec = client_.codec();
-  auto& out = client_.output().bytes();
-  auto begun = codec.begin_bytes(0, bytes.size(), out);
-  if (!begun) return fail(Trouble::app_failed, begun.error().describe());
-  if (*begun) {
-    if (bytes.size() < kCopyBelow)
-      out += bytes;
-    else
-      client_.write_through(bytes);
-    codec.end_bytes(0, out);
-  }
-  client_.wrote();
-  if (!client_.output().is_congested()) return;
+  waiting_since_ = loop().now();
+  if (auto passed = client_.pass_body(bytes); !passed) return fail(Trouble::app_failed, passed.error().describe());
+  if (!client_.is_congested()) return;
   upstream_->pause();
-  client_.output().want_room();
+  client_.want_room();
 }
 
 void UpstreamExchange::on_drained() {
@@ -139,15 +128,41 @@ void UpstreamExchange::on_drained() {
 }
 
 void UpstreamExchange::on_response_end() {
-  auto& codec = client_.codec();
-  if (auto ended = codec.end(0, client_.output().bytes()); !ended)
-    return fail(Trouble::app_failed, ended.error().describe());
-  client_.record().bytes_out = codec.response().body_bytes();
+  if (auto ended = client_.end(); !ended) return fail(Trouble::app_failed, ended.error().describe());
+  if (is_tunnel_) {
+    upstream_ended_ = true;
+    return end_tunnel();
+  }
   if (pool_->pooling() == Pooling::shared)
     pool_->give_back(std::move(upstream_));
   else
-    client_.keep_private_upstream(pool_, std::move(upstream_));
+    client_.private_upstreams().keep(pool_, std::move(upstream_));
   client_.finish();
+}
+
+// ---- tunnel ----
+
+void UpstreamExchange::open_tunnel(const http::ResponseHead& head) {
+  auto opened = client_.open_tunnel({.status = head.status, .fields = head.headers, .nominates = head.nominates});
+  if (!opened) return fail(Trouble::app_failed, opened.error().describe());
+  is_tunnel_ = true;
+  waiting_since_ = loop().now();
+  runtime().counters.tunnels++;
+  client_.continue_reading();
+}
+
+// A side that has ended may still be told what the other one has to say.
+void UpstreamExchange::end_tunnel() {
+  waiting_since_ = loop().now();
+  if (!upstream_ended_ || !(client_.body_ended() || upstream_->is_write_broken())) return;
+  on_cut();
+  client_.finish();
+}
+
+void UpstreamExchange::sweep_tunnel(net::Clock::time_point now) {
+  bool half_over = upstream_ended_ || client_.body_ended();
+  auto most = half_over ? std::min(tunnel_idle_, kTunnelClosing) : tunnel_idle_;
+  if (now - waiting_since_ > most) client_.abort();
 }
 
 // ---- trouble ----
@@ -174,20 +189,19 @@ void UpstreamExchange::note_failure(std::string_view reason) {
 // The answer is ours while nothing of the app's has been written; afterwards only the cut tells the client.
 void UpstreamExchange::fail(Trouble trouble, std::string_view reason) {
   if (!reason.empty()) note_failure(reason);
-  if (client_.codec().response().head_is_finished())
-    client_.abort();
-  else
-    client_.answer(trouble);
+  client_.head_is_finished() ? client_.abort() : client_.answer(trouble);
 }
 
 void UpstreamExchange::on_cut() {
   leave_queue();
+  if (std::exchange(is_tunnel_, false)) runtime().counters.tunnels--;
   if (!upstream_) return;
   upstream_->abandon();
   client_.context().bury(std::move(upstream_));
 }
 
 void UpstreamExchange::on_sweep(net::Clock::time_point now) {
+  if (is_tunnel_) return sweep_tunnel(now);
   if (is_held() || !upstream_) return;
   if (!upstream_->is_open()) {
     if (now - connecting_since_ < client_.context().options.timeouts.connect) return;

@@ -24,6 +24,10 @@ base::Result<void> check(const OutgoingRequest& request) {
   if (request.framing == Framing::until_close || (request.framing == Framing::chunked && request.host.empty())) {
     return base::invalid("the end of this request's body could not be told");
   }
+  // A body before the other protocol's bytes is legal, but nobody needs it, and servers disagree on it.
+  if (!request.upgrade.empty() && (!is_token(request.upgrade) || request.framing != Framing::none)) {
+    return base::invalid("no upgrade to {} can be asked for with this request", quoted(request.upgrade));
+  }
   return {};
 }
 
@@ -75,6 +79,7 @@ base::Result<void> RequestWriter::head(const OutgoingRequest& request, std::stri
   } else if (request.framing == Framing::chunked) {
     append(out, "transfer-encoding: chunked\r\n");
   }
+  if (!request.upgrade.empty()) append(out, "connection: upgrade\r\nupgrade: ", request.upgrade, "\r\n");
   append(out, "\r\n");
   framing_ = request.framing;
   left_ = request.framing == Framing::length ? request.content_length : 0;

@@ -38,6 +38,18 @@ TEST(RequestWriter, LeavesOutWhatBelongsToOneConnection) {
             "GET / HTTP/1.1\r\nhost: a\r\nKept: yes\r\n\r\n");
 }
 
+TEST(RequestWriter, AsksForAnotherProtocolOnlyWhereItsOwnerSaysSo) {
+  OutgoingRequest request{.method = "GET", .path = "/", .host = "a", .upgrade = "websocket"};
+  std::string out;
+  ASSERT_TRUE(RequestWriter().head(request, out));
+  EXPECT_EQ(out, "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
+  request.framing = Framing::chunked;
+  EXPECT_FALSE(RequestWriter().head(request, out));
+  request.framing = Framing::none;
+  request.upgrade = "a, b";
+  EXPECT_FALSE(RequestWriter().head(request, out));
+}
+
 TEST(RequestWriter, NamingFramingOrHostInConnectionTakesNothingAway) {
   EXPECT_EQ(passed_on("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nConnection: content-length, host\r\n\r\nhi"),
             "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n");

@@ -10,8 +10,9 @@ constexpr std::size_t shortest_status_line = 12;  // "HTTP/1.1 200"
 
 }  // namespace
 
-void ResponseParser::expect(Method method) {
+void ResponseParser::expect(Method method, std::string_view upgrade) {
   method_ = method;
+  upgrade_ = upgrade;
   interim_answers_ = 0;
   if (state_ == State::idle) begin_head();
 }
@@ -85,8 +86,8 @@ Event ResponseParser::parse_head(std::string_view input) {
 }
 
 Event ResponseParser::head_event(std::size_t consumed) {
-  if (head_.status >= 200) {
-    state_ = State::body;
+  if (head_.status >= 200 || head_.status == 101) {
+    state_ = head_.status == 101 ? State::closed : State::body;
     return {.kind = Event::Kind::head, .consumed = consumed};
   }
   begin_head();
@@ -117,12 +118,21 @@ bool ResponseParser::parse_start_line(std::string_view line) {
 
 bool ResponseParser::settle_head() {
   const FieldParser::Summary& seen = fields_.summary();
-  if (head_.status == 101) return fail("the answer switches protocols, which was not asked for");
+  if (head_.status == 101 && !settle_upgrade(seen)) return false;
   if (head_.status < 200 && ++interim_answers_ > most_interim_answers) return fail("too many interim answers");
   if (seen.nominations > most_nominations) return fail("too many Connection options");
   head_.keep_alive = !seen.close && (head_.minor_version == 1 || seen.keep_alive);
   head_.nominates = seen.nominations > 0;
   return settle_framing(seen);
+}
+
+// RFC 9110 section 15.2.2.
+bool ResponseParser::settle_upgrade(const FieldParser::Summary& seen) {
+  if (upgrade_.empty()) return fail("the answer switches protocols, which was not asked for");
+  if (head_.minor_version == 0 || !seen.asks_upgrade || !equal_ignoring_case(seen.upgrade, upgrade_)) {
+    return fail("the answer switches to a protocol that was not asked for");
+  }
+  return true;
 }
 
 // RFC 9112 section 6.3, without its licence to repair.

@@ -3,6 +3,7 @@
 // `expect` says which request the next response answers: the framing depends on it (RFC 9112 section 6.3).
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "http/codec.h"
@@ -17,8 +18,9 @@ class ResponseParser {
  public:
   explicit ResponseParser(const Limits& limits = {}) : limits_(limits), fields_(limits), body_(limits) {}
 
-  // Before the response is read; `method` is the request's.
-  void expect(Method method);
+  // Before the response is read; `method` is the request's, and so is `upgrade`, the protocol that it asked to go on
+  // with, if any. A 101 that agrees is a head like a final one, but the last event: what follows is that protocol's.
+  void expect(Method method, std::string_view upgrade = {});
   // See http::ClientCodec. Bytes while no response is expected are a failure: they answer nothing.
   // Limits::body_bytes bounds responses too; a proxy raises it.
   Event next(std::string_view input);
@@ -39,6 +41,7 @@ class ResponseParser {
   void move_views(std::ptrdiff_t distance);
   bool parse_start_line(std::string_view line);
   bool settle_head();
+  bool settle_upgrade(const FieldParser::Summary& seen);
   bool settle_framing(const FieldParser::Summary& seen);
   bool fail(std::string_view reason);
   Event failed();
@@ -46,6 +49,7 @@ class ResponseParser {
   Limits limits_;
   State state_ = State::idle;
   Method method_ = Method::get;
+  std::string upgrade_;
   unsigned interim_answers_ = 0;
   ResponseHead head_;
   LineReader lines_;

@@ -142,6 +142,39 @@ TEST(ResponseParser, RefusesWhatCanBeReadInTwoWays) {
             "the answer switches protocols, which was not asked for");
 }
 
+TEST(ResponseParser, SwitchesToTheProtocolThatWasAskedFor) {
+  ResponseParser parser;
+  parser.expect(Method::get, "websocket");
+  std::string_view input =
+      "HTTP/1.1 103 Early Hints\r\n\r\n"
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n\x81\x00";
+  Event event = parser.next(input);
+  EXPECT_EQ(event.kind, Kind::interim);
+  input.remove_prefix(event.consumed);
+  event = parser.next(input);
+  EXPECT_EQ(event.kind, Kind::head);
+  EXPECT_EQ(parser.head().status, 101);
+  input.remove_prefix(event.consumed);
+  EXPECT_EQ(parser.next(input).kind, Kind::closed);
+  EXPECT_EQ(parser.next(input).consumed, 0u);
+  EXPECT_EQ(parser.end_of_input().kind, Kind::closed);
+  EXPECT_FALSE(parser.is_idle());
+}
+
+TEST(ResponseParser, RefusesToSwitchToAnythingElse) {
+  for (std::string_view fields : {"", "Upgrade: websocket\r\n", "Connection: upgrade\r\n",
+                                  "Connection: upgrade\r\nUpgrade: h2c\r\n"}) {
+    ResponseParser parser;
+    parser.expect(Method::get, "websocket");
+    EXPECT_EQ(parser.next("HTTP/1.1 101 Switching Protocols\r\n" + std::string(fields) + "\r\n").kind, Kind::failed);
+  }
+  ResponseParser refused;
+  refused.expect(Method::get, "websocket");
+  EXPECT_EQ(refused.next("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n").kind, Kind::head);
+  EXPECT_EQ(refused.next("").kind, Kind::end);
+  EXPECT_TRUE(refused.is_idle());
+}
+
 TEST(ResponseParser, RefusesStatusLinesThatAreNone) {
   for (std::string_view start : {"HTTP/1.1 20 OK", "HTTP/1.1 2000 OK", "HTTP/1.1 abc OK", "HTTP/2 200 OK",
                                  "http/1.1 200 OK", "HTTP/1.2 200 OK", "HTTP/1.1  200 OK", "HTTP/1.1 200\tOK",

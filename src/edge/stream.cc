@@ -1,0 +1,23 @@
+#include "edge/stream.h"
+
+#include <vector>
+
+namespace edge {
+
+void Stream::answer(Trouble trouble, int status, std::string_view reason) {
+  using http::HeaderId;
+  auto page = make_error_page(trouble, record_.accept(), view(record_.id), status, reason);
+  auto retry_after = std::to_string(page.retry_after_seconds);
+  std::vector<http::Header> fields{{"content-type", page.content_type, HeaderId::content_type},
+                                   {"cache-control", "no-store", HeaderId::cache_control},
+                                   {"x-request-id", view(record_.id), HeaderId::x_request_id}};
+  if (page.retry_after_seconds) fields.push_back({"retry-after", retry_after});
+  if (page.status == 426) fields.push_back({"sec-websocket-version", "13", HeaderId::sec_websocket_version});
+  begin_own_answer();
+  record_.status = page.status;
+  bool written = pass_head({.status = page.status, .fields = fields, .length = page.body.size()}) &&
+                 pass_body(page.body) && end();
+  written ? finish() : abort();
+}
+
+}  // namespace edge
