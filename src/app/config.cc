@@ -44,6 +44,7 @@ json web_json(const WebProcess& web) {
                  {"health", web.health},
                  {"health_timeout_ms", web.health_timeout.count()},
                  {"request_timeout_ms", web.request_timeout.count()},
+                 {"websocket_timeout_ms", web.websocket_timeout.count()},
                  {"max_body", web.max_body}};
   put(object, "workers", web.workers);
   put(object, "threads", web.threads);
@@ -67,6 +68,8 @@ WebProcess web_from(const json& object) {
   web.health = object.at("health");
   web.health_timeout = milliseconds(whole<std::int64_t>(object.at("health_timeout_ms")));
   web.request_timeout = milliseconds(whole<std::int64_t>(object.at("request_timeout_ms")));
+  if (object.contains("websocket_timeout_ms"))  // older releases do not name it
+    web.websocket_timeout = milliseconds(whole<std::int64_t>(object.at("websocket_timeout_ms")));
   web.max_body = whole<std::uint64_t>(object.at("max_body"));
   take(object, "workers", web.workers);
   take(object, "threads", web.threads);

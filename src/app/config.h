@@ -49,6 +49,7 @@ struct WebProcess {
   std::string health;                                // path; empty: first answer below 500 on "/"
   std::chrono::milliseconds health_timeout{60'000};  // of a new instance, until that answer
   std::chrono::milliseconds request_timeout{30'000};
+  std::chrono::milliseconds websocket_timeout{3'600'000};  // without a byte, either way
   std::uint64_t max_body = 32 << 20;
 };
 

@@ -38,6 +38,7 @@ class Checker {
     if (!web.health.empty()) check("web.health", web.health);
     check("web.health_timeout", web.health_timeout);
     check("web.request_timeout", web.request_timeout);
+    check("web.websocket_timeout", web.websocket_timeout);
     check("web.graceful_timeout", web.graceful_timeout);
     if (web.workers) check("web.workers", std::int64_t{*web.workers});
     if (web.threads) check("web.threads", std::int64_t{*web.threads});

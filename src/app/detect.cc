@@ -298,6 +298,7 @@ class Detector {
     if (auto health = manifest().text("web.health")) w.health = *health;
     w.health_timeout = manifest().duration("web.health_timeout").value_or(w.health_timeout);
     w.request_timeout = manifest().duration("web.request_timeout").value_or(w.request_timeout);
+    w.websocket_timeout = manifest().duration("web.websocket_timeout").value_or(w.websocket_timeout);
     w.graceful_timeout = manifest().duration("web.graceful_timeout").value_or(w.graceful_timeout);
     w.max_body = manifest().size("web.max_body").value_or(w.max_body);
   }

@@ -167,8 +167,10 @@ base::Result<json> Routes::entry(const Placed& placed, const Claims& claims) {
     if (app::is_route_path(path)) paths.insert(path == "/" ? path : without_slash(path));
   json entry{{"app", placement.app}, {"instance", placement.instance}, {"hosts", hosts}, {"paths", paths}};
   entry["static"] = static_folders(placement.app, code, config);
+  auto seconds = [](std::chrono::milliseconds time) { return std::clamp<long long>(time.count() / 1000, 1, 86'400); };
   entry["limits"] = {{"max_body", config.web.max_body},
-                     {"request_timeout", std::clamp<long long>(config.web.request_timeout.count() / 1000, 1, 86'400)}};
+                     {"request_timeout", seconds(config.web.request_timeout)},
+                     {"tunnel_idle", seconds(config.web.websocket_timeout)}};
   if (auto added = add_upstream(entry, placement, config.web); !added) return std::unexpected(added.error());
   return entry;
 }

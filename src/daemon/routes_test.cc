@@ -47,7 +47,7 @@ TEST_F(RoutesTest, AnEngineAppIsUpOnItsInstancesSocket) {
   EXPECT_EQ(entry["state"], "up");
   EXPECT_EQ(entry["upstream"], (json{{"unix", (root_ / "instances/shop-i/app.sock").string()}}));
   EXPECT_EQ(entry["hosts"], (json{"shop.example", "www.shop.example", "shop.localhost"}));
-  EXPECT_EQ(entry["limits"], (json{{"max_body", 1000}, {"request_timeout", 30}}));
+  EXPECT_EQ(entry["limits"], (json{{"max_body", 1000}, {"request_timeout", 30}, {"tunnel_idle", 3600}}));
   EXPECT_EQ(host_.routes.urls("shop", config).value().front(), "http://shop.example:8080");
 }
 

@@ -32,6 +32,15 @@ void reset_when_closed(int socket) {
   (void)::setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);  // then the end looks like a good one
 }
 
+// Of a head that has no body.
+std::vector<http::Header> fields_to_pass(const AnswerHead& head) {
+  std::vector<http::Header> fields;
+  std::ranges::copy_if(head.fields, std::back_inserter(fields), [&](const http::Header& field) {
+    return field.id != http::HeaderId::content_length && !http::is_hop_by_hop(field, head.fields, head.nominates);
+  });
+  return fields;
+}
+
 // How large a body may be is each app's own matter, see dispatch.
 http::Limits limits_of_heads(http::Limits limits) {
   limits.body_bytes = std::numeric_limits<std::uint64_t>::max();
@@ -235,6 +244,16 @@ void ClientConnection::send_continue() {
   wrote();
 }
 
+// A refusal leaves the output as it was.
+void ClientConnection::inform(const AnswerHead& head) {
+  (void)codec_.inform(head.status, fields_to_pass(head), output_.bytes());
+  wrote();
+}
+
+void ClientConnection::pass_trailers(std::span<const http::Header> fields) {
+  for (const auto& field : fields) (void)codec_.trailer(field);
+}
+
 base::Result<void> ClientConnection::pass_head(const AnswerHead& head) {
   auto& out = output_.bytes();
   auto before = out.size();
@@ -276,11 +295,7 @@ base::Result<void> ClientConnection::end() {
 }
 
 base::Result<void> ClientConnection::open_tunnel(const AnswerHead& head) {
-  std::vector<http::Header> fields;
-  std::ranges::copy_if(head.fields, std::back_inserter(fields), [&](const http::Header& field) {
-    return field.id != http::HeaderId::content_length && !http::is_hop_by_hop(field, head.fields, head.nominates);
-  });
-  auto done = codec_.switch_protocols("websocket", fields, output_.bytes());
+  auto done = codec_.switch_protocols("websocket", fields_to_pass(head), output_.bytes());
   if (!done) return done;
   is_tunnel_ = has_body_ = true;
   body_ended_ = false;

@@ -1,5 +1,5 @@
-// edge::ClientConnection: a client that speaks HTTP/1: its bytes, its requests one after the other, its deadlines. It is
-// the stream of each of them.
+// edge::ClientConnection: a client that speaks HTTP/1: its bytes, its requests one after the other, its deadlines. It
+// is the stream of each of them.
 //
 //   waiting ──byte──► head ──► exchange ──► waiting …                      keep-alive, pipelining
 //      │                │          │ └─101─► exchange as a tunnel
@@ -47,9 +47,11 @@ class ClientConnection final : net::Pollable, net::Deferred, public Mortal, Stre
   bool body_ended() const override { return body_ended_; }
   void continue_reading() override;
   void send_continue() override;
+  void inform(const AnswerHead& head) override;
   base::Result<void> pass_head(const AnswerHead& head) override;
   bool head_is_finished() const override { return codec_.response().head_is_finished(); }
   base::Result<void> pass_body(std::string_view bytes) override;
+  void pass_trailers(std::span<const http::Header> fields) override;
   base::Result<void> end() override;
   void pass_file(base::Fd file, std::uint64_t offset, std::uint64_t length) override;
   base::Result<void> open_tunnel(const AnswerHead& head) override;

@@ -38,6 +38,46 @@ TEST_F(ProxyTest, ARequestReachesTheAppAndItsAnswerTheClient) {
   EXPECT_EQ(counters()["in_flight"], 0);
 }
 
+TEST_F(ProxyTest, EarlyHintsReachTheClientBeforeTheAnswer) {
+  auto client = connect(), old = connect();
+  client->send(kGet);
+  auto upstream = accept(app);
+  expect(*upstream, "\r\n\r\n");
+  upstream->send(
+      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nConnection: X\r\nX: 1\r\n\r\n");
+  EXPECT_EQ(expect(*client, "\r\n\r\n"), "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
+  upstream->send(kOk);
+  EXPECT_THAT(expect(*client, "hi"), StartsWith("HTTP/1.1 200 OK\r\n"));
+  old->send("GET / HTTP/1.0\r\n\r\n");
+  expect(*upstream, "\r\n\r\n");
+  upstream->send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" + std::string(kOk));
+  EXPECT_THAT(expect(*old, "hi"), StartsWith("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST_F(ProxyTest, TrailersReachClientsThatAskForThem) {
+  constexpr std::string_view answer =
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 7\r\nContent-Length: 1\r\n\r\n";
+  auto client = connect();
+  client->send("GET / HTTP/1.1\r\nHost: h\r\nConnection: TE\r\nTE: gzip;q=0.5, trailers\r\n\r\n");
+  auto upstream = accept(app);
+  EXPECT_THAT(expect(*upstream, "\r\n\r\n"), HasSubstr("connection: te\r\nte: trailers\r\n"));
+  upstream->send(answer);
+  EXPECT_THAT(expect(*client, "7\r\n\r\n"), testing::EndsWith("2\r\nhi\r\n0\r\nX-Sum: 7\r\n\r\n"));
+  client->send(kGet);
+  EXPECT_THAT(expect(*upstream, "\r\n\r\n"), Not(HasSubstr("trailers")));
+  upstream->send(answer);
+  EXPECT_THAT(expect(*client, "0\r\n\r\n"), testing::EndsWith("2\r\nhi\r\n0\r\n\r\n"));
+}
+
+TEST_F(ProxyTest, TrailersOfARequestGoNoFurther) {
+  auto client = connect();
+  client->send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Admin: yes\r\n\r\n");
+  auto upstream = accept(app);
+  EXPECT_THAT(expect(*upstream, "0\r\n\r\n"), Not(HasSubstr("X-Admin")));
+  upstream->send(kOk);
+  expect(*client, "hi");
+}
+
 TEST_F(ProxyTest, ConnectionsTowardsTheAppAreSharedByClients) {
   auto first = connect(), second = connect();
   first->send(kGet);
@@ -290,16 +330,6 @@ TEST_F(ProxyTest, AnAppsAnswerHasLargerLimitsThanAClientsRequest) {
   upstream->send("HTTP/1.1 200 OK\r\nX_Under: kept\r\nX-Big: " + std::string(40000, 'b') +
                  "\r\nContent-Length: 5000000000\r\n\r\nbegun");
   EXPECT_THAT(expect(*client, "begun"), AllOf(HasSubstr("X_Under: kept"), HasSubstr("content-length: 5000000000")));
-}
-
-TEST_F(ProxyTest, InterimAnswersAreNotTakenForTheAnswer) {
-  auto client = connect();
-  client->send(kGet);
-  auto upstream = accept(app);
-  expect(*upstream, "\r\n\r\n");
-  upstream->send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
-  upstream->send(kOk);
-  EXPECT_THAT(expect(*client, "hi"), StartsWith("HTTP/1.1 200 OK"));
 }
 
 TEST_F(ProxyTest, AClientThatGoesAwayWhileItWaitsEndsTheRequest) {

@@ -15,8 +15,8 @@ void Stream::answer(Trouble trouble, int status, std::string_view reason) {
   if (page.status == 426) fields.push_back({"sec-websocket-version", "13", HeaderId::sec_websocket_version});
   begin_own_answer();
   record_.status = page.status;
-  bool written = pass_head({.status = page.status, .fields = fields, .length = page.body.size()}) &&
-                 pass_body(page.body) && end();
+  bool written =
+      pass_head({.status = page.status, .fields = fields, .length = page.body.size()}) && pass_body(page.body) && end();
   written ? finish() : abort();
 }
 

@@ -1,13 +1,14 @@
 // edge::Stream: one request of a client and the answer to it, as an exchange sees them, whatever the protocol. A client
 // that speaks HTTP/1 is one stream after the other (client_connection.h).
 //
-//   answer    pass_head ─ pass_body* ─ end ─ finish      of an app
+//   answer    inform* ─ pass_head ─ pass_body* ─ pass_trailers? ─ end ─ finish    of an app
 //             pass_head ─ pass_file                      of a file
 //             open_tunnel ─ pass_body* ─ end ─ finish    another protocol's bytes, both ways (RFC 9110 section 7.8)
 //             answer                                     of our own, as long as no head was passed
 //   any time  abort
 //
-// finish, abort, answer and the end of a file bury the exchange. What is written waits until the end of the loop's turn.
+// finish, abort, answer and the end of a file bury the exchange. What is written waits until the end of the loop's
+// turn.
 #pragma once
 
 #include <cstdint>
@@ -50,9 +51,13 @@ class Stream {
   virtual void send_continue() = 0;
 
   // --- the answer. A refusal means that it is nothing a client could read: abort, or answer otherwise.
+  // An informational one, such as 103 (RFC 8297), before the head; what cannot be passed on is left out.
+  virtual void inform(const AnswerHead& head) = 0;
   virtual base::Result<void> pass_head(const AnswerHead& head) = 0;
   virtual bool head_is_finished() const = 0;
   virtual base::Result<void> pass_body(std::string_view bytes) = 0;
+  // Left out where the answer has no place for them.
+  virtual void pass_trailers(std::span<const http::Header> fields) = 0;
   virtual base::Result<void> end() = 0;
   // The whole body, sent as fast as the client takes it; then the answer is over.
   virtual void pass_file(base::Fd file, std::uint64_t offset, std::uint64_t length) = 0;

@@ -40,10 +40,11 @@ TEST_F(TunnelTest, AHandshakeAndWhatFollowsGoBothWaysUnchanged) {
   client = connect();
   client->send(kAsk);
   upstream = accept(app);
-  EXPECT_THAT(expect(*upstream, "\r\n\r\n"),
-              AllOf(StartsWith("GET /chat HTTP/1.1\r\nhost: shop.example\r\n"),
-                    HasSubstr("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"), HasSubstr("Sec-WebSocket-Version: 13"),
-                    HasSubstr("connection: upgrade\r\nupgrade: websocket\r\n"), Not(HasSubstr("keep-alive"))));
+  EXPECT_THAT(
+      expect(*upstream, "\r\n\r\n"),
+      AllOf(StartsWith("GET /chat HTTP/1.1\r\nhost: shop.example\r\n"),
+            HasSubstr("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"), HasSubstr("Sec-WebSocket-Version: 13"),
+            HasSubstr("connection: upgrade\r\nupgrade: websocket\r\n"), Not(HasSubstr("keep-alive"))));
   upstream->send(std::string(kAgree) + std::string("\x81\x02hi", 4));
   auto answer = expect(*client, "hi");
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n"));

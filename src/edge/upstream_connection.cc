@@ -269,7 +269,8 @@ bool UpstreamConnection::handle(const Event& event, bool is_last) {
     case Event::Kind::need_input:
       return false;
     case Event::Kind::interim:
-      return true;  // 100 was answered by us; others are hints only
+      receiver_->on_interim(codec_.head());
+      return true;
     case Event::Kind::head:
       if (codec_.head().status == 101) is_tunnel_ = has_body_ = true;
       receiver_->on_response_head(codec_.head());
@@ -278,6 +279,7 @@ bool UpstreamConnection::handle(const Event& event, bool is_last) {
       receiver_->on_response_body(event.body);
       return true;
     case Event::Kind::end: {
+      if (!codec_.trailers().empty()) receiver_->on_response_trailers(codec_.trailers());
       reusable_ = is_last && !ended_by_peer_ && !write_broken_ && sent_ == output_.size() && codec_.reusable();
       std::exchange(receiver_, nullptr)->on_response_end();
       return false;

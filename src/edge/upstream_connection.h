@@ -33,8 +33,10 @@ class UpstreamConnection final : net::Pollable, net::Deferred, public Mortal {
   class Receiver {
    public:
     virtual void on_upstream_open() = 0;  // connected: bodies may be sent
+    virtual void on_interim(const http::ResponseHead& head) = 0;
     virtual void on_response_head(const http::ResponseHead& head) = 0;
     virtual void on_response_body(std::string_view bytes) = 0;
+    virtual void on_response_trailers(std::span<const http::Header> fields) = 0;  // if there are any
     virtual void on_response_end() = 0;  // is_reusable() is settled; of a tunnel: the app's direction
     virtual void on_upstream_failed(Failure failure) = 0;
     virtual void on_upstream_writable() = 0;  // congestion is over, or all that is written will be lost

@@ -8,6 +8,13 @@ namespace {
 constexpr int kQuickRetries = 2;                    // at once on another socket; then the request is held
 constexpr std::chrono::seconds kTunnelClosing{10};  // without a byte, once one side has ended
 
+bool accepts_trailers(const http::RequestHead& head) {
+  auto* te = head.find(http::HeaderId::te);
+  bool found = false;
+  if (te) http::for_each_token(te->value, [&](auto coding) { found = found || http::matches(coding, "trailers"); });
+  return found;
+}
+
 }  // namespace
 
 // ---- request ----
@@ -17,7 +24,9 @@ void UpstreamExchange::begin(const App& app, const http::RequestHead& head, Upgr
   request_timeout_ = app.request_timeout;
   tunnel_idle_ = app.tunnel_idle;
   expect_continue_ = head.expect_continue;
+  wants_trailers_ = accepts_trailers(head);
   auto outgoing = http::OutgoingRequest::of(head);
+  outgoing.accepts_trailers = wants_trailers_;
   if (upgrade == Upgrade::websocket) outgoing.upgrade = "websocket";
   context.forward_headers.apply(head, client_.peer(), client_.record().id, outgoing);
   bool idle = app.state == AppState::up && take_idle(app);
@@ -105,13 +114,23 @@ void UpstreamExchange::on_hold_expired(Why why) {
 
 // ---- answer ----
 
+// 100 is between the app and us: the client has got its own (RFC 9110 section 15.2).
+void UpstreamExchange::on_interim(const http::ResponseHead& head) {
+  if (head.status == 100) return;
+  client_.inform({.status = head.status, .fields = head.headers, .nominates = head.nominates, .length = {}});
+}
+
+void UpstreamExchange::on_response_trailers(std::span<const http::Header> fields) {
+  if (wants_trailers_) client_.pass_trailers(fields);
+}
+
 void UpstreamExchange::on_response_head(const http::ResponseHead& head) {
   answering_ = true;
   client_.record().status = head.status;
   if (head.status == 101) return open_tunnel(head);
   auto length = head.declares_length ? std::optional(head.content_length) : std::nullopt;
-  auto passed = client_.pass_head(
-      {.status = head.status, .fields = head.headers, .nominates = head.nominates, .length = length});
+  auto passed =
+      client_.pass_head({.status = head.status, .fields = head.headers, .nominates = head.nominates, .length = length});
   if (!passed) fail(Trouble::app_failed, "the app's answer cannot be passed on");
 }
 
@@ -143,7 +162,8 @@ void UpstreamExchange::on_response_end() {
 // ---- tunnel ----
 
 void UpstreamExchange::open_tunnel(const http::ResponseHead& head) {
-  auto opened = client_.open_tunnel({.status = head.status, .fields = head.headers, .nominates = head.nominates});
+  auto opened =
+      client_.open_tunnel({.status = head.status, .fields = head.headers, .nominates = head.nominates, .length = {}});
   if (!opened) return fail(Trouble::app_failed, opened.error().describe());
   is_tunnel_ = true;
   waiting_since_ = loop().now();

@@ -39,8 +39,10 @@ class UpstreamExchange final : public Exchange, UpstreamConnection::Receiver, He
 
  private:
   void on_upstream_open() override;
+  void on_interim(const http::ResponseHead& head) override;
   void on_response_head(const http::ResponseHead& head) override;
   void on_response_body(std::string_view bytes) override;
+  void on_response_trailers(std::span<const http::Header> fields) override;
   void on_response_end() override;
   void on_upstream_failed(UpstreamConnection::Failure failure) override;
   void on_upstream_writable() override;
@@ -63,10 +65,11 @@ class UpstreamExchange final : public Exchange, UpstreamConnection::Receiver, He
   std::shared_ptr<UpstreamPool> pool_;  // of the upstream in use
   std::unique_ptr<UpstreamConnection> upstream_;
   std::chrono::seconds request_timeout_{0}, tunnel_idle_{0};
-  net::Clock::time_point hold_until_;  // set when it is held first
+  net::Clock::time_point hold_until_;                        // set when it is held first
   net::Clock::time_point connecting_since_, waiting_since_;  // the latter is of a tunnel's last byte, too
   int quick_retries_ = 0;
   bool was_held_ = false, expect_continue_ = false, answering_ = false;
+  bool wants_trailers_ = false;
   bool is_tunnel_ = false, upstream_ended_ = false;
 };
 

@@ -60,6 +60,7 @@ struct OutgoingRequest {
   bool nominates = false;           // as in RequestHead
   HeaderSet drop;                   // fields of `headers` to leave out, such as forwarded fields of strangers
   std::span<const Header> extra;    // written after `headers`
+  bool accepts_trailers = false;    // TE: trailers (RFC 9110 section 10.1.4) is said for this connection
   std::string_view upgrade;         // a protocol that the connection may go on with after a 101; empty: none
   Framing framing = Framing::none;  // none, length or chunked
   std::uint64_t content_length = 0;

@@ -12,6 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, unix_serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
 
 from .door import Edge
 
@@ -34,14 +35,13 @@ def _gate(connection: ServerConnection, request: Request) -> Response | None:
 
 @contextlib.asynccontextmanager
 async def _app(path: Path) -> AsyncIterator[None]:
-    async with unix_serve(
-        _echo, str(path), process_request=_gate, subprotocols=["chat"], max_size=None, close_timeout=1
-    ):  # type: ignore[arg-type]
+    chat = [Subprotocol("chat")]
+    async with unix_serve(_echo, str(path), process_request=_gate, subprotocols=chat, max_size=None, close_timeout=1):
         yield
 
 
-def _through(edge: Edge, path: str = "/", **options: object) -> connect:
-    return connect(f"ws://127.0.0.1:{edge.port}{path}", max_size=None, **options)  # type: ignore[arg-type]
+def _through(edge: Edge, path: str = "/") -> connect:
+    return connect(f"ws://127.0.0.1:{edge.port}{path}", subprotocols=[Subprotocol("chat")], max_size=None)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def app_path(edge: Edge, tmp_path: Path) -> Path:
 
 def test_messages_of_all_sizes_come_back_and_the_close_code_too(edge: Edge, app_path: Path) -> None:
     async def talk() -> None:
-        async with _app(app_path), _through(edge, subprotocols=["chat"]) as client:
+        async with _app(app_path), _through(edge) as client:
             assert client.subprotocol == "chat"
             for size in (0, 1, 125, 126, 65_536, 3_000_000):
                 message = os.urandom(size)

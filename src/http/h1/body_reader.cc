@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/memory.h"
 #include "http/h1/scan.h"
 
 namespace http::h1 {
@@ -24,6 +25,7 @@ void BodyReader::begin(Framing framing, std::uint64_t length) {
   left_ = framing == Framing::length ? length : 0;
   extra_ = 0;
   chunk_ = Chunk::size_first;
+  if (!trailer_lines_.empty()) base::give_back(trailer_lines_, 0);
 }
 
 Event BodyReader::next(std::string_view input) {
@@ -110,9 +112,10 @@ bool BodyReader::begin_chunk() {
   return fits(left_);
 }
 
-// Trailers are checked like header lines and then forgotten: nobody may find framing or routing in them.
+// Trailers are checked like header lines.
 bool BodyReader::step_trailer(char byte) {
   if (++extra_ > limits_.trailer_bytes) return fail(431, "the trailers are too long");
+  if (keeps_trailers_) trailer_lines_ += byte;
   switch (chunk_) {
     case Chunk::trailer_first:
       if (byte == '\r') return chunk_ = Chunk::last_lf, true;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "http/codec.h"
@@ -22,6 +23,9 @@ class BodyReader {
   void set_limit(std::uint64_t bytes) { limit_ = bytes; }
   std::uint64_t limit() const { return limit_; }
   const Problem& problem() const { return problem_; }
+  // From now on the lines of trailers are kept, for `trailer_lines` after the end. Otherwise they are forgotten.
+  void keep_trailers() { keeps_trailers_ = true; }
+  std::string_view trailer_lines() const { return trailer_lines_; }
 
  private:
   // One chunk: size, extension, line end, data, line end; then trailers until an empty line.
@@ -60,6 +64,8 @@ class BodyReader {
   Framing framing_ = Framing::none;
   Chunk chunk_ = Chunk::size_first;
   Problem problem_;
+  bool keeps_trailers_ = false;
+  std::string trailer_lines_;  // checked, each with its line end, and the empty one
 };
 
 }  // namespace http::h1

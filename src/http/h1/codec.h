@@ -81,6 +81,7 @@ class ClientCodec final : public http::ClientCodec {
   Event end_of_input() override { return parser_.end_of_input(); }
   const ResponseHead& head(StreamId = 0) const override { return parser_.head(); }
   const Problem& problem() const override { return parser_.problem(); }
+  const std::vector<Header>& trailers() const { return parser_.trailers(); }
   bool reusable() const override { return parser_.is_idle() && writer_.is_ended(); }
 
  private:

@@ -79,6 +79,7 @@ base::Result<void> RequestWriter::head(const OutgoingRequest& request, std::stri
   } else if (request.framing == Framing::chunked) {
     append(out, "transfer-encoding: chunked\r\n");
   }
+  if (request.accepts_trailers) append(out, "connection: te\r\nte: trailers\r\n");
   if (!request.upgrade.empty()) append(out, "connection: upgrade\r\nupgrade: ", request.upgrade, "\r\n");
   append(out, "\r\n");
   framing_ = request.framing;

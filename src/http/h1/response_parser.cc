@@ -18,6 +18,7 @@ void ResponseParser::expect(Method method, std::string_view upgrade) {
 }
 
 void ResponseParser::begin_head() {
+  trailers_.clear();
   lines_.begin();
   state_ = State::start_line;
 }
@@ -165,12 +166,26 @@ bool ResponseParser::settle_framing(const FieldParser::Summary& seen) {
 
 Event ResponseParser::read_body(std::string_view input) {
   Event event = body_.next(input);
-  if (event.kind == Event::Kind::end) state_ = head_.keep_alive ? State::idle : State::closed;
+  if (event.kind == Event::Kind::end) {
+    if (!body_.trailer_lines().empty() && !settle_trailers()) return failed();
+    state_ = head_.keep_alive ? State::idle : State::closed;
+  }
   if (event.kind == Event::Kind::failed) {
     fail(body_.problem().reason);
     return failed();
   }
   return event;
+}
+
+// RFC 9110 section 6.5. What they may say is for whoever passes them on.
+bool ResponseParser::settle_trailers() {
+  LineReader lines;
+  lines.begin();
+  fields_.begin();
+  for (std::string_view line; lines.next(body_.trailer_lines(), line) == LineReader::Found::line && !line.empty();) {
+    if (!fields_.add(line, trailers_)) return fail(fields_.problem().reason);
+  }
+  return true;
 }
 
 bool ResponseParser::fail(std::string_view reason) {

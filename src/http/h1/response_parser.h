@@ -16,7 +16,9 @@ namespace http::h1 {
 
 class ResponseParser {
  public:
-  explicit ResponseParser(const Limits& limits = {}) : limits_(limits), fields_(limits), body_(limits) {}
+  explicit ResponseParser(const Limits& limits = {}) : limits_(limits), fields_(limits), body_(limits) {
+    body_.keep_trailers();
+  }
 
   // Before the response is read; `method` is the request's, and so is `upgrade`, the protocol that it asked to go on
   // with, if any. A 101 that agrees is a head like a final one, but the last event: what follows is that protocol's.
@@ -27,6 +29,8 @@ class ResponseParser {
   Event end_of_input();
   const ResponseHead& head() const { return head_; }
   const Problem& problem() const { return problem_; }
+  // After `end`, until the next response: fields behind the body. Views of memory of our own.
+  const std::vector<Header>& trailers() const { return trailers_; }
   void set_body_limit(std::uint64_t bytes) { body_.set_limit(bytes); }
   bool is_idle() const { return state_ == State::idle; }
 
@@ -37,6 +41,7 @@ class ResponseParser {
   Event parse_head(std::string_view input);
   Event head_event(std::size_t consumed);
   Event read_body(std::string_view input);
+  bool settle_trailers();
   bool check_size(std::size_t bytes);
   void move_views(std::ptrdiff_t distance);
   bool parse_start_line(std::string_view line);
@@ -52,6 +57,7 @@ class ResponseParser {
   std::string upgrade_;
   unsigned interim_answers_ = 0;
   ResponseHead head_;
+  std::vector<Header> trailers_;
   LineReader lines_;
   FieldParser fields_;
   BodyReader body_;

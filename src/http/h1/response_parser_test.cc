@@ -142,6 +142,28 @@ TEST(ResponseParser, RefusesWhatCanBeReadInTwoWays) {
             "the answer switches protocols, which was not asked for");
 }
 
+TEST(ResponseParser, KeepsTrailersUntilTheNextResponse) {
+  ResponseParser parser;
+  for (std::string_view fields : {"A: 1\r\ngrpc-status:  0 \r\n", ""}) {
+    parser.expect(Method::get);
+    std::string input =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n" + std::string(fields) + "\r\n";
+    std::string_view rest = input;
+    for (Kind kind = Kind::need_input; kind != Kind::end;) {
+      Event event = parser.next(rest.substr(0, 1));  // byte by byte, but heads need all their bytes
+      if (event.kind == Kind::need_input && event.consumed == 0) event = parser.next(rest);
+      rest.remove_prefix(event.consumed);
+      kind = event.kind;
+      ASSERT_NE(kind, Kind::failed) << parser.problem().reason;
+    }
+    EXPECT_EQ(parser.trailers().size(), fields.empty() ? 0u : 2u);
+    if (!fields.empty()) {
+      EXPECT_EQ(parser.trailers()[1].name, "grpc-status");
+      EXPECT_EQ(parser.trailers()[1].value, "0");
+    }
+  }
+}
+
 TEST(ResponseParser, SwitchesToTheProtocolThatWasAskedFor) {
   ResponseParser parser;
   parser.expect(Method::get, "websocket");
@@ -162,8 +184,8 @@ TEST(ResponseParser, SwitchesToTheProtocolThatWasAskedFor) {
 }
 
 TEST(ResponseParser, RefusesToSwitchToAnythingElse) {
-  for (std::string_view fields : {"", "Upgrade: websocket\r\n", "Connection: upgrade\r\n",
-                                  "Connection: upgrade\r\nUpgrade: h2c\r\n"}) {
+  for (std::string_view fields :
+       {"", "Upgrade: websocket\r\n", "Connection: upgrade\r\n", "Connection: upgrade\r\nUpgrade: h2c\r\n"}) {
     ResponseParser parser;
     parser.expect(Method::get, "websocket");
     EXPECT_EQ(parser.next("HTTP/1.1 101 Switching Protocols\r\n" + std::string(fields) + "\r\n").kind, Kind::failed);
