@@ -275,6 +275,7 @@ base::Result<void> ClientConnection::pass_body(std::string_view bytes) {
   if (is_tunnel_) {
     record().bytes_out += bytes.size();
     write(bytes);
+    wrote();
     return {};
   }
   auto begun = codec_.begin_bytes(0, bytes.size(), output_.bytes());
@@ -288,9 +289,9 @@ base::Result<void> ClientConnection::pass_body(std::string_view bytes) {
 }
 
 base::Result<void> ClientConnection::end() {
-  wrote();
   if (!is_tunnel_) return codec_.end(0, output_.bytes());
   end_when_sent_ = true;
+  wrote();
   return {};
 }
 
@@ -356,12 +357,10 @@ bool ClientConnection::flush(ClientOutput::More more) {
 }
 
 void ClientConnection::write(std::string_view bytes) {
-  if (bytes.size() < kCopyBelow) {
+  if (bytes.size() < kCopyBelow)
     output_.bytes() += bytes;
-    return wrote();
-  }
-  output_.write_through(bytes);
-  wrote();
+  else
+    output_.write_through(bytes);
 }
 
 void ClientConnection::pass_file(base::Fd file, std::uint64_t offset, std::uint64_t length) {

@@ -73,7 +73,7 @@ class ClientConnection final : net::Pollable, net::Deferred, public Mortal, Stre
   void on_body_end();
   void on_problem(const http::Problem& problem);
   void wrote() { context_.loop.defer(*this); }
-  void write(std::string_view bytes);
+  void write(std::string_view bytes);  // `wrote` is the caller's
   bool flush(ClientOutput::More more = ClientOutput::More::no);
   void send_file();
   void end_exchange();

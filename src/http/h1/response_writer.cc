@@ -10,6 +10,14 @@
 #include "http/h1/scan.h"
 
 namespace http::h1 {
+namespace {
+
+// For every field of every answer, so without a result that has to be built and destroyed.
+inline bool is_good(const Header& header) {
+  return (header.id != HeaderId::other || is_token(header.name)) && !has_control(header.value);
+}
+
+}  // namespace
 
 ResponseWriter::ResponseWriter(std::string_view server_name) {
   if (!server_name.empty()) server_line_ = fmt::format("server: {}\r\n", server_name);
@@ -45,20 +53,18 @@ base::Result<void> ResponseWriter::start(int status, std::string& out, std::stri
 }
 
 base::Result<void> ResponseWriter::check(const Header& header) {
-  if (header.id == HeaderId::other && !is_token(header.name)) [[unlikely]] {
+  if (is_good(header)) return {};
+  if (!is_token(header.name)) {
     return refuse(fmt::format("the response header name {} is not a token", quoted(header.name)));
   }
-  if (has_control(header.value)) [[unlikely]] {
-    return refuse(fmt::format("the value of the response header {} has a line end or another control character: {}",
-                              header.name, quoted(header.value)));
-  }
-  return {};
+  return refuse(fmt::format("the value of the response header {} has a line end or another control character: {}",
+                            header.name, quoted(header.value)));
 }
 
 base::Result<void> ResponseWriter::field(const Header& header, std::string& out) {
   if (state_ != State::fields) return refuse("a response header outside of the head");
-  if (auto good = check(header); !good) [[unlikely]]
-    return good;
+  if (!is_good(header)) [[unlikely]]
+    return check(header);
   if (!is_ours(header.id)) {
     append(out, header.name, ": ", header.value, "\r\n");
     return {};
