@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import socket
 import time
 from collections.abc import Iterator
 
@@ -10,6 +11,8 @@ from support.host import Host
 from support.places import EXAMPLES
 from support.wait import until
 from support.web import Browser
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
 
 NAME = "fastapi-service"
 
@@ -24,6 +27,11 @@ def deployed(host: Host) -> Iterator[str]:
 @pytest.fixture
 def client(host: Host) -> Browser:
     return host.browser(NAME)
+
+
+def websocket(host: Host, path: str) -> ClientConnection:
+    connection = socket.create_connection(("127.0.0.1", host.port))
+    return connect(f"ws://{NAME}.localhost:{host.port}{path}", sock=connection)
 
 
 def post(client: Browser, sensor: str, celsius: float) -> int:
@@ -84,6 +92,23 @@ def test_server_sent_events_follow_what_happens(host: Host, client: Browser) -> 
         event = [feed.readline().decode().rstrip("\n") for _ in range(3)]
     assert event[:2] == [f"id: {number}", "event: reading"]
     assert json.loads(event[2].removeprefix("data: "))["celsius"] == 2
+
+
+def test_a_websocket_answers_and_is_told_when_its_instance_goes(host: Host, client: Browser) -> None:
+    post(client, "socket", 4)
+    until(lambda: client.get("/sensors/socket").status == 200, "there is a summary")
+    with websocket(host, "/ask") as display:
+        display.send("socket")
+        assert json.loads(display.recv())["mean"] == 4
+        display.send("nowhere")
+        assert display.recv() == "null"
+        host.do("restart", NAME)
+        with pytest.raises(ConnectionClosed):
+            display.recv(timeout=60)
+        assert display.close_code == 1012  # "service restart": come again
+    with websocket(host, "/ask") as again:
+        again.send("socket")
+        assert json.loads(again.recv())["mean"] == 4
 
 
 def test_readings_survive_a_deploy(host: Host, client: Browser) -> None:

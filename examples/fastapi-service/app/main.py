@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, TypedDict
 
-from fastapi import BackgroundTasks, Depends, FastAPI, Header, HTTPException, Query, Request, status
+from fastapi import BackgroundTasks, Depends, FastAPI, Header, HTTPException, Query, WebSocket, status
+from fastapi.requests import HTTPConnection
 from fastapi.responses import StreamingResponse
 
 from .models import NewReading, Reading, SensorName, Summary
@@ -31,8 +32,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[State]:
 app = FastAPI(title="Temperature log", lifespan=lifespan)
 
 
-def get_store(request: Request) -> Store:
-    return request.state.store
+def get_store(connection: HTTPConnection) -> Store:
+    return connection.state.store
 
 
 def check_key(x_api_key: Annotated[str | None, Header()] = None) -> None:
@@ -105,3 +106,12 @@ async def feed(
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+@app.websocket("/ask")
+async def ask(socket: WebSocket, store: AStore) -> None:
+    """Answers each name of a sensor with its summary, or null: for displays that ask often."""
+    await socket.accept()
+    async for sensor in socket.iter_text():
+        found = store.summary(sensor)
+        await socket.send_text(found.model_dump_json() if found else "null")
