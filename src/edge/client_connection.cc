@@ -20,6 +20,7 @@ using std::chrono::milliseconds;
 constexpr std::size_t kMostDiscarded = 256 << 10;  // of a body that nobody wants, before the connection is given up
 constexpr std::size_t kMostLingered = 16 << 20;    // of what comes behind the last answer
 constexpr std::size_t kSpareCapacity = 2 << 10;    // what a waiting connection may keep for its next answer
+constexpr std::size_t kTunnelSpare = 16 << 10;     // what a silent tunnel may keep for its next message
 constexpr milliseconds kLingering{2000};           // until the client has read the last answer
 constexpr milliseconds kDrainGrace{1000};          // for requests that are on their way to a draining edge
 constexpr int kReadsPerTurn = 16;                  // of requests; then others get their turn
@@ -405,6 +406,7 @@ void ClientConnection::settle() {
   if (state_ == State::closed || state_ == State::lingering) return;
   if (output_.is_broken()) return give_up();
   if (!output_.is_empty()) return;
+  if (is_tunnel_) output_.shrink(kTunnelSpare);
   if (std::exchange(end_when_sent_, false)) ::shutdown(socket_.get(), SHUT_WR);
   if (last_answer_ && !exchange_) return begin_lingering();
   if (state_ == State::waiting) output_.shrink(kSpareCapacity);

@@ -17,6 +17,7 @@ using http::Event;
 
 constexpr std::uint32_t kReading = EPOLLIN | EPOLLRDHUP | EPOLLET;
 constexpr std::size_t kSpareCapacity = 8 << 10;  // what an idle connection may keep for its next request
+constexpr std::size_t kTunnelSpare = 16 << 10;   // what a silent tunnel may keep for its next message
 
 // RFC 9110 section 9.2.1: does no harm, however often it arrives.
 bool is_safe(std::string_view method) {
@@ -160,6 +161,7 @@ void UpstreamConnection::flush() {
   if (has_body_ && (sent_ == output_.size() || sent_ > kHighWater)) {
     output_.erase(0, sent_);  // a request with a body is not sent twice
     sent_ = 0;
+    if (is_tunnel_ && output_.empty()) base::give_back(output_, kTunnelSpare);
   }
   if (was_congested && !is_congested() && receiver_) receiver_->on_upstream_writable();
 }
