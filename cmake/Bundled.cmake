@@ -29,3 +29,6 @@ add_library(bundled_nghttp2 STATIC ${sources})
 target_include_directories(bundled_nghttp2 SYSTEM PUBLIC ${bundle}/nghttp2/includes ${CMAKE_BINARY_DIR}/bundled)
 target_compile_definitions(bundled_nghttp2 PUBLIC NGHTTP2_STATICLIB PRIVATE HAVE_ARPA_INET_H HAVE_NETINET_IN_H)
 add_library(PkgConfig::NGHTTP2 ALIAS bundled_nghttp2)
+
+# CPython may have a zlib of its own loaded.
+set_target_properties(bundled_zlib bundled_nghttp2 PROPERTIES C_VISIBILITY_PRESET hidden)

@@ -52,6 +52,14 @@ def test_what_apps_do_with_asyncio_works(guest: Start, path: str) -> None:
     assert guest("asyncio_app:app").get(path).status == 200
 
 
+def test_anyio_works(guest: Start, python: str) -> None:
+    if python != sys.executable:
+        pytest.skip("anyio may need packages that the test environment, of another CPython, has not")
+    client = guest("asyncio_app:app").client()
+    assert client.request("/anyio-group").json == {"found": [0, 1, 2], "cancelled": True}
+    assert len({client.request("/anyio-thread").body for _ in range(5)}) == 1
+
+
 def test_a_greedy_task_does_not_starve_others(guest: Start) -> None:
     server = guest("asyncio_app:app")
     greedy, other = server.client(), server.client()

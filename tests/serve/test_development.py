@@ -72,7 +72,7 @@ def test_changed_code_is_served_at_once(folder: Folder, develop: Callable[..., S
     (folder.path / "wsgi_app.py").write_text(source.replace('"one"', '"second"'))
     began = time.monotonic()
     answers(server, "second")
-    assert time.monotonic() - began < 3  # some 0.5 s where nothing else runs
+    assert time.monotonic() - began < 5  # some 0.5 s where nothing else runs
     assert "wsgi_app.py changed" in server.wait_for("serve.changed")["message"]
 
 
