@@ -17,13 +17,15 @@ from serai.accesslog import AccessLog
 from serai.application import Application
 from serai.failure import LIFESPAN_FAILED, Failure, wrong_use
 from serai.settings import Settings
+from serai.settings import options as schema
 from serai.sockets import Listener, open_listeners
 
 if TYPE_CHECKING:
     from serai._engine import AsgiServer, WsgiServer
 
-_NEED_PROCESSES = {"workers": 1, "preload": "auto", "post_fork": "", "health_path": "", "reload": False}
-"""Settings that mean something only where there is a master, and what they are then left at."""
+_NEED_PROCESSES = {"workers", "preload", "post_fork", "health_path", "reload"}
+_NEED_PROCESSES |= {"max_requests", "max_worker_age", "max_worker_memory"}
+"""Settings that mean something only where there is a master; for an object they stay at their defaults."""
 
 
 def serve(app: Any, **chosen: Any) -> int:
@@ -214,8 +216,8 @@ class _Served:
 
 def _settings_for_object(app: Any, chosen: dict[str, Any]) -> Settings:
     settings = sources.from_keywords(app if isinstance(app, str) else _name_of(app), chosen)
-    for setting, without in _NEED_PROCESSES.items():
-        if getattr(settings, setting) != without:
+    for setting, default, _ in schema():
+        if setting in _NEED_PROCESSES and getattr(settings, setting) != default:
             fix = 'use serai.serve("module:name", …), which starts worker processes'
             raise wrong_use(f"reading the argument {setting}", "it needs an app that each worker can import", fix)
     return settings

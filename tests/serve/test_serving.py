@@ -147,6 +147,7 @@ def test_nothing_is_left_open() -> None:
     [
         ({"workrs": 2}, "no such setting"),
         ({"workers": 2}, "an app that each worker can import"),
+        ({"max_requests": 5}, "an app that each worker can import"),
         ({"interface": "rack"}, "none of auto, wsgi, asgi, asgi2"),
         ({"max_body": "lots"}, "32MiB"),
         ({"bind": "127.0.0.1"}, "is no port"),
