@@ -16,25 +16,32 @@ std::string describe(const ResponseHead& head) {
          fuzz::describe_fields(head.headers);
 }
 
-std::string read(Method method, std::string_view input, std::size_t piece) {
+// What the response answers.
+struct Request {
+  Method method;
+  std::string_view upgrade = {};
+};
+
+std::string read(const Request& request, std::string_view input, std::size_t piece) {
   ResponseParser parser(limits);
-  parser.expect(method);
+  parser.expect(request.method, request.upgrade);
   std::string text = fuzz::converse(
       parser, input, piece, [&] { return describe(parser.head()); },
       [&] { return fmt::format("failed {}", parser.problem().reason); });
   http::Event last = parser.end_of_input();
-  return text + fmt::format(" at the end {} {}", static_cast<int>(last.kind), parser.problem().reason);
+  return text + fmt::format(" at the end {} {}\n", static_cast<int>(last.kind), parser.problem().reason) +
+         fuzz::describe_fields(parser.trailers());
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::for_each_record(data, size, [](std::string_view record) {
-    for (Method method : {Method::get, Method::head}) {
-      std::string whole = read(method, record, SIZE_MAX / 2);
+    for (const Request& request : {Request{Method::get}, Request{Method::head}, Request{Method::get, "websocket"}}) {
+      std::string whole = read(request, record, SIZE_MAX / 2);
       if (record.size() > limits.body_bytes) continue;  // a body until the end fails earlier in one piece
-      fuzz::require(whole == read(method, record, 1), "a response in single bytes reads the same");
-      fuzz::require(whole == read(method, record, 11), "a response in pieces reads the same");
+      fuzz::require(whole == read(request, record, 1), "a response in single bytes reads the same");
+      fuzz::require(whole == read(request, record, 11), "a response in pieces reads the same");
     }
     ResponseParser unexpected(limits);
     (void)unexpected.next(record);
