@@ -181,6 +181,9 @@ base::Result<ContextPtr> CertificateSet::make_context(const Options& options) co
     SSL_CTX_set1_cert_store(context.get(), authorities_.get());
     for (const CertificatePtr& authority : authority_certificates_)
       SSL_CTX_add_client_CA(context.get(), authority.get());
+    // A resumed session would vouch for a client whose certificate has run out or whose authority was withdrawn.
+    SSL_CTX_set_options(context.get(), SSL_OP_NO_TICKET);
+    SSL_CTX_set_num_tickets(context.get(), 0);
   }
   return context;
 }

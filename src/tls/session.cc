@@ -17,6 +17,9 @@ namespace {
 
 constexpr std::size_t largest_record = SSL3_RT_MAX_PLAIN_LENGTH;  // 16 KiB, RFC 8446 section 5.1
 constexpr std::size_t file_piece = 4 * largest_record;
+// Records without content, such as KeyUpdate, are dealt with inside one call of OpenSSL's, each at the price of new
+// keys: who sends more of them at once does so on purpose.
+constexpr std::size_t most_without_content = 4 * largest_record;
 
 // Memory that is used within one call only.
 template <std::size_t size>
@@ -116,6 +119,7 @@ Transfer Session::read(std::span<char> into) {
   do {
     std::size_t count = 0;
     errno = 0;
+    socket_.most = most_without_content;
     int result = SSL_read_ex(ssl_.get(), into.data() + done.bytes, into.size() - done.bytes, &count);
     if (result != 1) {
       Progress progress = progress_of(result);

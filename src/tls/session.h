@@ -87,8 +87,9 @@ class Session {
     bool begun = false;  // the first byte has been read
     bool peeks = true;   // the first byte is still to be looked at, since OpenSSL's own BIO reads
     bool met_plain_http = false;
-    bool drained = false;  // the last read took all that was there
-    bool ended = false;    // the peer's FIN was read
+    bool drained = false;         // the last read took all that was there
+    bool ended = false;           // the peer's FIN was read
+    std::size_t most = SIZE_MAX;  // bytes that may still be read before some of them must be content
     Then then = Then::nothing;
   };
   struct Free {

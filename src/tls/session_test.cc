@@ -196,6 +196,21 @@ TEST_P(ClientCertificates_, ThatAreOptionalMayBeMissingButNotWrong) {
   EXPECT_FALSE(joins(&stranger_));
 }
 
+TEST_P(ClientCertificates_, AreLookedAtInEveryHandshake) {
+  for (auto kind : {ClientCertificates::optional, ClientCertificates::required}) {
+    options_.client_certificates = kind;
+    auto context = make_context(options_);
+    ContextPtr clients = client_context(GetParam());
+    SSL_CTX_use_cert_and_key(clients.get(), friend_.certificate.get(), friend_.key.get(), nullptr, 1);
+    auto session = session_of(*context, clients.get(), "test");
+    Couple again(*context, clients.get(), "test");
+    SSL_set_session(again.client(), session.get());
+    ASSERT_TRUE(again.shake_hands());
+    EXPECT_FALSE(again.session().is_resumed());
+    EXPECT_EQ(again.session().facts().client_name, "CN=friend,O=Serai\\, tests");
+  }
+}
+
 TEST(Session, TakesTheBestProtocolOfOursThatTheClientOffers) {
   auto context = make_context({.alpn = {"h2", "http/1.1"}});
   auto agreed = [&](std::string_view offered) -> std::string {
@@ -359,6 +374,34 @@ TEST(Session, ReadsSeveralRecordsAtOnceAndSaysWhenThereIsMore) {
   EXPECT_TRUE(couple.session().may_have_input());
   EXPECT_EQ(couple.session().read(few).bytes, 2U);
   EXPECT_EQ(couple.session().read(few).progress, Progress::wants_read);
+}
+
+// Key updates, as many as fit, in one piece.
+std::string key_updates(SSL* client, int count) {
+  BIO* written = BIO_new(BIO_s_mem());
+  SSL_set0_wbio(client, written);
+  for (int i = 0; i < count; i++) {
+    SSL_key_update(client, SSL_KEY_UPDATE_NOT_REQUESTED);
+    SSL_do_handshake(client);
+  }
+  char* bytes = nullptr;
+  long size = BIO_get_mem_data(written, &bytes);
+  return {bytes, static_cast<std::size_t>(size)};
+}
+
+TEST(Session, EndsAClientThatSendsNothingButKeyUpdates) {
+  auto context = make_context({});
+  ContextPtr clients = client_context(TLS1_3_VERSION);
+  for (int count : {100, 4000}) {
+    Couple couple(*context, clients.get());
+    ASSERT_TRUE(couple.shake_hands());
+    couple.client_reads();
+    std::string updates = key_updates(couple.client(), count);
+    ASSERT_EQ(::send(couple.client_socket(), updates.data(), updates.size(), 0), ssize(updates));
+    char byte;
+    auto progress = couple.session().read({&byte, 1}).progress;
+    EXPECT_EQ(progress, count == 100 ? Progress::wants_read : Progress::failed);
+  }
 }
 
 TEST(Session, HearsTheClientsEndAndMayStillAnswer) {

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/error.h"
@@ -18,12 +19,17 @@ bool may_retry() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EI
 int receive(BIO* bio, char* into, int size) {
   Socket& socket = socket_of(bio);
   BIO_clear_retry_flags(bio);
+  if (socket.most == 0) {
+    errno = EPROTO;
+    return -1;
+  }
   ssize_t count = ::recv(socket.fd, into, static_cast<std::size_t>(size), MSG_DONTWAIT);
   if (count < 0) {
     socket.drained = errno != EINTR;
     if (may_retry()) BIO_set_retry_read(bio);
     return -1;
   }
+  socket.most -= std::min(socket.most, static_cast<std::size_t>(count));
   socket.ended = count == 0;
   socket.drained = count > 0 && count < size;  // a short read has emptied the socket (epoll(7))
   if (!socket.begun && count > 0) {
