@@ -6,10 +6,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 namespace http {
 namespace {
+
+constexpr std::size_t write_size = 64 * 1024;
 
 // For file systems without O_TMPFILE: a name that lives for a moment.
 base::Result<base::Fd> make_unlinked_file(const std::string& folder) {
@@ -51,10 +52,27 @@ base::Result<void> SpooledBody::append(std::string_view bytes) {
     if (!is_in_file()) {
       if (auto moved = move_to_file(); !moved) return moved;
     }
-    if (auto written = write_at(file_.get(), bytes, size_); !written) return written;
+    if (auto added = add_to_file(bytes); !added) return added;
   }
   size_ += bytes.size();
   return {};
+}
+
+// A client chooses the size of its chunks: not each of them may cost a system call.
+base::Result<void> SpooledBody::add_to_file(std::string_view bytes) {
+  if (memory_.size() + bytes.size() < write_size) {
+    memory_.append(bytes);
+    return {};
+  }
+  if (auto done = complete(); !done) return done;
+  return write_at(file_.get(), bytes, size_);
+}
+
+base::Result<void> SpooledBody::complete() {
+  if (!is_in_file() || memory_.empty()) return {};
+  auto done = write_at(file_.get(), memory_, written());
+  if (done) memory_.clear();
+  return done;
 }
 
 base::Result<void> SpooledBody::move_to_file() {
@@ -68,11 +86,13 @@ base::Result<void> SpooledBody::move_to_file() {
 
 base::Result<std::size_t> SpooledBody::read_at(std::uint64_t offset, std::span<char> into) const {
   if (offset >= size_) return std::size_t{0};
-  std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), size_ - offset));
-  if (!is_in_file()) {
-    std::memcpy(into.data(), memory_.data() + offset, wanted);
-    return wanted;
+  std::uint64_t in_file = is_in_file() ? written() : 0;
+  if (offset >= in_file) {
+    std::string_view rest = std::string_view(memory_).substr(offset - in_file, into.size());
+    std::ranges::copy(rest, into.begin());
+    return rest.size();
   }
+  std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), in_file - offset));
   for (;;) {
     ssize_t got = ::pread(file_.get(), into.data(), wanted, static_cast<off_t>(offset));
     if (got >= 0) return static_cast<std::size_t>(got);

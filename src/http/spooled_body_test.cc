@@ -1,6 +1,7 @@
 #include "http/spooled_body.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 namespace http {
 namespace {
@@ -35,6 +36,32 @@ TEST(SpooledBody, ALargeOneMovesToAFileThatHasNoName) {
   std::string proc = "/proc/self/fd/" + std::to_string(body.file());
   ASSERT_GT(::readlink(proc.c_str(), link, sizeof link - 1), 0);
   EXPECT_NE(std::string_view(link).find("(deleted)"), std::string_view::npos);
+}
+
+TEST(SpooledBody, GathersSmallPiecesOnTheirWayToTheFile) {
+  SpooledBody body({.memory_bytes = 8});
+  std::string expected;
+  struct stat file{};
+  for (int i = 0; i < 100'000; i++) {
+    std::string piece = std::to_string(i);
+    expected += piece;
+    ASSERT_TRUE(body.append(piece));
+    if (i != 1000) continue;
+    ASSERT_EQ(::fstat(body.file(), &file), 0);
+    EXPECT_LT(static_cast<std::size_t>(file.st_size), expected.size()) << "each piece was written for itself";
+    EXPECT_EQ(whole(body), expected);
+  }
+  std::string large(200'000, 'x');
+  ASSERT_TRUE(body.append(large));
+  ASSERT_TRUE(body.append("end"));
+  expected += large + "end";
+  EXPECT_EQ(whole(body), expected);
+  ASSERT_TRUE(body.complete());
+  ASSERT_EQ(::fstat(body.file(), &file), 0);
+  EXPECT_EQ(static_cast<std::size_t>(file.st_size), expected.size());
+  EXPECT_EQ(whole(body), expected);
+  ASSERT_TRUE(body.append("!"));
+  EXPECT_EQ(whole(body), expected + '!');
 }
 
 TEST(SpooledBody, ReadsFromTheMiddleAndNothingPastTheEnd) {

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t small_read = 4 * 1024;  // a head
 constexpr std::size_t body_read = 64 * 1024;
+constexpr int most_reads_per_turn = 8;
 // Kept between two requests for the head of the next response.
 constexpr std::size_t kept_head_capacity = 512;
 // What is read and dropped of a request that was answered before its end, before the connection is given up.
@@ -67,9 +68,11 @@ void Connection::on_ready(std::uint32_t epoll_events) {
   if (reading_ != Reading::closed) advance();
 }
 
-// Reads and parses until the socket is empty or somebody is not ready for more.
+// Reads and parses until the socket is empty or somebody is not ready for more, but not for longer than others should
+// wait.
 void Connection::advance() {
-  while (wants_input()) {
+  for (int reads = 0; wants_input(); reads++) {
+    if (reads == most_reads_per_turn) return server_.loop().defer(*this);
     if (!readable_ || !read_once()) break;
     parse();
   }
@@ -366,7 +369,8 @@ void Connection::send_later() {
 void Connection::at_end_of_turn() {
   if (lent_ || reading_ == Reading::closed) return;
   flush();
-  if (missed_) on_ready(std::exchange(missed_, 0));
+  if (missed_) return on_ready(std::exchange(missed_, 0));
+  if (readable_) advance();
 }
 
 void Connection::flush() {

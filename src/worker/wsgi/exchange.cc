@@ -254,6 +254,7 @@ python::Ref Exchange::make_input() {
     if (body_.size() == 0) return python::call(handler_.bytes_io());
     return python::call(handler_.bytes_io(), python::bytes(body_.memory()).get());
   }
+  if (auto done = body_.complete(); !done) python::raise(PyExc_OSError, done.error().describe());
   auto copy = base::dup(body_.file());
   if (!copy) python::raise(PyExc_OSError, copy.error().describe());
   ::lseek(copy->get(), 0, SEEK_SET);
