@@ -36,7 +36,8 @@ Sent Output::flush(Transport& transport, std::uint64_t& bytes_sent) {
   std::size_t done = 0;
   Sent sent = Sent::all;
   while (done < segments_.size()) {
-    bool more_follows = done + 1 < segments_.size();
+    bool more_follows = std::any_of(segments_.begin() + static_cast<std::ptrdiff_t>(done) + 1, segments_.end(),
+                                    [](const Segment& later) { return later.pending() > 0; });
     sent = send_segment(segments_[done], more_follows, transport, bytes_sent);
     if (sent != Sent::all) break;
     done++;
@@ -71,7 +72,7 @@ void Output::forget_sent() {
 }
 
 Sent Output::send_segment(Segment& front, bool more_follows, Transport& transport, std::uint64_t& bytes_sent) {
-  std::uint64_t left = front.file ? front.left : front.bytes.size() - front.offset;
+  std::uint64_t left = front.pending();
   while (left > 0) {
     ssize_t count;
     if (front.file) {
@@ -110,6 +111,13 @@ Sent Output::flush_with(Transport& transport, std::string_view bytes, std::uint6
   else
     drop_sent_prefix();
   std::string_view rest = bytes.substr(taken - from_before);
+  if (taken < before.size()) {
+    // A record of a layer that was refused may span both: they stay together, whatever goes to the file.
+    constexpr std::size_t largest_record = 16 * 1024;
+    std::string_view near = rest.substr(0, largest_record);
+    tail().append(near);
+    rest.remove_prefix(near.size());
+  }
   append(rest);
   return is_empty() ? Sent::all : Sent::some;
 }
@@ -118,14 +126,14 @@ bool Output::is_empty() const { return pending() == 0; }
 
 std::uint64_t Output::pending() const {
   std::uint64_t sum = 0;
-  for (const Segment& segment : segments_) sum += segment.file ? segment.left : segment.bytes.size() - segment.offset;
+  for (const Segment& segment : segments_) sum += segment.pending();
   return sum;
 }
 
 std::size_t Output::memory_pending() const {
   std::size_t sum = 0;
   for (const Segment& segment : segments_)
-    if (!segment.file) sum += segment.bytes.size() - segment.offset;
+    if (!segment.file) sum += segment.pending();
   return sum;
 }
 

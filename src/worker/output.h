@@ -45,6 +45,8 @@ class Output {
     std::shared_ptr<const base::Fd> file;
     std::uint64_t offset = 0;
     std::uint64_t left = 0;  // of a file segment
+
+    std::uint64_t pending() const { return file ? left : bytes.size() - offset; }
   };
 
   Sent send_segment(Segment& segment, bool more_follows, Transport& transport, std::uint64_t& bytes_sent);

@@ -23,7 +23,7 @@ base::Fd open_temporary_file() {
 }  // namespace
 
 bool Spool::append(std::string_view bytes, std::uint64_t& offset) {
-  if (!file_) {
+  if (!file_ || size_ >= most_per_file) {
     base::Fd file = open_temporary_file();
     if (!file.is_open()) return false;
     file_ = std::make_shared<const base::Fd>(std::move(file));

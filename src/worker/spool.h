@@ -1,5 +1,5 @@
-// worker::Spool: an unlinked temporary file for what does not fit into memory. Its parts are shared with whoever sends
-// them, and the disk is free again when the last of them is gone.
+// worker::Spool: unlinked temporary files for what does not fit into memory, one after the other. Their parts are
+// shared with whoever sends them, and a file's disk is free again when the last of its parts is gone.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,10 @@ namespace worker {
 
 class Spool {
  public:
-  // Where the bytes lie in `file`; false, and no change, when the disk does not take them.
+  // A file that has so many bytes is followed by another, for a response may go on for ever.
+  static constexpr std::uint64_t most_per_file = 64 << 20;
+
+  // Where the bytes lie in `file`, which may be a new one; false, and no change, when the disk does not take them.
   bool append(std::string_view bytes, std::uint64_t& offset);
   const std::shared_ptr<const base::Fd>& file() const { return file_; }
   void forget() { file_.reset(); }
