@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -73,6 +74,17 @@ def test_draining_does_not_cut_a_stream(asgi: Start, file: Path) -> None:
     assert len(client.response(stream).body) == SIZE
     client.wait_for_end()
     assert server.wait()["outcome"] == 0
+
+
+def test_a_client_that_leaves_a_thread_waiting_is_noticed(wsgi: Start) -> None:
+    """The stream's window is used up, so only reading tells; the only thread has it."""
+    server = wsgi(max_response_spool=1 << 20)
+    client = Http2Client.to(server.address)
+    stream = client.begin("/megabytes")
+    client.held.add(stream)
+    client.wait(lambda: len(client.answers[stream].body) == 65535, "the first window")
+    client.socket.shutdown(socket.SHUT_RDWR)
+    assert server.get("/").status == 200
 
 
 def slow_stream(client: Http2Client, file: Path) -> int:

@@ -261,7 +261,8 @@ bool Connection::transfer_borrowed(bool is_stuck) {
   Sent sent = write_out(bytes_sent);
   server_.counters().add(Counter::bytes_out, bytes_sent);
   if (sent == Sent::peer_gone) return false;
-  if (!is_stuck || receive() != Got::some) return true;
+  if (!is_stuck) return true;
+  if (Got got = receive(); got != Got::some) return got != Got::end;
   for (;;) {
     Event event = codec_.next(input_.view());
     input_.consume(event.consumed);
