@@ -181,6 +181,7 @@ void Server::set_access_log(int fd) {
 }
 
 void Server::log_access(const http::AccessEntry& entry) {
+  if (!access_log_) return;  // it was closed while the request ran
   access_log_->add(entry);
   if (!log_timer_.is_set()) log_timer_.set_after(log_interval);
 }

@@ -31,6 +31,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: server.drain(close_idle=True))
     signal.signal(signal.SIGUSR1, lambda *_: server.drain(close_idle=False))
     signal.signal(signal.SIGUSR2, lambda *_: server.stop())
+    signal.signal(signal.SIGHUP, lambda *_: server.reopen_log(-1))
     before = descriptors()
     address = config.get("unix") or listener.getsockname()
     outcome = server.run(lambda: print(json.dumps({"address": address}), flush=True))

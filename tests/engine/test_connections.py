@@ -183,6 +183,18 @@ def test_the_graceful_timeout_bounds_draining(serve: Start, request: pytest.Fixt
     assert finish(server) == 1
 
 
+def test_the_access_log_may_be_closed_while_a_request_runs(serve: Start) -> None:
+    server = serve(access_log=2)
+    client = server.client()
+    client.send(request_bytes("/slow?0.3"))
+    assert client.is_quiet()
+    server.signal(signal.SIGHUP)
+    assert client.response().body == b"slow"
+    assert client.request("/").body == b"hello"
+    server.stop()
+    assert "GET /" not in server.log()
+
+
 def test_the_access_log_has_one_line_per_request(serve: Start) -> None:
     server = serve(access_log=2)
     client = server.client()
