@@ -1,5 +1,6 @@
 """From settings to a server of the engine, in a worker or in a program of the user's own."""
 
+import resource
 from typing import TYPE_CHECKING, Literal
 
 from serai.application import Application
@@ -29,6 +30,7 @@ def options(s: Settings, access_log: int) -> "Options":
         "keep_alive_timeout": s.keep_alive_timeout,
         "write_timeout": s.write_timeout,
         "graceful_timeout": s.graceful_timeout,
+        "backlog_limit": _most_connections(),
         "request_timeout": s.request_timeout,
         "max_concurrency": s.max_concurrency,
         "max_queue": s.max_queue,
@@ -38,6 +40,12 @@ def options(s: Settings, access_log: int) -> "Options":
         "access_log": access_log,
         "access_log_format": s.log_format,
     }
+
+
+def _most_connections() -> int:
+    """A quarter of the descriptors that we may have, 1024 at most, is left to the app. 0: no limit."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 0 if descriptors == resource.RLIM_INFINITY else descriptors - min(descriptors // 4, 1024)
 
 
 def make_server(

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 
 from tests.serve.conftest import Folder
-from tests.serve.server import Server, ask_unix, run
+from tests.serve.server import Server, ask, ask_unix, run
 
 
 def test_a_unix_socket_is_made_and_removed(folder: Folder, serve: Callable[..., Server]) -> None:
@@ -27,6 +27,40 @@ def test_the_socket_file_of_a_dead_server_is_replaced(folder: Folder, serve: Cal
     second = run(folder.path, "wsgi_app:app", "--bind", f"unix:{path}")
     assert second.returncode == 1
     assert "another server listens there" in second.stderr
+
+
+def test_a_server_that_is_too_busy_to_answer_is_not_taken_for_dead(folder: Folder) -> None:
+    path = folder.path / "app.sock"
+    with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as client:
+        busy.bind(str(path))
+        busy.listen(0)
+        client.connect(str(path))
+        second = run(folder.path, "wsgi_app:app", "--bind", f"unix:{path}")
+    assert second.returncode == 1
+    assert "another server listens there" in second.stderr
+
+
+def test_connections_leave_descriptors_to_the_app(folder: Folder, serve: Callable[..., Server]) -> None:
+    folder.write(
+        "reads.py",
+        """
+        import resource
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+
+        def app(environ, start_response):
+            files = [open(__file__) for _ in range(10)]
+            start_response("200 OK", [])
+            return [files[-1].read(10).encode()]
+        """,
+    )
+    server = serve("reads:app").ready()
+    others = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
+    connection = server.connect()
+    assert ask(connection)[0] == 200
+    others += [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
+    assert ask(connection)[0] == 200
+    for other in others:
+        other.close()
 
 
 def test_several_addresses_are_served_at_once(folder: Folder, serve: Callable[..., Server]) -> None:
