@@ -9,6 +9,7 @@ import os
 import select
 import time
 import traceback
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from serai import log
@@ -70,19 +71,28 @@ class Certificates:
             self._bundle_fd = -1
 
     def _read(self) -> int:
-        bundle_fd = os.memfd_create("serai-certificates")
+        with ExitStack() as undo:
+            try:
+                bundle_fd = os.memfd_create("serai-certificates")
+                undo.callback(os.close, bundle_fd)
+                bundle = self._read_into(bundle_fd)
+            except (OSError, ValueError) as error:
+                raise Failure(_TRIED, str(error), "see the limits of memory, processes and descriptors") from None
+            if "error" in bundle:
+                raise Failure(_TRIED, bundle["error"], bundle["fix"])
+            for sentence in bundle["warnings"]:
+                log.warning("tls.certificate", sentence)
+            undo.pop_all()
+        return bundle_fd
+
+    def _read_into(self, bundle_fd: int) -> dict[str, Any]:
         pid = os.fork()
         if pid == 0:
             _read_in_child(self._settings, bundle_fd)
         _, status = os.waitpid(pid, 0)
-        bundle = _load(bundle_fd)
-        if status != 0 or "error" in bundle:
-            os.close(bundle_fd)
-            found = bundle.get("error", f"the process that read them ended with status {status}")
-            raise Failure(_TRIED, found, bundle.get("fix", "see its traceback"))
-        for sentence in bundle["warnings"]:
-            log.warning("tls.certificate", sentence)
-        return bundle_fd
+        if status != 0:
+            raise Failure(_TRIED, f"the process that read them ended with status {status}", "see its traceback")
+        return _load(bundle_fd)
 
 
 def context(settings: Settings) -> "TlsContext | None":

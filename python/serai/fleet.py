@@ -35,6 +35,8 @@ from serai.zygote import Import, Inheritance
 
 _RECYCLING_INTERVAL = 1.0
 """Seconds between two looks at the workers' requests, age and memory."""
+_LEAST_PAUSE = 0.1
+"""Seconds to the next try where there are no descriptors to make a worker with."""
 
 
 @dataclasses.dataclass
@@ -99,7 +101,7 @@ class Fleet:
         self._cancel_pause()
         self._worker_backoff = Backoff()  # what failed was the old code
         log.info("serve.reloading", "importing the new code; the old workers serve meanwhile")
-        self._candidate = self._new_generation(self._first_import(), [])
+        self._begin_candidate()
 
     def scale(self, workers: int) -> None:
         """From now on so many."""
@@ -273,7 +275,15 @@ class Fleet:
         if delay := self._zygote_backoff.next_delay(0.0):
             self._pause_for(delay)
         else:
+            self._begin_candidate()
+
+    def _begin_candidate(self) -> None:
+        try:
             self._candidate = self._new_generation(self._first_import(), [])
+        except OSError as error:  # a limit of descriptors
+            self._tell.reload_failed(unexplained(f"no zygote could be made: {error.strerror}"))
+            if self._current and not self._current.alive:
+                self._pause_for(self._zygote_backoff.next_delay(0.0) or _LEAST_PAUSE)
 
     def _reject_candidate(self, failure: Message) -> None:
         self._tell.reload_failed(failure)
@@ -359,12 +369,28 @@ class Fleet:
         self._worker_count += 1
         self._totals.workers_started += 1
         recycling = Recycling(self._settings)
-        worker = WorkerProcess(self._worker_count, generation, recycling, probed=bool(self._settings.health_path))
+        try:
+            worker = WorkerProcess(self._worker_count, generation, recycling, probed=bool(self._settings.health_path))
+        except OSError as error:  # a limit of descriptors or memory
+            failure = unexplained(f"no worker could be made: {error.strerror}")
+            self._loop.call_later(0.0, lambda: self._on_not_made(generation, failure))
+            return
         generation.workers[worker.number] = worker
         self._loop.on_readable(worker.status.fileno(), lambda: self._on_worker_message(worker))
         if self._around.certificates:
             self._around.certificates.give(worker.status)
         worker.order()
+
+    def _on_not_made(self, generation: Generation, failure: Message) -> None:
+        if self._ending or self._pause:
+            return
+        if not self._started:
+            self._fail(failure)
+        elif generation is self._candidate:
+            self._reject_candidate(failure)
+        else:
+            self._tell.worker_failed(failure)
+            self._pause_for(self._worker_backoff.next_delay(0.0) or _LEAST_PAUSE)
 
     def _on_forked(self, generation: Generation, message: Message) -> None:
         (pidfd,) = message["descriptors"]
@@ -507,7 +533,7 @@ class Fleet:
     def _end_pause(self) -> None:
         self._pause = None
         if self._current and not self._current.alive and not self._candidate:
-            self._candidate = self._new_generation(self._first_import(), [])
+            self._begin_candidate()
         self._advance()
 
     def _cancel_pause(self) -> None:

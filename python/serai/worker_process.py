@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Literal
 
 from serai import metrics, probe, processes
@@ -46,18 +47,25 @@ class WorkerProcess:
         self._patience = Timer(lambda: None)
         """When the master stops waiting for it."""
         self._pidfd = -1
-        self._stack_fd = os.memfd_create("serai-stack")
-        page_fd = os.memfd_create("serai-page")
-        os.truncate(page_fd, mmap.PAGESIZE)
-        self._page = mmap.mmap(page_fd, mmap.PAGESIZE)
-        ours, theirs = socket.socketpair()
-        self.status = Channel(ours)
-        self._passed = [theirs.detach(), os.dup(self._stack_fd), page_fd]
-        """Rides to the zygote with the order, and is closed then."""
         self.probe_connection: socket.socket | None = None
-        if probed:
-            listener, self.probe_connection = probe.private_listener()
-            self._passed.append(listener.detach())
+        with ExitStack() as undo:
+            self._stack_fd = os.memfd_create("serai-stack")
+            undo.callback(os.close, self._stack_fd)
+            page_fd = os.memfd_create("serai-page")
+            undo.callback(os.close, page_fd)
+            os.truncate(page_fd, mmap.PAGESIZE)
+            self._page = mmap.mmap(page_fd, mmap.PAGESIZE)
+            ours, theirs = socket.socketpair()
+            self.status = Channel(ours)
+            workers_stack_fd = os.dup(self._stack_fd)
+            undo.callback(os.close, workers_stack_fd)
+            passed = [theirs]
+            if probed:
+                listener, self.probe_connection = probe.private_listener()
+                passed.append(listener)
+            undo.pop_all()
+        self._passed = [passed[0].detach(), workers_stack_fd, page_fd, *(end.detach() for end in passed[1:])]
+        """Rides to the zygote with the order, and is closed then."""
 
     def order(self) -> None:
         """Asks the zygote to fork it."""

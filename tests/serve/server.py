@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import ssl
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,17 @@ BROKEN = (OSError, http.client.HTTPException)
 """What a client sees when a worker dies in the middle of its request."""
 
 Event = dict[str, Any]
+
+
+@contextlib.contextmanager
+def no_more_descriptors(pid: int) -> Iterator[None]:
+    """Those that the process has stay open, but it gets no others."""
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
 
 
 class Server:

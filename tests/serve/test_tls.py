@@ -14,7 +14,7 @@ import pytest
 
 from tests.serve.authority import Authority
 from tests.serve.conftest import WSGI, Folder
-from tests.serve.server import Load, Server, ask, ask_unix, run
+from tests.serve.server import Load, Server, ask, ask_unix, no_more_descriptors, run
 from tests.support.wait import until
 
 APP = """
@@ -282,6 +282,19 @@ def test_broken_new_certificates_change_nothing(tls_folder: Folder, serve: Serve
     (mine.folder / "site.crt").unlink()
     server.signal(signal.SIGHUP)
     assert "No such file" in server.wait_for("tls.not_reloaded", 2)["message"]
+    assert server.get()[0] == 200
+
+
+def test_a_reload_without_descriptors_changes_nothing(tls_folder: Folder, serve: Serve) -> None:
+    mine = Authority(tls_folder.path / "mine")
+    server = serve("wsgi_app:app", *mine.issue("site"), tls=mine.client()).ready()
+    with no_more_descriptors(server.process.pid):
+        server.signal(signal.SIGHUP)
+        assert "Too many open files" in server.wait_for("tls.not_reloaded")["message"]
+        server.wait_for("serve.reload_failed")
+        assert server.get()[0] == 200
+    server.signal(signal.SIGHUP)
+    server.wait_for("serve.reloaded")
     assert server.get()[0] == 200
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.serve.conftest import Folder
-from tests.serve.server import BROKEN, Load, Server
+from tests.serve.server import BROKEN, Load, Server, no_more_descriptors
 from tests.support.wait import until
 
 
@@ -123,6 +123,15 @@ def test_a_limit_of_processes_is_survived_and_named(serve: Callable[..., Server]
         (group / "pids.max").write_text("max")
         until(lambda: not (group / "cgroup.procs").read_text(), "the group is empty")
         group.rmdir()
+
+
+def test_a_limit_of_descriptors_is_survived_and_named(serve: Callable[..., Server]) -> None:
+    server = serve("wsgi_app:app").ready()
+    with no_more_descriptors(server.process.pid):
+        os.kill(server.workers()[0], signal.SIGKILL)
+        until(lambda: "no worker could be made" in str(server.named("worker.failed")), "the reason")
+    server.wait_for("worker.ready", 2)
+    assert server.get()[0] == 200
 
 
 def test_a_killed_zygote_is_replaced_without_a_failed_request(serve: Callable[..., Server]) -> None:
