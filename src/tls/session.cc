@@ -207,6 +207,7 @@ Transfer Session::send_copied(int file, std::uint64_t offset, std::uint64_t leng
 
 void Session::close() {
   if (has_failed_ || refused_ > 0 || !SSL_is_init_finished(ssl_.get())) return;
+  if (SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) return;
   socket_.then = Then::nothing;
   SSL_shutdown(ssl_.get());
   ERR_clear_error();

@@ -40,7 +40,7 @@ struct Facts {
   std::uint16_t version = 0;       // 0x0304: TLS 1.3
   std::uint16_t cipher_suite = 0;  // as in RFC 8446 appendix B.4, for example 0x1301
   std::shared_ptr<const std::string> server_certificate;
-  std::vector<std::string> client_chain;  // the client's own first; of a resumed session no more than that
+  std::vector<std::string> client_chain;  // the client's own first
   std::string client_name;                // RFC 4514; empty without a client certificate
 };
 

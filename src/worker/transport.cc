@@ -31,6 +31,7 @@ void Transport::break_off() {
 }
 
 void Transport::close() {
+  if (layer_) layer_->end_sending(socket_.get());
   layer_.reset();
   socket_.close();
 }

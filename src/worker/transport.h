@@ -33,7 +33,7 @@ class Transport {
     virtual ssize_t send(int socket, std::span<const iovec> pieces, bool more_follows) = 0;
     // As sendfile(2); 0: the file ends before `offset`.
     virtual ssize_t send_file(int socket, int file, std::uint64_t offset, std::size_t count, bool more_follows) = 0;
-    // Says that nothing more comes from us (close_notify).
+    // Says that nothing more comes from us (close_notify), once, unless something is left to be sent.
     virtual void end_sending(int socket) = 0;
   };
 

@@ -285,6 +285,18 @@ def test_broken_new_certificates_change_nothing(tls_folder: Folder, serve: Serve
     assert server.get()[0] == 200
 
 
+def test_an_idle_connection_ends_with_a_word(tls_folder: Folder, serve: Serve, authority: Authority) -> None:
+    """close_notify: without it nobody can tell the server's end from an attacker's."""
+    server = serve(
+        "wsgi_app:app", *authority.issue("notify"), "--keep-alive-timeout", "0.3", tls=authority.client()
+    ).ready()
+    connection = server.connect()
+    assert ask(connection)[0] == 200
+    connection.sock.suppress_ragged_eofs = False  # type: ignore[union-attr]
+    assert connection.sock.recv(1) == b""
+    connection.close()
+
+
 def test_a_reload_without_descriptors_changes_nothing(tls_folder: Folder, serve: Serve) -> None:
     mine = Authority(tls_folder.path / "mine")
     server = serve("wsgi_app:app", *mine.issue("site"), tls=mine.client()).ready()
