@@ -285,10 +285,12 @@ void Exchange::fail() {
 // Most requests are over after their first step, and are never kept.
 void Exchange::stay_or_leave() {
   bool is_over = task_done_ && !stream_;
-  if (is_over)
+  if (is_over) {
+    still_open.reset();  // the application may keep `send`, and with it this
     handler_.let_go(*this);
-  else if (!is_kept())
+  } else if (!is_kept()) {
     handler_.keep(shared_from_this());
+  }
 }
 
 }  // namespace worker::asgi

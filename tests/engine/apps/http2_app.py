@@ -54,6 +54,16 @@ async def told_of_disconnect(scope, receive, send):
     events.append(f"{name} disconnected")
 
 
+kept = []
+
+
+@route("/keeps-send")
+async def keeps_send(scope, receive, send):
+    """As a task that it leaves behind would."""
+    kept.append(send)
+    await told_of_disconnect(scope, receive, send)
+
+
 @route("/begin-then-wait")
 async def begin_then_wait(scope, receive, send):
     """The end of the answer stays behind the gate."""
