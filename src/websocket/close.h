@@ -14,6 +14,7 @@ inline constexpr CloseCode protocol_error = 1002;
 inline constexpr CloseCode no_code = 1005;   // never sent: the peer's Close frame had none
 inline constexpr CloseCode abnormal = 1006;  // never sent: the connection ended without a Close frame
 inline constexpr CloseCode invalid_data = 1007;
+inline constexpr CloseCode policy_violation = 1008;
 inline constexpr CloseCode too_big = 1009;
 inline constexpr CloseCode internal_error = 1011;
 inline constexpr CloseCode service_restart = 1012;

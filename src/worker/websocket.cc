@@ -28,7 +28,10 @@ http::Header field(std::string_view name, std::string_view value) { return {name
 }  // namespace
 
 WebSocket::WebSocket(Server& server, Listener& listener)
-    : server_(server), listener_(listener), alarm_(server.loop(), [this] { on_time(); }) {}
+    : server_(server),
+      listener_(listener),
+      alarm_(server.loop(), [this] { on_time(); }),
+      message_timer_(server.loop(), [this] { on_message_time(); }) {}
 
 WebSocket::~WebSocket() = default;
 
@@ -102,11 +105,13 @@ bool WebSocket::takes_input() const {
 
 Appetite WebSocket::on_body(std::string_view bytes) {
   heard_ = server_.loop().now();
+  pace_.add(bytes.size());
   if (rest_.empty()) bytes.remove_prefix(read(bytes));
   if (!bytes.empty()) {
     rest_.append(bytes);
     read_rest();
   }
+  watch_message();
   paused_ = !takes_input();
   return paused_ ? Appetite::full : Appetite::more;
 }
@@ -132,6 +137,24 @@ void WebSocket::read_rest() {
   rest_.erase(0, used);
 }
 
+// A message is gathered until it is whole, and a compressed one may be far larger than what has come of it.
+void WebSocket::watch_message() {
+  bool is_unfinished = state_ == State::open && reader_->in_message();
+  if (is_unfinished == message_timer_.is_set()) return;
+  if (!is_unfinished) return message_timer_.cancel();
+  pace_.begin(heard_);
+  message_timer_.set(pace_.deadline(heard_, server_.options().body_timeout));
+}
+
+void WebSocket::on_message_time() {
+  if (state_ != State::open || !reader_->in_message()) return;
+  auto now = server_.loop().now();
+  if (paused_) pace_.begin(now);  // it was not read
+  auto deadline = pace_.deadline(paused_ ? now : heard_, server_.options().body_timeout);
+  if (deadline > now) return message_timer_.set(deadline);
+  fail(close_code::policy_violation, "a message took too long");
+}
+
 // After a pause: takes what lies here first, then more from the stream.
 void WebSocket::listen_again() {
   if (!paused_ || reading_ || !stream_ || !takes_input()) return;
@@ -150,6 +173,7 @@ void WebSocket::handle(const websocket::Event& event) {
   switch (event.kind) {
     case Kind::text:
     case Kind::binary:
+      pace_.begin(heard_);
       return keep(event);
     case Kind::ping:
       return answer_ping(event.payload);

@@ -22,6 +22,7 @@
 #include "websocket/reader.h"
 #include "websocket/writer.h"
 #include "worker/exchange.h"
+#include "worker/pace.h"
 #include "worker/stream.h"
 
 namespace worker {
@@ -111,6 +112,8 @@ class WebSocket {
   void write_close(websocket::CloseCode code, std::string_view reason);
   void fail(websocket::CloseCode code, std::string_view reason);
   void end(websocket::CloseCode code, std::string_view reason);
+  void watch_message();
+  void on_message_time();
   void on_time();
   void keep_alive(net::Clock::time_point now);
   void set_alarm(net::Clock::time_point when);
@@ -127,6 +130,8 @@ class WebSocket {
   std::size_t taken_ = 0, first_ = 0;
   std::optional<Ending> ending_;
   net::Timer alarm_;
+  net::Timer message_timer_;  // while a message has begun but not ended
+  Pace pace_;                 // of it
   net::Clock::time_point alarm_at_, heard_, pinged_;
   State state_ = State::opening;
   bool opened_ = false;  // the handshake was completed

@@ -573,6 +573,18 @@ def in_parallel(count: int, work: Callable[[int], None]) -> None:
         thread.join()
 
 
+def test_a_message_that_does_not_end_closes_with_1008(serve: Start) -> None:
+    """Little may have come of it, but much may be held for it."""
+    client = handshake(serve(body_timeout=0.5), "/echo")
+    assert client.head()[0] == 101
+    client.send(frame(Opcode.TEXT, b"begun", fin=False))
+    for _ in range(15):
+        client.send(frame(Opcode.PONG))
+        time.sleep(0.1)
+    assert client.exactly(27) == b"\x88\x19\x03\xf0a message took too long"
+    client.close()
+
+
 def test_many_clients_do_not_mix(serve: Start) -> None:
     server = serve()
     failures: list[str] = []
