@@ -52,7 +52,9 @@ class Options(TypedDict, total=False):
     max_target: int  # bytes of the request target, 414 beyond; default 8192
     http2: bool  # for clients that begin with its preface on plain sockets; default True
     header_timeout: float  # from the first byte of a head to its end, 408 beyond; default 10
-    body_timeout: float  # longest gap between two pieces of a request body, 408 beyond; default 30
+    # Longest gap between two pieces of a request body, 408 beyond, or of a WebSocket message, 1008; on top of it each
+    # 500 bytes earn another second. Default 30.
+    body_timeout: float
     keep_alive_timeout: float  # idle connection; default 60
     write_timeout: float  # longest time in which a client takes no byte of its response; default 60
     request_timeout: float  # of the app for one response, 504 beyond; 0 (default): none

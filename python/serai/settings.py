@@ -305,7 +305,11 @@ class Settings:
         10.0, group=_HTTP, metavar="TIME", parse=units.seconds, help="from a head's first byte to its end, 408 beyond"
     )
     body_timeout: float = _option(
-        30.0, group=_HTTP, metavar="TIME", parse=units.seconds, help="gap between two pieces of a body, 408 beyond"
+        30.0,
+        group=_HTTP,
+        metavar="TIME",
+        parse=units.seconds,
+        help="gap between two pieces of a body, 408 beyond; at least 500 bytes a second in the long run",
     )
     keep_alive_timeout: float = _option(
         60.0, group=_HTTP, metavar="TIME", parse=units.seconds, help="an idle connection is closed after"

@@ -17,6 +17,7 @@ void Account::open(const Stream& stream) {
 }
 
 void Account::close(int status, std::uint64_t body_bytes, Completion completion) {
+  settled_ = false;
   if (!std::exchange(open_, false)) return;
   server_.counters().subtract(Counter::in_flight);
   bool aborted = completion == Completion::aborted;

@@ -1,6 +1,7 @@
 // worker::Account: what one request adds to the counters and to the access log, whatever the protocol. Loop thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 
@@ -25,6 +26,17 @@ class Account {
   void received(std::uint64_t body_bytes) {
     if (record_) record_->bytes_in += body_bytes;
   }
+  // The answer is complete, but the client may not have got all of it: what `close_settled` will say.
+  void settle(int status, std::uint64_t body_bytes) {
+    status_ = status;
+    body_bytes_ = body_bytes;
+    settled_ = true;
+  }
+  // `unsent`: so many bytes of it did not get out. Nothing, where nothing is settled.
+  void close_settled(Completion completion, std::uint64_t unsent = 0) {
+    if (settled_) close(status_, body_bytes_ - std::min(body_bytes_, unsent), completion);
+  }
+  bool is_settled() const { return settled_; }
   // `status` 0: nothing was answered.
   void close(int status, std::uint64_t body_bytes, Completion completion);
   // Instead of open and close: a request that was refused before it was one; its head may be no head at all.
@@ -34,6 +46,9 @@ class Account {
   Server& server_;
   std::unique_ptr<AccessRecord> record_;  // while an access log is kept
   net::Clock::time_point began_;          // where histograms are kept
+  std::uint64_t body_bytes_ = 0;
+  int status_ = 0;
+  bool settled_ = false;
   bool open_ = false;
 };
 

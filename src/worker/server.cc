@@ -160,7 +160,9 @@ void Server::discard(Client& client) {
 
 void Server::watch_deadline(net::Clock::time_point when) {
   if (when >= next_sweep_) return;
-  next_sweep_ = std::max(when, loop_->now() + least_sweep_interval);
+  auto sweep = std::max(when, loop_->now() + least_sweep_interval);
+  if (sweep >= next_sweep_) return;  // a client that makes its deadline known again and again puts nothing off
+  next_sweep_ = sweep;
   sweep_timer_.set(next_sweep_);
 }
 

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import pytest
 from engine.harness import Start
 
 
@@ -100,3 +101,13 @@ def test_an_unread_request_body_does_not_disturb_the_next_request(asgi: Start) -
     client = asgi().client()
     assert client.request("/", "POST", bytes(300_000)).body == b"hello"
     assert client.request("/").body == b"hello"
+
+
+def test_an_answer_that_is_cut_does_not_look_whole(asgi: Start) -> None:
+    """To HTTP/1.0, where it ends with the connection: so that is reset."""
+    client = asgi(body_timeout=0.3).client()
+    client.send(b"POST /echo-stream HTTP/1.0\r\nContent-Length: 10\r\n\r\nabc")
+    assert client.head()[0] == 200
+    assert client.exactly(3) == b"abc"
+    with pytest.raises(ConnectionResetError):
+        client.exactly(1)

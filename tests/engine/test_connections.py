@@ -94,6 +94,18 @@ def test_a_slow_body_gets_408(serve: Start) -> None:
     assert client.response().status == 408
 
 
+def test_a_body_that_trickles_gets_408(serve: Start) -> None:
+    """No pause is too long, but a thread or a slot must not wait for days."""
+    client = serve(body_timeout=0.5).client()
+    client.send(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 1000\r\n\r\n")
+    began = time.monotonic()
+    while client.is_quiet():
+        assert time.monotonic() - began < 5, "a byte at a time is enough"
+        client.send(b"x")
+        time.sleep(0.1)
+    assert client.response().status == 408
+
+
 def test_an_idle_connection_is_closed_without_a_word(serve: Start) -> None:
     client = serve(keep_alive_timeout=0.3).client()
     client.request("/")
@@ -192,7 +204,7 @@ def test_the_access_log_may_be_closed_while_a_request_runs(serve: Start) -> None
     assert client.response().body == b"slow"
     assert client.request("/").body == b"hello"
     server.stop()
-    assert "GET /" not in server.log()
+    assert "GET / " not in server.log()
 
 
 def test_the_access_log_has_one_line_per_request(serve: Start) -> None:

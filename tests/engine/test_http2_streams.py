@@ -133,6 +133,17 @@ def test_a_reset_reaches_its_stream_only(server: Server, client: Http2Client) ->
     until(lambda: {"one disconnected", "three disconnected"} <= set(events(server)), "the others to hear of the end")
 
 
+def test_a_stream_is_over_with_its_application(server: Server, client: Http2Client) -> None:
+    """Though something of the application still knows its `send`; else 100 of them would be all that a client gets."""
+    streams = [client.begin("/keeps-send?one") for _ in range(80)]
+    until(lambda: events(server).count("one began") == 80, "the applications to run")
+    for stream in streams:
+        client.reset(stream)
+    until(lambda: events(server).count("one disconnected") == 80, "the applications to end")
+    streams = [client.begin("/meet?30") for _ in range(30)]
+    assert [client.response(stream).status for stream in streams] == [200] * 30
+
+
 def test_sending_to_a_stream_that_was_reset_is_an_error(server: Server, client: Http2Client) -> None:
     other = client.begin("/begin-then-wait?other")
     stream = client.begin("/stream-forever")
@@ -144,6 +155,16 @@ def test_sending_to_a_stream_that_was_reset_is_an_error(server: Server, client: 
     client.close()
     server.stop()
     assert "Exception in ASGI application" not in server.log()
+
+
+def test_an_upload_that_trickles_gets_408(asgi: Start) -> None:
+    client = Http2Client.to(asgi(body_timeout=0.5).address)
+    stream = client.begin("/echo", "POST", end=False)
+    for _ in range(15):
+        client.send(stream, b"x")
+        time.sleep(0.1)
+    client.ping()
+    assert client.answers[stream].status == 408
 
 
 def test_a_reset_in_the_middle_of_an_upload(server: Server, client: Http2Client) -> None:

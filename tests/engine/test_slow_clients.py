@@ -93,3 +93,20 @@ def slow_stream(client: Http2Client, file: Path) -> int:
     client.held.add(stream)
     client.wait(lambda: len(client.answers[stream].body) == 65535, "the first window")
     return stream
+
+
+def test_the_access_log_tells_of_downloads_that_were_broken_off(asgi: Start, file: Path) -> None:
+    server = asgi(access_log=2)
+    whole, broken = server.client(), server.client()
+    for client in whole, broken:
+        client.send(request_bytes(f"/pathsend?{file}"))
+        assert client.head()[0] == 200
+    whole.exactly(SIZE)
+    broken.reset()
+    whole.close()
+    server.stop()
+    lines = [line for line in server.log().splitlines() if "/pathsend" in line]
+    assert len(lines) == 2
+    aborted = [line for line in lines if line.endswith(" aborted")]
+    assert len(aborted) == 1
+    assert f" {SIZE} " not in aborted[0]

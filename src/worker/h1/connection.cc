@@ -193,7 +193,8 @@ void Connection::handle(const http::Event& event) {
         if (discarded_ > most_discarded) begin_closing();
         return;
       }
-      set_read_deadline(server_.options().body_timeout);
+      pace_.add(event.body.size());
+      set_body_deadline();
       return take_body(event.body);
     case Kind::end:
       return end_request();
@@ -225,7 +226,8 @@ void Connection::begin_exchange() {
   body_full_ = false;
   head_in_use_ = true;
   awaits_continue_ = codec_.head().expect_continue;
-  if (codec_.head().has_body()) set_read_deadline(server_.options().body_timeout);
+  if (codec_.head().has_body()) begin_body_time();
+  account_.close_settled(Completion::whole);  // what is left of the answer before goes out with this one
   account_.open(*this);
   exchange_ = server_.handler().begin(*this);
   if (server_.handler().buffers_bodies()) want_body();
@@ -243,10 +245,9 @@ void Connection::end_request() {
 void Connection::fail(int status, std::string_view reason) {
   if (is_limit(status)) server_.counters().add(Counter::limits_hit);
   head_begun_ = true;
-  bool answered = reading_ == Reading::discarding || (exchange_ && codec_.response().head_is_finished());
-  if (answered) close_account(Completion::aborted);
+  if (reading_ == Reading::discarding) return begin_closing();
+  if (exchange_ && codec_.response().head_is_finished()) return abort_response();
   lose_exchange();
-  if (answered) return begin_closing();
   codec_.begin_error_answer();
   respond(status, reason);
 }
@@ -323,7 +324,7 @@ void Connection::resume_body() {
   if (!body_full_) return;
   body_full_ = false;
   if (reading_ != Reading::body && reading_ != Reading::tunnel) return;
-  if (reading_ == Reading::body) set_read_deadline(server_.options().body_timeout);
+  if (reading_ == Reading::body) begin_body_time();
   parse();
   advance();
 }
@@ -396,6 +397,7 @@ void Connection::after_flush(Sent sent) {
     was_congested_ = was_congested_ || is_congested();
   } else {
     write_deadline_ = never;
+    account_.close_settled(Completion::whole);
     if (close_after_send_) return linger();
     if (server_.closes_idle() && is_idle()) return begin_closing();
   }
@@ -407,7 +409,8 @@ void Connection::after_flush(Sent sent) {
 
 void Connection::finish_response() {
   exchange_ = nullptr;
-  close_account(Completion::whole);
+  settle_account();
+  if (!is_congested()) account_.close_settled(Completion::whole);  // the kernel has room for the little that is left
   head_used();
   send_later();
   bool request_whole = reading_ == Reading::complete;
@@ -432,7 +435,6 @@ void Connection::next_request() {
 
 void Connection::abort_response() {
   if (reading_ == Reading::closed) return;
-  // A reset rather than an orderly end: a body that ends with the connection would look complete.
   transport_.break_off();
   close();
 }
@@ -451,7 +453,7 @@ void Connection::respond(int status, std::string_view text) {
   output_.append(head);
   if (exchange_) return finish_response();
   if (account_.is_open())
-    close_account(Completion::whole);
+    settle_account();
   else
     account_.refuse(ends_, status, body.size());
   send_later();
@@ -471,9 +473,16 @@ base::Result<void> Connection::open_tunnel(std::string_view protocol, std::span<
   return {};
 }
 
-void Connection::close_account(Completion completion) {
+void Connection::settle_account() {
   const auto& response = codec_.response();
-  account_.close(response.head_is_finished() ? response.status() : 0, response.body_bytes(), completion);
+  account_.settle(response.head_is_finished() ? response.status() : 0, response.body_bytes());
+}
+
+// The connection ends, whatever there is still to send.
+void Connection::close_account() {
+  bool is_whole = account_.is_settled() && output_.is_empty();
+  if (!account_.is_settled()) settle_account();
+  account_.close_settled(is_whole ? Completion::whole : Completion::aborted, output_.pending());
 }
 
 // --- closing --------------------------------------------------------------------------------------------------------
@@ -502,7 +511,10 @@ void Connection::linger() {
 
 void Connection::close() {
   if (reading_ == Reading::closed) return;
-  close_account(Completion::aborted);
+  // A reset rather than an orderly end: a body that ends with the connection would look complete.
+  bool has_begun = exchange_ && codec_.response().head_is_finished();
+  if (reading_ != Reading::tunnel && (has_begun || !output_.is_empty())) transport_.break_off();
+  close_account();
   lose_exchange();
   reading_ = Reading::closed;
   server_.loop().remove(transport_.descriptor(), *this);
@@ -523,6 +535,16 @@ bool Connection::is_idle() const {
 void Connection::set_read_deadline(net::nanoseconds delay) {
   // Not the turn's time: the application may have run for long since then.
   read_deadline_ = net::coarse_now() + delay;
+  server_.watch_deadline(read_deadline_);
+}
+
+void Connection::begin_body_time() {
+  pace_.begin(net::Clock::now());
+  set_body_deadline();
+}
+
+void Connection::set_body_deadline() {
+  read_deadline_ = pace_.deadline(net::Clock::now(), server_.options().body_timeout);
   server_.watch_deadline(read_deadline_);
 }
 

@@ -22,6 +22,7 @@
 #include "worker/client.h"
 #include "worker/exchange.h"
 #include "worker/output.h"
+#include "worker/pace.h"
 #include "worker/stream.h"
 
 namespace worker {
@@ -104,8 +105,11 @@ class Connection final : public Client, public Stream {
   void linger();
   void next_request();
   void set_read_deadline(net::nanoseconds delay);
+  void begin_body_time();
+  void set_body_deadline();
   void lose_exchange();
-  void close_account(Completion completion);
+  void settle_account();
+  void close_account();
   bool find_http2();
   void speak_http2();
 
@@ -121,6 +125,7 @@ class Connection final : public Client, public Stream {
   Exchange* exchange_ = nullptr;
   net::Clock::time_point read_deadline_ = net::Clock::time_point::max();
   net::Clock::time_point write_deadline_ = net::Clock::time_point::max();
+  Pace pace_;  // of the request's body
   std::uint64_t discarded_ = 0;
   std::uint32_t missed_ = 0;
   Reading reading_ = Reading::head;

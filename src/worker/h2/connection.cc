@@ -262,7 +262,10 @@ bool Connection::transfer_borrowed(bool is_stuck) {
   server_.counters().add(Counter::bytes_out, bytes_sent);
   if (sent == Sent::peer_gone) return false;
   if (!is_stuck) return true;
-  if (Got got = receive(); got != Got::some) return got != Got::end;
+  if (Got got = receive(); got != Got::some) {
+    readable_ = readable_ || got == Got::end;  // the loop is to see it, too
+    return got != Got::end;
+  }
   for (;;) {
     Event event = codec_.next(input_.view());
     input_.consume(event.consumed);

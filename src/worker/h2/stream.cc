@@ -49,13 +49,14 @@ void Stream::begin(http::StreamId id) {
 void Stream::begin_exchange() {
   account_.open(*this);
   Handler& handler = connection_.server().handler();
-  if (head().has_body() && !is_tunnel_) set_body_deadline();
+  if (head().has_body() && !is_tunnel_) begin_body_time();
   exchange_ = handler.begin(*this);
   if (exchange_ && handler.buffers_bodies()) want_body();
 }
 
 void Stream::on_body(std::string_view bytes) {
   account_.received(bytes.size());
+  pace_.add(bytes.size());
   unconsumed_ += bytes.size();
   if (!exchange_) return;
   if (exchange_->on_body(bytes) == Appetite::full) body_full_ = true;
@@ -109,8 +110,13 @@ void Stream::lose() {
   connection_.retire(*this);
 }
 
+void Stream::begin_body_time() {
+  pace_.begin(net::Clock::now());
+  set_body_deadline();
+}
+
 void Stream::set_body_deadline() {
-  body_deadline_ = net::Clock::now() + connection_.server().options().body_timeout;
+  body_deadline_ = pace_.deadline(net::Clock::now(), connection_.server().options().body_timeout);
   connection_.server().watch_deadline(body_deadline_);
 }
 
@@ -130,7 +136,7 @@ void Stream::resume_body() {
   if (is_tunnel_ && request_ended_)
     exchange_->on_client_finished();
   else if (!request_ended_ && !is_tunnel_)
-    set_body_deadline();
+    begin_body_time();
   connection_.send_later();
 }
 

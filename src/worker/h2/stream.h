@@ -14,6 +14,7 @@
 #include "http/h2/server_codec.h"
 #include "worker/account.h"
 #include "worker/exchange.h"
+#include "worker/pace.h"
 #include "worker/spool.h"
 #include "worker/stream.h"
 
@@ -76,6 +77,7 @@ class Stream final : public worker::Stream {
   http::h2::ServerCodec& codec() const;
   void say(int status, std::string_view text);
   void leave(Completion completion);
+  void begin_body_time();
   void set_body_deadline();
   base::Result<void> add_to_spool(std::string_view bytes);
   base::Result<void> pass_gathered();
@@ -86,6 +88,7 @@ class Stream final : public worker::Stream {
   Exchange* exchange_ = nullptr;
   Account account_;
   std::uint64_t unconsumed_ = 0;  // of the body: the exchange was full when it got them
+  Pace pace_;                     // of the request's body
   net::Clock::time_point body_deadline_ = net::Clock::time_point::max();
   std::size_t memory_limit_ = SIZE_MAX;
   Spool spool_;
