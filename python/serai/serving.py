@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from serai._engine import AsgiServer, WsgiServer
 
 _NEED_PROCESSES = {"workers", "preload", "post_fork", "health_path", "reload"}
-_NEED_PROCESSES |= {"max_requests", "max_worker_age", "max_worker_memory"}
+_NEED_PROCESSES |= {"max_requests", "max_worker_age", "max_worker_memory", "metrics_bind"}
 """Settings that mean something only where there is a master; for an object they stay at their defaults."""
 
 

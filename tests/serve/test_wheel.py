@@ -26,6 +26,7 @@ def python(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_the_wheels_console_script_serves(
     tmp_path: Path, folder: Folder, serve: Callable[..., Server], python: Path
 ) -> None:
