@@ -75,6 +75,7 @@ class Options(TypedDict, total=False):
     measure: bool  # keep histograms of times on the page; default False
     access_log: int  # descriptor to write to, -1 (default): none
     access_log_format: Literal["text", "json"]
+    access_log_pattern: str  # lines with gunicorn's atoms instead, as src/http/access_pattern.h has them
     page: Any  # writable buffer of PAGE_SIZE bytes that others may read while the server runs, for example an mmap
 
 class TlsSettings(TypedDict, total=False):

@@ -39,6 +39,7 @@ def options(s: Settings, access_log: int) -> "Options":
         "measure": bool(s.metrics_bind),
         "access_log": access_log,
         "access_log_format": s.log_format,
+        "access_log_pattern": s.access_log_format,
     }
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -35,6 +36,20 @@ def count(text: str) -> int:
     if chosen < 1:
         raise ValueError(f"{text!r} is not a number from 1 on")
     return chosen
+
+
+_ATOM = re.compile(r"%%|%\((?:[hlutrmUqHsBbfaTMDLp]|\{[^}]+\}i)\)s")
+
+
+def access_pattern(text: str) -> str:
+    """A line of the access log, as src/http/access_pattern.h understands it."""
+    rest = _ATOM.sub("", text)
+    if "%" in rest:
+        found = rest[rest.index("%") :].split(" ", 1)[0]
+        raise ValueError(f"{found!r} is no atom of the access log: see docs/serve.md")
+    if any(c < " " for c in text):
+        raise ValueError("a line of the access log has no control characters")
+    return text
 
 
 def amount(text: str) -> int:
@@ -390,6 +405,15 @@ class Settings:
 
     access_log: str = _option(
         "off", group=_LOG, metavar="FILE", const="-", help="FILE, - (standard output, also without a value) or off"
+    )
+    access_log_format: str = _option(
+        "",
+        group=_LOG,
+        metavar="TEXT",
+        parse=access_pattern,
+        help="a line of the access log, with gunicorn's atoms: %(h)s client, %(t)s time, %(r)s first line, %(s)s "
+        "status, %(b)s bytes, %(D)s microseconds, %({NAME}i)s a request header, …",
+        shown_default="the combined format, or JSON",
     )
     log_format: Literal["text", "json"] = _option(
         "text", group=_LOG, choices=("text", "json"), help="of the access log and the server's own messages"

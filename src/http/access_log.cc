@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <ctime>
 
+#include "http/access_pattern.h"
+#include "http/access_text.h"
 #include "http/h1/append.h"
 
 namespace http {
@@ -41,19 +43,20 @@ void append_escaped(std::string_view text, std::string& out, std::string_view es
   }
 }
 
-void append_text(std::string_view text, std::string& out) {
+}  // namespace
+
+void append_access_text(std::string_view text, std::string& out) {
   if (text.empty()) return append(out, "-");
   append_escaped(text, out, "\\x");
 }
 
-// A field that stands without quotes: a space in it would begin the next one.
-void append_word(std::string_view text, std::string& out) {
+void append_access_word(std::string_view text, std::string& out) {
   std::size_t from = out.size();
-  append_text(text, out);
+  append_access_text(text, out);
   std::replace(out.begin() + static_cast<std::ptrdiff_t>(from), out.end(), ' ', '_');
 }
 
-void append_duration(std::chrono::nanoseconds duration, std::string& out) {
+void append_access_duration(std::chrono::nanoseconds duration, std::string& out) {
   auto micros = static_cast<std::uint64_t>(std::max<std::int64_t>(duration.count(), 0)) / 1000;
   char fraction[6];
   for (std::uint64_t rest = micros % 1'000'000, at = 6; at-- > 0; rest /= 10) {
@@ -62,8 +65,8 @@ void append_duration(std::chrono::nanoseconds duration, std::string& out) {
   append(out, Digits(micros / 1'000'000).view(), ".", std::string_view(fraction, 6));
 }
 
-// "23/Nov/2026:08:00:00 +0000" or, for JSON, "2026-11-23T08:00:00Z"; made once per second.
-std::string_view time_text(base::LogFormat format) {
+// Made once per second.
+std::string_view access_time(base::LogFormat format) {
   struct Cached {
     std::time_t second = -1;
     std::array<char, 32> text{};
@@ -83,34 +86,35 @@ std::string_view time_text(base::LogFormat format) {
   return {cached.text.data(), cached.size};
 }
 
-// As other servers write it, also where the protocol has no minor version.
-std::string_view protocol_name(const AccessEntry& entry) {
+std::string_view access_protocol(const AccessEntry& entry) {
   if (entry.major_version == 2) return "HTTP/2.0";
   return entry.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
 }
 
+namespace {
+
 void append_text_line(const AccessEntry& entry, std::string& out) {
-  append_word(entry.peer, out);
-  append(out, " - - [", time_text(base::LogFormat::text), "] \"");
+  append_access_word(entry.peer, out);
+  append(out, " - - [", access_time(base::LogFormat::text), "] \"");
   if (entry.method.empty()) {
     append(out, "-");  // bytes that were no request
   } else {
-    append_text(entry.method, out);
+    append_access_text(entry.method, out);
     append(out, " ");
-    append_text(entry.target, out);
-    append(out, " ", protocol_name(entry));
+    append_access_text(entry.target, out);
+    append(out, " ", access_protocol(entry));
   }
   append(out, "\" ", Digits(static_cast<std::uint64_t>(entry.status)).view(), " ", Digits(entry.bytes_out).view(),
          " \"");
-  append_text(entry.referer, out);
+  append_access_text(entry.referer, out);
   append(out, "\" \"");
-  append_text(entry.user_agent, out);
+  append_access_text(entry.user_agent, out);
   append(out, "\" ");
-  append_duration(entry.duration, out);
+  append_access_duration(entry.duration, out);
   append(out, " ");
-  append_word(entry.app, out);
+  append_access_word(entry.app, out);
   append(out, " ");
-  append_word(entry.request_id, out);
+  append_access_word(entry.request_id, out);
   append(out, entry.aborted ? " aborted\n" : "\n");
 }
 
@@ -121,21 +125,32 @@ void append_member(std::string_view name, std::string_view text, std::string& ou
   append(out, "\"");
 }
 
+// W3C Trace Context, section 3.2: 00-<trace id, 32 digits>-<span id, 16 digits>-<flags>.
+void append_trace(std::string_view traceparent, std::string& out) {
+  constexpr std::size_t span_at = 36, flags_at = 53;
+  if (traceparent.size() < flags_at + 2 || traceparent[2] != '-' || traceparent[35] != '-' || traceparent[52] != '-') {
+    return;
+  }
+  append_member("trace_id", traceparent.substr(3, 32), out);
+  append_member("span_id", traceparent.substr(span_at, 16), out);
+}
+
 void append_json_line(const AccessEntry& entry, std::string& out) {
-  append(out, "{\"time\":\"", time_text(base::LogFormat::json), "\"");
+  append(out, "{\"time\":\"", access_time(base::LogFormat::json), "\"");
   append_member("peer", entry.peer, out);
   append_member("method", entry.method, out);
   append_member("target", entry.target, out);
-  if (!entry.method.empty()) append(out, ",\"protocol\":\"", protocol_name(entry), "\"");
+  if (!entry.method.empty()) append(out, ",\"protocol\":\"", access_protocol(entry), "\"");
   append_member("host", entry.host, out);
   append(out, ",\"status\":", Digits(static_cast<std::uint64_t>(entry.status)).view());
   append(out, ",\"bytes_out\":", Digits(entry.bytes_out).view(), ",\"bytes_in\":", Digits(entry.bytes_in).view());
   append(out, ",\"duration\":");
-  append_duration(entry.duration, out);
+  append_access_duration(entry.duration, out);
   append_member("referer", entry.referer, out);
   append_member("user_agent", entry.user_agent, out);
   append_member("app", entry.app, out);
   append_member("request_id", entry.request_id, out);
+  append_trace(entry.traceparent, out);
   append(out, entry.aborted ? ",\"aborted\":true}\n" : "}\n");
 }
 
@@ -163,6 +178,7 @@ AccessLog::AccessLog(AccessLog&& other) noexcept
       file_(std::move(other.file_)),
       fd_(std::exchange(other.fd_, -1)),
       format_(other.format_),
+      pattern_(other.pattern_),
       buffer_(std::exchange(other.buffer_, {})),
       dropped_(other.dropped_) {}
 
@@ -172,7 +188,10 @@ void AccessLog::add(const AccessEntry& entry) {
     ++dropped_;
     return;
   }
-  append_access_line(entry, format_, buffer_);
+  if (pattern_)
+    pattern_->append(entry, buffer_);
+  else
+    append_access_line(entry, format_, buffer_);
   if (buffer_.size() >= flush_at) flush();
 }
 

@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,8 @@ struct AccessEntry {
   std::uint8_t major_version = 1, minor_version = 1;
   std::string_view host, referer, user_agent;
   std::string_view app, request_id;
+  std::string_view traceparent;                // W3C Trace Context; JSON only
+  std::span<const std::string> shown_headers;  // values of AccessPattern::headers()
   int status = 0;
   std::uint64_t bytes_out = 0;  // of the body
   std::uint64_t bytes_in = 0;
@@ -36,6 +39,8 @@ struct AccessEntry {
 // Appends one line with its line end.
 void append_access_line(const AccessEntry& entry, base::LogFormat format, std::string& out);
 
+class AccessPattern;
+
 class AccessLog {
  public:
   // Appends to a file, which is made with mode 0640 if it is not there.
@@ -45,6 +50,9 @@ class AccessLog {
   AccessLog(AccessLog&& other) noexcept;
   AccessLog& operator=(AccessLog&&) = delete;
   ~AccessLog() { flush(); }
+
+  // Lines look like this from now on. The pattern must outlive the log.
+  void set_pattern(const AccessPattern* pattern) { pattern_ = pattern; }
 
   void add(const AccessEntry& entry);
   // Writes what is there; call it from a timer and before leaving. Never blocks on a non-blocking descriptor: what it
@@ -60,6 +68,7 @@ class AccessLog {
   base::Fd file_;  // empty when the descriptor is somebody else's
   int fd_ = -1;
   base::LogFormat format_;
+  const AccessPattern* pattern_ = nullptr;
   std::string buffer_;
   std::uint64_t dropped_ = 0;
 };

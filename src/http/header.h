@@ -63,6 +63,7 @@ namespace http {
   X(server, "server")                                       \
   X(set_cookie, "set-cookie")                               \
   X(te, "te")                                               \
+  X(traceparent, "traceparent")                             \
   X(trailer, "trailer")                                     \
   X(transfer_encoding, "transfer-encoding")                 \
   X(upgrade, "upgrade")                                     \

@@ -10,7 +10,7 @@ std::string value_of(const http::RequestHead& head, http::HeaderId id) {
 
 }  // namespace
 
-AccessRecord::AccessRecord(const http::RequestHead& head, std::string_view client)
+AccessRecord::AccessRecord(const http::RequestHead& head, std::string_view client, std::span<const std::string> shown)
     : began(net::Clock::now()),
       peer(client),
       method(head.method_name),
@@ -19,8 +19,14 @@ AccessRecord::AccessRecord(const http::RequestHead& head, std::string_view clien
       referer(value_of(head, http::HeaderId::referer)),
       user_agent(value_of(head, http::HeaderId::user_agent)),
       request_id(value_of(head, http::HeaderId::x_request_id)),
+      traceparent(value_of(head, http::HeaderId::traceparent)),
       major_version(head.major_version),
-      minor_version(head.minor_version) {}
+      minor_version(head.minor_version) {
+  for (const std::string& name : shown) {
+    const http::Header* header = head.find(name);
+    shown_headers.emplace_back(header ? header->value : std::string_view());
+  }
+}
 
 http::AccessEntry AccessRecord::entry(int status, std::uint64_t bytes_out, bool aborted) const {
   http::AccessEntry entry;
@@ -33,6 +39,8 @@ http::AccessEntry AccessRecord::entry(int status, std::uint64_t bytes_out, bool 
   entry.referer = referer;
   entry.user_agent = user_agent;
   entry.request_id = request_id;
+  entry.traceparent = traceparent;
+  entry.shown_headers = shown_headers;
   entry.status = status;
   entry.bytes_out = bytes_out;
   entry.bytes_in = bytes_in;

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "http/access_log.h"
 #include "http/message.h"
@@ -14,10 +16,13 @@ namespace worker {
 struct AccessRecord {
   net::Clock::time_point began;
   std::string peer, method, target, host, referer, user_agent, request_id;
+  std::string traceparent;
+  std::vector<std::string> shown_headers;
   std::uint8_t major_version = 1, minor_version = 1;
   std::uint64_t bytes_in = 0;
 
-  AccessRecord(const http::RequestHead& head, std::string_view client);
+  // `shown_headers`: whose values the log shows besides the usual ones.
+  AccessRecord(const http::RequestHead& head, std::string_view client, std::span<const std::string> shown_headers);
   http::AccessEntry entry(int status, std::uint64_t bytes_out, bool aborted) const;
 };
 

@@ -13,7 +13,8 @@ void Account::open(const Stream& stream) {
   if (server_.options().measure) began_ = server_.loop().now();
   if (!server_.keeps_access_log()) return;
   std::string_view forwarded = stream.is_trusted() ? stream.forwarded_client() : std::string_view();
-  record_ = std::make_unique<AccessRecord>(stream.head(), forwarded.empty() ? stream.client().host : forwarded);
+  std::string_view client = forwarded.empty() ? stream.client().host : forwarded;
+  record_ = std::make_unique<AccessRecord>(stream.head(), client, server_.shown_headers());
 }
 
 void Account::close(int status, std::uint64_t body_bytes, Completion completion) {

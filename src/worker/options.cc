@@ -108,6 +108,7 @@ const std::map<std::string, Reader, std::less<>>& readers() {
       {"tls_handshake_timeout", seconds(&Options::tls_handshake_timeout)},
       {"access_log", read_access_log},
       {"access_log_format", read_access_log_format},
+      {"access_log_pattern", text(&Options::access_log_pattern)},
       {"page", [](Options& options, std::string_view, PyObject* value) { options.page = python::Ref::borrow(value); }},
   };
   return table;

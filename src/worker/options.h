@@ -58,7 +58,8 @@ struct Options {
 
   int access_log = -1;
   bool access_log_json = false;
-  python::Ref page;  // writable buffer of counters.h's layout, or unset
+  std::string access_log_pattern;  // http/access_pattern.h; empty: none
+  python::Ref page;                // writable buffer of counters.h's layout, or unset
 };
 
 // Throws python::Raised with TypeError or ValueError that names the key.

@@ -29,6 +29,8 @@ http::Limits limits_of(const Options& options) {
 base::Result<std::unique_ptr<Server>> Server::create(const Options& options, Counters& counters, Handler& handler) {
   auto trusted = TrustedPeers::parse(options.forwarded_allow);
   if (!trusted) return base::wrap(trusted.error(), "option forwarded_allow");
+  if (auto pattern = http::AccessPattern::parse(options.access_log_pattern); !pattern)
+    return base::wrap(pattern.error(), "option access_log_pattern");
   auto loop = net::Loop::create();
   if (!loop) return std::unexpected(loop.error());
   return std::unique_ptr<Server>(new Server(options, counters, handler, std::move(*loop), std::move(*trusted)));
@@ -46,6 +48,9 @@ Server::Server(const Options& options, Counters& counters, Handler& handler, std
       sweep_timer_(*loop_, [this] { sweep(); }),
       graceful_timer_(*loop_, [this] { give_up(); }),
       log_timer_(*loop_, [this] { access_log_->flush(); }) {
+  if (!options.access_log_pattern.empty()) {
+    pattern_ = std::make_unique<http::AccessPattern>(*http::AccessPattern::parse(options.access_log_pattern));
+  }
   set_access_log(options.access_log);
   if (options.tls) tls_port_ = std::make_unique<secure::Port>(*this, options.tls);
 }
@@ -180,6 +185,7 @@ void Server::set_access_log(int fd) {
   log_timer_.cancel();
   access_log_.reset();
   if (fd >= 0) access_log_.emplace(fd, options_.access_log_json ? base::LogFormat::json : base::LogFormat::text);
+  if (access_log_) access_log_->set_pattern(pattern_.get());
 }
 
 void Server::log_access(const http::AccessEntry& entry) {

@@ -5,9 +5,11 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "http/access_log.h"
+#include "http/access_pattern.h"
 #include "http/codec.h"
 #include "http/h2/server_codec.h"
 #include "net/address.h"
@@ -61,6 +63,10 @@ class Server : private net::Deferred {
   Handler& handler() { return handler_; }
   // The descriptor stays the caller's; -1: no log.
   void set_access_log(int fd);
+  // Request headers that its lines show besides the usual ones.
+  std::span<const std::string> shown_headers() const {
+    return pattern_ ? std::span<const std::string>(pattern_->headers()) : std::span<const std::string>();
+  }
   bool keeps_access_log() const { return access_log_.has_value(); }
   void log_access(const http::AccessEntry& entry);
 
@@ -104,6 +110,7 @@ class Server : private net::Deferred {
   http::h2::Options http2_;
   TrustedPeers trusted_;
   std::unique_ptr<secure::Port> tls_port_;  // where TCP sockets speak TLS
+  std::unique_ptr<const http::AccessPattern> pattern_;
   std::optional<http::AccessLog> access_log_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<Client>> clients_;

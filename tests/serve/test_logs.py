@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 
 from tests.serve.conftest import Folder
-from tests.serve.server import Server
+from tests.serve.server import Server, run
 from tests.support.wait import until
 
 
@@ -58,3 +58,35 @@ def test_the_apps_own_logging_is_left_alone(folder: Folder, serve: Callable[...,
     """
     folder.write("logs.py", app)
     assert serve("logs:app").ready().get()[1] == "[]"
+
+
+def test_lines_of_the_access_log_look_as_asked_for(folder: Folder, serve: Callable[..., Server]) -> None:
+    log = folder.path / "access.log"
+    pattern = '%(h)s "%(r)s" %(s)s %(b)s %({x-request-id}i)s %({traceparent}i)s'
+    server = serve("wsgi_app:app", "--access-log", str(log), "--access-log-format", pattern).ready()
+    connection = server.connect()
+    connection.request("GET", "/a?b", headers={"X-Request-Id": "r 1"})
+    size = len(connection.getresponse().read())
+    connection.close()
+    until(log.read_text, "the request is logged")
+    assert log.read_text() == f'127.0.0.1 "GET /a?b HTTP/1.1" 200 {size} r 1 -\n'
+
+
+def test_json_lines_have_the_trace(serve: Callable[..., Server]) -> None:
+    server = serve("wsgi_app:app", "--access-log").ready()
+    trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    for header in (f"00-{trace}-{span}-01", "garbage"):
+        connection = server.connect()
+        connection.request("GET", "/", headers={"traceparent": header})
+        connection.getresponse().read()
+        connection.close()
+    assert server.process.stdout
+    first, second = (json.loads(server.process.stdout.readline()) for _ in range(2))
+    assert (first["trace_id"], first["span_id"]) == (trace, span)
+    assert "trace_id" not in second
+
+
+def test_an_unknown_atom_is_a_mistake(folder: Folder) -> None:
+    ended = run(folder.path, "wsgi_app:app", "--access-log-format", "%(h)s %(x)s")
+    assert ended.returncode == 2
+    assert "'%(x)s' is no atom of the access log" in ended.stderr
