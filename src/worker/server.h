@@ -71,7 +71,6 @@ class Server : private net::Deferred {
   void log_access(const http::AccessEntry& entry);
 
   // --- for clients and listeners
-  // ----------------------------------------------------------------------------------
   bool may_accept() const;
   // While nobody runs requests, connections are better left to other workers.
   void set_accepting(bool accepting) { accepting_ = accepting; }

@@ -37,7 +37,6 @@ class RequestBuilder {
   using Text = FieldStore::Text;
 
   void add_pseudo(std::string_view name, std::string_view value, const Limits& limits);
-  bool add_cookie(std::string_view value);
   bool settle_method();
   bool settle_target();
   bool settle_host();

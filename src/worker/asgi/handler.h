@@ -54,7 +54,6 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   python::Ref select(double timeout);
 
   // --- for exchanges
-  // --------------------------------------------------------------------------------------------------
   State& state() { return state_; }
   Server& server() { return *server_; }
   bool is_attached() const { return server_ != nullptr; }

@@ -172,7 +172,6 @@ PyObject* make_operation(PyObject* callable, Exchange& exchange, Kind kind, PyOb
 }
 
 // --- receive, send and the done callback: callables bound to an exchange
-// ------------------------------------------------
 
 struct Bound {
   PyObject_HEAD vectorcallfunc call;

@@ -48,8 +48,8 @@ class Exchange final : public worker::Exchange, public TimeLimit::Subject {
   bool is_revoked() const { return overstay_ != nullptr; }  // for the thread that runs it
 
   // --- on the thread that runs the application, with the GIL
-  // ---------------------------------------------------------- Calls the application and sends its answer.
-  // KeyboardInterrupt and SystemExit leave as python::Raised.
+
+  // Calls the application and sends its answer. KeyboardInterrupt and SystemExit leave as python::Raised.
   Ending run();
   // What start_response and the `write` it returns do.
   void start_response(PyObject* status, PyObject* headers, PyObject* exc_info);

@@ -57,7 +57,6 @@ class Handler final : public worker::Handler {
   void close();
 
   // --- for exchanges
-  // --------------------------------------------------------------------------------------------------
   void queue(Exchange& exchange);
   // Its time is over. Loop thread, without the GIL.
   void on_overdue(Exchange& exchange);

@@ -32,8 +32,8 @@ class Team {
   enum class Role { leader, dismissed };
 
   // --- for each thread, without the GIL
-  // ------------------------------------------------------------------------------- Returns when this thread is to
-  // lead, or when the team was dismissed.
+
+  // Returns when this thread is to lead, or when the team was dismissed.
   Role wait_for_role();
   // The leader enters the application. Thread-safe against `leave` of former leaders.
   void enter();
