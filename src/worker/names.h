@@ -54,6 +54,7 @@
   X(trailers, "trailers")                                      \
   X(create_task, "create_task")                                \
   X(get_task_factory, "get_task_factory")                      \
+  X(task_factory, "_task_factory")                             \
   X(call_soon, "call_soon")                                    \
   X(context, "context")                                        \
   X(loop, "loop")                                              \

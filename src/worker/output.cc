@@ -6,7 +6,7 @@
 
 namespace worker {
 std::string& Output::tail() {
-  if (segments_.empty() || segments_.back().file) segments_.emplace_back();
+  if (segments_.empty() || !segments_.back().is_own_memory()) segments_.emplace_back();
   return segments_.back().bytes;
 }
 
@@ -55,14 +55,15 @@ Sent Output::flush(Transport& transport, std::uint64_t& bytes_sent) {
 void Output::drop_sent_prefix() {
   constexpr std::uint64_t most_kept = 64 * 1024;
   Segment& front = segments_.front();
-  if (front.file || front.offset <= most_kept || front.offset < front.bytes.size() / 2) return;
+  if (!front.is_own_memory() || front.offset <= most_kept || front.offset < front.bytes.size() / 2) return;
   front.bytes.erase(0, std::exchange(front.offset, 0));
 }
 
 // A small string is kept for the next response; anything larger goes back to the allocator.
 void Output::forget_sent() {
   constexpr std::size_t kept_capacity = 4096;
-  if (segments_.size() == 1 && !segments_.front().file && segments_.front().bytes.capacity() <= kept_capacity) {
+  if (segments_.size() == 1 && segments_.front().is_own_memory() &&
+      segments_.front().bytes.capacity() <= kept_capacity) {
     segments_.front().bytes.clear();
     segments_.front().offset = 0;
   } else {
@@ -79,7 +80,7 @@ Sent Output::send_segment(Segment& front, bool more_follows, Transport& transpor
       count = transport.send_file(front.file->get(), front.offset, left, more_follows);
       if (count == 0) return Sent::peer_gone;  // the file became shorter than announced: the response cannot be kept
     } else {
-      count = transport.send(std::string_view(front.bytes).substr(front.offset), more_follows);
+      count = transport.send(front.unsent(), more_follows);
     }
     if (count < 0) return would_block() ? Sent::some : Sent::peer_gone;
     front.offset += static_cast<std::uint64_t>(count);
@@ -90,14 +91,14 @@ Sent Output::send_segment(Segment& front, bool more_follows, Transport& transpor
   return Sent::all;
 }
 
-Sent Output::flush_with(Transport& transport, std::string_view bytes, std::uint64_t& bytes_sent) {
+Sent Output::flush_with(Transport& transport, std::string_view bytes, const Keeper* keeper, std::uint64_t& bytes_sent) {
   bool simple = segments_.empty() || (segments_.size() == 1 && !segments_.front().file);
   if (!simple) {
-    append(bytes);
+    append_rest(bytes, keeper);
     return flush(transport, bytes_sent);
   }
   std::string_view before;
-  if (!segments_.empty()) before = std::string_view(segments_.front().bytes).substr(segments_.front().offset);
+  if (!segments_.empty()) before = segments_.front().unsent();
   std::array<iovec, 2> parts = {iovec{const_cast<char*>(before.data()), before.size()},
                                 iovec{const_cast<char*>(bytes.data()), bytes.size()}};
   ssize_t count = transport.send(parts);
@@ -118,8 +119,15 @@ Sent Output::flush_with(Transport& transport, std::string_view bytes, std::uint6
     tail().append(near);
     rest.remove_prefix(near.size());
   }
-  append(rest);
+  append_rest(rest, keeper);
   return is_empty() ? Sent::all : Sent::some;
+}
+
+// Many bytes stay where they are; what would go to disk is no burden for memory there.
+void Output::append_rest(std::string_view rest, const Keeper* keeper) {
+  constexpr std::size_t worth_keeping = 32 * 1024;
+  if (!keeper || rest.size() < worth_keeping || spools(rest.size())) return append(rest);
+  segments_.push_back({.bytes = {}, .file = nullptr, .kept = rest, .owner = keeper->keep()});
 }
 
 bool Output::is_empty() const { return pending() == 0; }

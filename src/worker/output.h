@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "worker/keeper.h"
 #include "worker/spool.h"
 #include "worker/transport.h"
 
@@ -32,8 +33,9 @@ class Output {
 
   // Sends what is pending, in order. `bytes_sent` grows by what the socket took.
   Sent flush(Transport& transport, std::uint64_t& bytes_sent);
-  // The same, followed by `bytes`, without copying them unless the socket does not take them all.
-  Sent flush_with(Transport& transport, std::string_view bytes, std::uint64_t& bytes_sent);
+  // The same, followed by `bytes`, without copying them unless the socket does not take them all and there is no
+  // keeper.
+  Sent flush_with(Transport& transport, std::string_view bytes, const Keeper* keeper, std::uint64_t& bytes_sent);
 
   bool is_empty() const;
   std::uint64_t pending() const;
@@ -44,9 +46,13 @@ class Output {
     std::string bytes;  // of a memory segment; `offset` bytes of it were sent
     std::shared_ptr<const base::Fd> file;
     std::uint64_t offset = 0;
-    std::uint64_t left = 0;  // of a file segment
+    std::uint64_t left = 0;                       // of a file segment
+    std::string_view kept{};                      // somebody else's bytes, instead of `bytes`
+    std::shared_ptr<const void> owner = nullptr;  // of these
 
-    std::uint64_t pending() const { return file ? left : bytes.size() - offset; }
+    std::string_view unsent() const { return (owner ? kept : std::string_view(bytes)).substr(offset); }
+    std::uint64_t pending() const { return file ? left : unsent().size(); }
+    bool is_own_memory() const { return !file && !owner; }
   };
 
   Sent send_segment(Segment& segment, bool more_follows, Transport& transport, std::uint64_t& bytes_sent);
@@ -54,6 +60,7 @@ class Output {
   std::size_t memory_pending() const;
   void forget_sent();
   void drop_sent_prefix();
+  void append_rest(std::string_view rest, const Keeper* keeper);
 
   std::vector<Segment> segments_;
   std::size_t memory_limit_ = SIZE_MAX;

@@ -22,6 +22,7 @@
 #include "base/fd.h"
 #include "http/message.h"
 #include "net/loop.h"
+#include "worker/keeper.h"
 #include "worker/peer.h"
 
 namespace tls {
@@ -94,7 +95,8 @@ class Stream {
   virtual bool is_congested() const = 0;
   // Sends what was written with the other answers of this turn; or at once, followed by `bytes`.
   virtual void send_later() = 0;
-  virtual void send_now(std::string_view bytes = {}) = 0;
+  // What the client does not take of `bytes` is copied, or kept by the keeper.
+  virtual void send_now(std::string_view bytes = {}, const Keeper* keeper = nullptr) = 0;
 
   // --- how an exchange ends ------------------------------------------------------------------------------------------
   // `end` was called. The next request may begin.
@@ -117,7 +119,7 @@ class Stream {
   virtual void lend() = 0;
   virtual void take_back() = 0;
   // Sends as much of what was written, followed by `bytes`, as can be sent now; false when the client is gone.
-  virtual bool send_borrowed(std::string_view bytes = {}) = 0;
+  virtual bool send_borrowed(std::string_view bytes = {}, const Keeper* keeper = nullptr) = 0;
   // Waits until the client takes more, for `most` at the longest, then sends.
   virtual Waited wait_borrowed(net::nanoseconds most) = 0;
 

@@ -202,7 +202,7 @@ Progress Exchange::send_body(PyObject* message) {
   bool is_empty_answer_to_head = bytes.empty() && stream_->head().method == http::Method::head;
   bool whole = !more_follows && !is_empty_answer_to_head && !trailers_follow_;
   finish_head(whole ? std::optional<std::uint64_t>(bytes.size()) : std::nullopt);
-  write_body(bytes);
+  write_body(bytes, buffer ? nullptr : body);
   return end_message(more_follows);
 }
 
@@ -225,7 +225,8 @@ void Exchange::send_piece() {
   stream_->send_now();
 }
 
-void Exchange::write_body(std::string_view bytes) {
+// `owner`: of bytes that never change; or null.
+void Exchange::write_body(std::string_view bytes, PyObject* owner) {
   spent_bytes_ += bytes.size();
   if (bytes.size() < large_body) {
     if (auto done = stream_->body(bytes); !done) refuse(done.error());
@@ -234,7 +235,8 @@ void Exchange::write_body(std::string_view bytes) {
   auto begun = stream_->begin_bytes(bytes.size());
   if (!begun) refuse(begun.error());
   if (!*begun) return;
-  stream_->send_now(bytes);
+  Keeper keeper(owner);
+  stream_->send_now(bytes, owner ? &keeper : nullptr);
   if (stream_) stream_->end_bytes();
 }
 

@@ -116,7 +116,7 @@ class Exchange : public worker::Exchange, public std::enable_shared_from_this<Ex
   void time_out();
   Stream* leave_stream();
   void wake();
-  void write_body(std::string_view bytes);
+  void write_body(std::string_view bytes, PyObject* owner);
   void send_piece();
   void stay_or_leave();
 

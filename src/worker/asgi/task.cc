@@ -42,13 +42,21 @@ TaskStarter::TaskStarter(const Names& names, python::Ref loop) : names_(names), 
 bool TaskStarter::has_current_task() const { return python::call(current_task_.get(), loop_.get()).get() != Py_None; }
 
 python::Ref TaskStarter::start(PyObject* coroutine, PyObject* context, Start when) {
-  if (python::call(get_task_factory_.get()).get() != Py_None) return start_by_loop(coroutine, context);
+  if (has_task_factory()) return start_by_loop(coroutine, context);
 #if PY_VERSION_HEX >= 0x030C0000
   if (when == Start::now) return start_eagerly(coroutine, context);
 #else
   if (when == Start::now) return start_stepped(coroutine, context);
 #endif
   return make_task(coroutine, context);
+}
+
+// asyncio's own loops keep it in an attribute (BaseEventLoop._task_factory); others have to be asked.
+bool TaskStarter::has_task_factory() const {
+  PyObject* factory = PyDict_GetItemWithError(loop_dict_.get(), names_.task_factory.get());
+  if (factory) return factory != Py_None;
+  if (PyErr_Occurred()) python::rethrow();
+  return python::call(get_task_factory_.get()).get() != Py_None;
 }
 
 python::Ref TaskStarter::start_eagerly(PyObject* coroutine, PyObject* context) {

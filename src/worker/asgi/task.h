@@ -26,6 +26,7 @@ class TaskStarter {
   bool has_current_task() const;
 
  private:
+  bool has_task_factory() const;
   python::Ref start_eagerly(PyObject* coroutine, PyObject* context);
   python::Ref start_stepped(PyObject* coroutine, PyObject* context);
   python::Ref start_by_loop(PyObject* coroutine, PyObject* context);

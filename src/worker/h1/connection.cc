@@ -379,9 +379,10 @@ void Connection::flush() {
   send_now({});
 }
 
-void Connection::send_now(std::string_view bytes) {
+void Connection::send_now(std::string_view bytes, const Keeper* keeper) {
   std::uint64_t sent_bytes = 0;
-  Sent sent = bytes.empty() ? output_.flush(transport_, sent_bytes) : output_.flush_with(transport_, bytes, sent_bytes);
+  Sent sent =
+      bytes.empty() ? output_.flush(transport_, sent_bytes) : output_.flush_with(transport_, bytes, keeper, sent_bytes);
   server_.counters().add(Counter::bytes_out, sent_bytes);
   if (sent_bytes > 0) write_deadline_ = never;
   after_flush(sent);
@@ -550,9 +551,10 @@ void Connection::set_body_deadline() {
 
 // --- lending --------------------------------------------------------------------------------------------------------
 
-bool Connection::send_borrowed(std::string_view bytes) {
+bool Connection::send_borrowed(std::string_view bytes, const Keeper* keeper) {
   std::uint64_t sent_bytes = 0;
-  Sent sent = bytes.empty() ? output_.flush(transport_, sent_bytes) : output_.flush_with(transport_, bytes, sent_bytes);
+  Sent sent =
+      bytes.empty() ? output_.flush(transport_, sent_bytes) : output_.flush_with(transport_, bytes, keeper, sent_bytes);
   server_.counters().add(Counter::bytes_out, sent_bytes);
   return sent != Sent::peer_gone;
 }

@@ -59,7 +59,7 @@ class Connection final : public Client, public Stream {
   void spool_beyond(std::size_t memory_limit) override { output_.spool_beyond(memory_limit); }
   bool is_congested() const override { return output_.pending() >= high_water; }
   void send_later() override;
-  void send_now(std::string_view bytes) override;
+  void send_now(std::string_view bytes, const Keeper* keeper = nullptr) override;
   void finish_response() override;
   void abort_response() override;
   void respond(int status, std::string_view text) override;
@@ -67,7 +67,7 @@ class Connection final : public Client, public Stream {
   std::string& tunnel_output() override { return output_.tail(); }
   void lend() override { lent_ = true; }
   void take_back() override;
-  bool send_borrowed(std::string_view bytes) override;
+  bool send_borrowed(std::string_view bytes, const Keeper* keeper = nullptr) override;
   Waited wait_borrowed(net::nanoseconds most) override;
 
   // --- Client

@@ -230,7 +230,7 @@ void Stream::send_later() {
 }
 
 // Bytes beyond a declared length are refused by the codec; `end` then finds some missing and says so.
-void Stream::send_now(std::string_view bytes) {
+void Stream::send_now(std::string_view bytes, const Keeper*) {
   auto held = lock();
   pass_tunnel_output();
   if (bytes.empty()) return connection_.send_now();
@@ -319,7 +319,7 @@ void Stream::take_back() {
   connection_.send_later();  // and look at the events that threads have read
 }
 
-bool Stream::send_borrowed(std::string_view bytes) {
+bool Stream::send_borrowed(std::string_view bytes, const Keeper*) {
   auto held = connection_.lock_borrowed();
   if (!bytes.empty()) (void)body(bytes);
   if (!gathered_.empty() && codec().owed(id_) < memory_limit_ / 2) (void)pass_gathered();

@@ -61,7 +61,7 @@ class Stream final : public worker::Stream {
   void spool_beyond(std::size_t memory_limit) override { memory_limit_ = memory_limit; }
   bool is_congested() const override;
   void send_later() override;
-  void send_now(std::string_view bytes) override;
+  void send_now(std::string_view bytes, const Keeper* keeper) override;
   void finish_response() override;
   void abort_response() override;
   void respond(int status, std::string_view text) override;
@@ -69,7 +69,7 @@ class Stream final : public worker::Stream {
   std::string& tunnel_output() override { return tunnel_output_; }
   void lend() override;
   void take_back() override;
-  bool send_borrowed(std::string_view bytes) override;
+  bool send_borrowed(std::string_view bytes, const Keeper* keeper = nullptr) override;
   Waited wait_borrowed(net::nanoseconds most) override;
 
  private:

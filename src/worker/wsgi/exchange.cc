@@ -335,10 +335,11 @@ void Exchange::append(PyObject* chunk) {
   auto begun = stream_.begin_bytes(bytes.size());
   if (!begun) python::raise(PyExc_RuntimeError, begun.error().describe());
   if (!*begun) return;
+  Keeper keeper(chunk);
   bool alive;
   {
     python::GilRelease released;
-    alive = stream_.send_borrowed(bytes);
+    alive = stream_.send_borrowed(bytes, &keeper);
   }
   if (!alive) throw ClientGone();
   stream_.end_bytes();

@@ -65,7 +65,7 @@ bool Team::watch(Lock& lock) {
   has_watcher_ = true;
   interval_ = least_interval;
   auto last_change = Clock::now();
-  while (!dismissed_ && leader_ != 0) {
+  while (!dismissed_ && leader_ != 0 && !should_replace()) {
     std::uint64_t calls_before = calls_;
     if (Clock::now() - last_change > sleep_after) {
       watcher_sleeps_ = true;
@@ -75,7 +75,6 @@ bool Team::watch(Lock& lock) {
       watching_.wait_for(lock, interval_);
     }
     if (calls_ != calls_before || in_application_) last_change = Clock::now();
-    if (should_replace()) break;
   }
   has_watcher_ = false;
   return !dismissed_;
@@ -86,29 +85,32 @@ bool Team::should_replace() {
     interval_ = std::min(2 * interval_, longest_interval());
     return false;
   }
-  auto now = Clock::now();
-  nanoseconds cpu = cpu_time(leader_clock_);
   bool same_call = seen_call_ == calls_;
-  nanoseconds passed = now - seen_at_, worked = cpu - seen_cpu_;
   if (!same_call) {
-    seen_call_ = calls_;
-    seen_at_ = now;
-    seen_cpu_ = cpu;
+    look_at_call(leader_clock_);
     interval_ = std::min(2 * interval_, longest_interval());
     return false;
   }
-  bool is_blocked = worked < passed / 2;
+  nanoseconds passed = Clock::now() - seen_at_, worked = cpu_time(leader_clock_) - seen_cpu_;
+  bool is_blocked = passed >= least_interval && worked < passed / 2;
   return is_blocked || passed > replace_anyway;
 }
 
-nanoseconds Team::longest_interval() const {
-  return Clock::now() - replaced_at_ < alert_time ? least_interval : most_interval;
+bool Team::is_alert() const { return Clock::now() - replaced_at_ < alert_time; }
+
+nanoseconds Team::longest_interval() const { return is_alert() ? least_interval : most_interval; }
+
+void Team::look_at_call(clockid_t leader_clock) {
+  seen_call_ = calls_;
+  seen_at_ = Clock::now();
+  seen_cpu_ = cpu_time(leader_clock);
 }
 
 void Team::enter() {
   std::lock_guard lock(mutex_);
   in_application_ = true;
   calls_++;
+  if (is_alert()) look_at_call(CLOCK_THREAD_CPUTIME_ID);  // whoever comes back need not look twice
   if (watcher_sleeps_) watching_.notify_one();
   if (stand_in_sleeps_) standing_by_.notify_one();
 }

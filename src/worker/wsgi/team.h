@@ -61,6 +61,8 @@ class Team {
   Role wait(Lock& lock);
   bool watch(Lock& lock);
   bool should_replace();
+  void look_at_call(clockid_t leader_clock);
+  bool is_alert() const;
   net::nanoseconds longest_interval() const;
   void become_leader();
 
