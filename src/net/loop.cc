@@ -101,7 +101,7 @@ void Loop::run() {
 }
 
 nanoseconds Loop::until_due() const {
-  if (!deferred_.empty() || has_posted_) return nanoseconds(0);
+  if (!deferred_.empty() || has_posted_ || next_ready_ < ready_count_) return nanoseconds(0);
   if (timers_.empty()) return nanoseconds(-1);
   return std::max(nanoseconds(0), nanoseconds(timers_.begin()->first - Clock::now()));
 }
@@ -115,21 +115,27 @@ int Loop::timeout_ms(nanoseconds most) const {
 }
 
 int Loop::turn(nanoseconds most) {
-  int count = ::epoll_wait(epoll_.get(), ready_.data(), static_cast<int>(ready_.size()), timeout_ms(most));
+  if (next_ready_ == ready_count_) {
+    int count = ::epoll_wait(epoll_.get(), ready_.data(), static_cast<int>(ready_.size()), timeout_ms(most));
+    ready_count_ = std::max(count, 0);
+    next_ready_ = 0;
+  }
   now_ = Clock::now();
   turning_ = true;
-  if (count > 0) dispatch(count);
+  int first = next_ready_;
+  dispatch();
+  int count = next_ready_ - first;
   run_deferred();
   fire_timers();
   if (has_posted_.load(std::memory_order_relaxed)) run_posted();
   turning_ = false;
-  return std::max(count, 0);
+  return count;
 }
 
-void Loop::dispatch(int count) {
-  ready_count_ = count;
-  for (int i = 0; i < count; i++) {
-    auto& event = ready_[static_cast<std::size_t>(i)];
+void Loop::dispatch() {
+  dispatch_ends_ = false;
+  while (next_ready_ < ready_count_ && !dispatch_ends_) {
+    auto& event = ready_[static_cast<std::size_t>(next_ready_++)];
     if (event.data.ptr == nullptr) {
       std::uint64_t ignored;
       (void)!::read(wake_.get(), &ignored, sizeof ignored);
@@ -137,7 +143,6 @@ void Loop::dispatch(int count) {
       static_cast<Pollable*>(event.data.ptr)->on_ready(event.events);
     }
   }
-  ready_count_ = 0;
 }
 
 void Loop::run_deferred() {

@@ -93,6 +93,10 @@ class Loop {
   // Safe during a turn: events of this turn that are still pending for it are dropped.
   void remove(int fd, Pollable& pollable);
 
+  // From on_ready: the descriptors that are ready beside this one have to wait for the next turn, which begins with
+  // them. For when enough was read to work on.
+  void end_dispatch() { dispatch_ends_ = true; }
+
   void defer(Deferred& deferred);
   // Does now what was deferred: for an owner that does work of its own between turns.
   void run_deferred();
@@ -118,7 +122,7 @@ class Loop {
   friend class Timer;
   friend class Deferred;
   Loop(base::Fd epoll, base::Fd wake);
-  void dispatch(int count);
+  void dispatch();
   void nudge() const;
   void fire_timers();
   void run_posted();
@@ -126,7 +130,8 @@ class Loop {
 
   base::Fd epoll_, wake_;
   std::array<epoll_event, 256> ready_;
-  int ready_count_ = 0;
+  int ready_count_ = 0, next_ready_ = 0;
+  bool dispatch_ends_ = false;
   std::vector<Deferred*> deferred_, running_;
   std::multimap<Clock::time_point, Timer*> timers_;
   Clock::time_point now_;

@@ -118,7 +118,7 @@ bool Connection::read_once() {
   }
   // Nothing is left, unless the stream's end is waiting behind it.
   if (!transport_.may_hold_more(static_cast<std::size_t>(count), room.size()) && !hung_up_) readable_ = false;
-  server_.counters().add(Counter::bytes_in, static_cast<std::uint64_t>(count));
+  server_.note_received(static_cast<std::size_t>(count));
   input_.commit(static_cast<std::size_t>(count));
   if (reading_ == Reading::lingering) {
     discarded_ += static_cast<std::uint64_t>(count);

@@ -229,9 +229,9 @@ Ending Exchange::on_exception() {
 }
 
 void Exchange::call_application() {
-  python::Ref input = make_input();
   std::optional<std::uint64_t> size;
   if (stream_.head().framing == http::Framing::chunked) size = body_.size();
+  python::Ref input = make_input();
   python::Ref environ = handler_.environs().build(stream_, input.get(), size);
   python::Ref start = make_start_response(handler_.state(), *this);
   Forgetting at_end{start.get()};
@@ -252,7 +252,9 @@ void Exchange::call_application() {
 python::Ref Exchange::make_input() {
   if (!body_.is_in_file()) {
     if (body_.size() == 0) return python::call(handler_.bytes_io());
-    return python::call(handler_.bytes_io(), python::bytes(body_.memory()).get());
+    python::Ref bytes = python::bytes(body_.memory());
+    body_.clear();  // one copy is enough
+    return python::call(handler_.bytes_io(), bytes.get());
   }
   if (auto done = body_.complete(); !done) python::raise(PyExc_OSError, done.error().describe());
   auto copy = base::dup(body_.file());
