@@ -4,26 +4,15 @@
 
 #include <memory>
 
-#include "python/gil.h"
-
 namespace worker {
 
 class Keeper {
  public:
-  // `object` owns the bytes, which never change, and lives until the call that the keeper is passed to returns.
-  explicit Keeper(PyObject* object) : object_(object) {}
+  // Keeps the bytes alive, unchanged, for as long as the result lives. Only worth it for many bytes.
+  virtual std::shared_ptr<const void> keep() const = 0;
 
-  // Takes the GIL, which this thread may hold already; so does letting go of it. Only worth it for many bytes.
-  std::shared_ptr<const void> keep() const {
-    python::GilHold held;
-    return {Py_NewRef(object_), [](PyObject* object) {
-              python::GilHold at_the_end;
-              Py_DECREF(object);
-            }};
-  }
-
- private:
-  PyObject* object_;
+ protected:
+  ~Keeper() = default;
 };
 
 }  // namespace worker

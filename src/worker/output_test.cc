@@ -72,7 +72,7 @@ TEST_F(OutputTest, SendsEverythingInOrderWhateverTheClientTakes) {
     std::string piece = numbered(i * 1000, 1000);
     expected += piece;
     if (i % 3 == 0)
-      (void)output_.flush_with(transport_, piece, sent_);
+      (void)output_.flush_with(transport_, piece, nullptr, sent_);
     else
       output_.append(piece);
     got += read(5000);
@@ -150,7 +150,7 @@ TEST_F(OutputThroughLayer, KeepsARecordTogetherThatWasRefused) {
     output_.spool_beyond(1000);
     std::string head = numbered(0, 100), chunk = numbered(100, 200'000);
     output_.append(head);
-    ASSERT_EQ(output_.flush_with(transport_, chunk, sent_), Sent::some);
+    ASSERT_EQ(output_.flush_with(transport_, chunk, nullptr, sent_), Sent::some);
     EXPECT_LT(output_.tail().size(), 64 * kib) << "most of it is in the file";
     ASSERT_EQ(output_.flush(transport_, sent_), Sent::some);
     seen_.room = SIZE_MAX;

@@ -6,6 +6,7 @@
 #include "worker/asgi/handler.h"
 #include "worker/asgi/message.h"
 #include "worker/asgi/types.h"
+#include "worker/object_keeper.h"
 
 namespace worker::asgi {
 namespace {
@@ -235,7 +236,7 @@ void Exchange::write_body(std::string_view bytes, PyObject* owner) {
   auto begun = stream_->begin_bytes(bytes.size());
   if (!begun) refuse(begun.error());
   if (!*begun) return;
-  Keeper keeper(owner);
+  ObjectKeeper keeper(owner);
   stream_->send_now(bytes, owner ? &keeper : nullptr);
   if (stream_) stream_->end_bytes();
 }

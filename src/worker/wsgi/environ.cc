@@ -132,10 +132,10 @@ void EnvironBuilder::add_headers(const http::RequestHead& head, PyObject* enviro
     if (is_left_out(header)) continue;
     python::Ref key = key_of(header);
     python::Ref value = seen_values_.of(header, python::latin1);
-    Py_ssize_t keys_before = PyDict_GET_SIZE(environ);
+    Py_ssize_t keys_before = PyDict_Size(environ);
     PyObject* first = PyDict_SetDefault(environ, key.get(), value.get());
     if (!first) python::rethrow();
-    if (PyDict_GET_SIZE(environ) > keys_before) continue;
+    if (PyDict_Size(environ) > keys_before) continue;
     // RFC 9110 section 5.3; cookies are joined as RFC 6265 section 4.2.1 writes them.
     const char* format = header.id == http::HeaderId::cookie ? "%U; %U" : "%U,%U";
     python::Ref joined = python::checked(PyUnicode_FromFormat(format, first, value.get()));

@@ -6,6 +6,7 @@
 
 #include "python/convert.h"
 #include "python/gil.h"
+#include "worker/object_keeper.h"
 #include "worker/server.h"
 #include "worker/wsgi/handler.h"
 #include "worker/wsgi/types.h"
@@ -337,7 +338,7 @@ void Exchange::append(PyObject* chunk) {
   auto begun = stream_.begin_bytes(bytes.size());
   if (!begun) python::raise(PyExc_RuntimeError, begun.error().describe());
   if (!*begun) return;
-  Keeper keeper(chunk);
+  ObjectKeeper keeper(chunk);
   bool alive;
   {
     python::GilRelease released;
