@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 #include <sstream>
 #include <thread>
 
@@ -229,6 +228,17 @@ base::Result<void> Group::remove() const {
     ::rmdir(folder.path.parent_path().c_str());  // stays while it holds other groups
   }
   return {};
+}
+
+void Group::sweep(const Hierarchy& hierarchy, const std::string& parent, const std::set<std::string>& keep) {
+  for (const auto& [controller, place] : hierarchy.controllers) {
+    std::error_code error;
+    std::vector<fs::path> orphans;
+    for (fs::directory_iterator at(place.parent / parent, error), end; !error && at != end; at.increment(error))
+      if (at->is_directory(error) && !keep.contains(at->path().filename())) orphans.push_back(at->path());
+    for (const auto& orphan : orphans) ::rmdir(orphan.c_str());  // refused by the kernel while a process is in it
+    ::rmdir((place.parent / parent).c_str());
+  }
 }
 
 }  // namespace allocation

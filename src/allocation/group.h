@@ -11,6 +11,7 @@
 #include <chrono>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,6 +64,9 @@ class Group {
   // Kills stragglers and removes the group, and its parent when that is empty. A group that is gone is no error.
   base::Result<void> remove() const;
   bool is_empty() const { return folders_.empty(); }
+  // Removes the groups right below `parent` ("serai-1a2b") in which no process is, but for those named in `keep`; then
+  // `parent` too, when nothing is left in it.
+  static void sweep(const Hierarchy& hierarchy, const std::string& parent, const std::set<std::string>& keep);
 
  private:
   struct Folder {

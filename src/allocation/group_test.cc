@@ -110,6 +110,35 @@ TEST_F(FakeHost, RemembersAGroupByItsSavedPaths) {
   EXPECT_EQ(Group::restore(group.save()).entrances(), group.entrances());
 }
 
+TEST_F(FakeHost, SweepsTheGroupsThatNobodyKnows) {
+  be_hybrid();
+  for (auto* folder : {"cpu/serai-1/lost", "cpu/serai-1/shop", "memory/session/serai-1/lost", "cpu/serai-2/other"})
+    fs::create_directories(root_ / folder);
+  Group::sweep(detect(), "serai-1", {"shop"});
+  EXPECT_FALSE(fs::exists(root_ / "cpu/serai-1/lost"));
+  EXPECT_TRUE(fs::exists(root_ / "cpu/serai-1/shop"));
+  EXPECT_FALSE(fs::exists(root_ / "memory/session/serai-1")) << "nothing is left in it";
+  EXPECT_TRUE(fs::exists(root_ / "cpu/serai-2/other")) << "another Serai's";
+}
+
+TEST(RealHost, SweepsNoGroupInWhichAProcessIs) {
+  auto hierarchy = Hierarchy::detect();
+  if (::geteuid() != 0 || !hierarchy || !hierarchy->has("pids")) GTEST_SKIP() << "needs root and a pids controller";
+  auto parent = "serai-test-" + std::to_string(::getpid());
+  auto busy = Group::create(*hierarchy, parent + "/busy", {}).value();
+  auto idle = Group::create(*hierarchy, parent + "/idle", {}).value();
+  pid_t child = ::fork();
+  if (child == 0)
+    for (;;) ::pause();
+  ASSERT_TRUE(busy.add(child));
+  Group::sweep(*hierarchy, parent, {});
+  for (const auto& file : busy.entrances()) EXPECT_TRUE(fs::exists(file));
+  for (const auto& file : idle.entrances()) EXPECT_FALSE(fs::exists(file.parent_path()));
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  EXPECT_TRUE(busy.remove());
+}
+
 TEST(RealHost, KeepsAProcessAndItsForksAndRemovesTheGroupWithStragglers) {
   auto hierarchy = Hierarchy::detect();
   if (::geteuid() != 0 || !hierarchy || !hierarchy->has("pids")) GTEST_SKIP() << "needs root and a pids controller";

@@ -37,6 +37,7 @@ class Host:
         self.port = free_port()
         self.log = self.folder / "daemon.log"
         self.daemon: subprocess.Popen[bytes] | None = None
+        self._not_its = leftovers.everybodys_groups() if root is None else frozenset[Path]()
 
     # -- the daemon ---------------------------------------------------------------------------------------------------
 
@@ -101,7 +102,7 @@ class Host:
 
     @property
     def identity(self) -> Identity:
-        return Identity.of(self.root)
+        return Identity.of(self.root, self._not_its)
 
     # -- the user's commands ------------------------------------------------------------------------------------------
 

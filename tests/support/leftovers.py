@@ -27,15 +27,16 @@ class Identity:
     first_uid: int = 0  # 0: it runs as its caller
     uids: int = UIDS_PER_ROOT
     name: str = ""  # of its groups; empty when unknown
+    not_its: frozenset[Path] = frozenset()  # control groups that were there before it, of a run that was killed
 
     @staticmethod
-    def of(root: Path) -> "Identity":
+    def of(root: Path, not_its: frozenset[Path] = frozenset()) -> "Identity":
         record = root / "identities.json"
         if not record.exists():
-            return Identity(root)
+            return Identity(root, not_its=not_its)
         known = json.loads(record.read_text())
         base = int(known.get("base", 0))
-        return Identity(root, base, UIDS_PER_ROOT, f"serai-{base // UIDS_PER_ROOT:x}" if base else "")
+        return Identity(root, base, UIDS_PER_ROOT, f"serai-{base // UIDS_PER_ROOT:x}" if base else "", not_its)
 
     def owns(self, uid: int) -> bool:
         return bool(self.first_uid) and self.first_uid <= uid < self.first_uid + self.uids
@@ -75,9 +76,20 @@ def mounts(identity: Identity) -> list[str]:
 
 def groups(identity: Identity) -> list[Path]:
     """The root's control groups, in every hierarchy."""
-    if not identity.name or not CGROUPS.exists():
-        return []
-    return [Path(folder) for folder, _, _ in os.walk(CGROUPS) if Path(folder).name == identity.name]
+    return [group for group in _found_groups(identity.name) if group.name == identity.name] if identity.name else []
+
+
+def everybodys_groups() -> frozenset[Path]:
+    """The control groups of all Serais on this machine."""
+    return frozenset(_with_those_below(_found_groups("serai-")))
+
+
+def _found_groups(prefix: str) -> list[Path]:
+    return [Path(folder) for folder, _, _ in os.walk(CGROUPS) if Path(folder).name.startswith(prefix)]
+
+
+def _with_those_below(found: list[Path]) -> set[Path]:
+    return {Path(folder) for group in found for folder, _, _ in os.walk(group)}
 
 
 def sockets(identity: Identity) -> list[str]:
@@ -112,7 +124,7 @@ def after_stop(identity: Identity) -> Leftovers:
     left = Leftovers()
     left.found += [f"process: {process}" for process in running(identity)]
     left.found += [f"mount: {mount}" for mount in mounts(identity)]
-    left.found += [f"control group: {group}" for group in groups(identity)]
+    left.found += [f"control group: {group}" for group in _with_those_below(groups(identity)) - identity.not_its]
     left.found += [f"socket: {socket}" for socket in sockets(identity)]
     left.found += [f"firewall: {table}" for table in firewall(identity)]
     return left
@@ -128,7 +140,8 @@ def beside(identity: Identity, apps: set[str], instances: set[str]) -> Leftovers
     left.found += _folders(identity.root, apps)
     left.found += [f"mount: {mount}" for mount in mounts(identity)]
     left.found += [f"user of an app that is gone: {app}" for app in sorted(_users(identity) - apps)]
-    left.found += [f"control group: {group}" for group in _groups_below(identity) if group.name not in instances]
+    below = _with_those_below(groups(identity)) - set(groups(identity)) - identity.not_its
+    left.found += [f"control group: {group}" for group in below if group.name not in instances]
     left.found += [f"process: {process}" for process in _strays(identity, instances)]
     return left
 
@@ -148,10 +161,6 @@ def _users(identity: Identity) -> set[str]:
     """The apps that have a user."""
     record = identity.root / "identities.json"
     return set(json.loads(record.read_text())["apps"]) if record.exists() else set()
-
-
-def _groups_below(identity: Identity) -> list[Path]:
-    return [folder for group in groups(identity) for folder in group.iterdir() if folder.is_dir()]
 
 
 def _strays(identity: Identity, instances: set[str]) -> list[processes.Process]:

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 #include <random>
+#include <set>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -189,7 +190,19 @@ base::Result<RunResult> SharedEnvironment::run_in(const RunSpec& spec, Record& r
   return result;
 }
 
+// What was left by a daemon that was killed: one-off commands, and control groups without an instance. Only root has a
+// range of users, and with it a name for its groups, that no other Serai of this host shares.
 void SharedEnvironment::sweep() {
+  sweep_runs();
+  if (!identities_.is_root()) return;
+  std::error_code error;
+  std::set<std::string> known;
+  for (fs::directory_iterator at(layout_.instances(), error), stop; !error && at != stop; at.increment(error))
+    known.insert(at->path().filename());
+  if (!error) allocation::Group::sweep(hierarchy_, identities_.host_name(), known);
+}
+
+void SharedEnvironment::sweep_runs() {
   std::error_code error;
   for (fs::directory_iterator at(layout_.instances(), error), stop; !error && at != stop; at.increment(error)) {
     auto id = at->path().filename().string();

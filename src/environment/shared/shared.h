@@ -36,6 +36,7 @@ class SharedEnvironment final : public Environment {
 
   // Undoes one-off commands whose daemon was killed while they ran.
   void sweep();
+  void sweep_runs();
 
  private:
   Layer layer(const std::string& id, const std::filesystem::path& code) const;
