@@ -32,7 +32,7 @@ void Output::append_file(std::shared_ptr<const base::Fd> file, std::uint64_t off
   segments_.push_back({.bytes = {}, .file = std::move(file), .offset = offset, .left = length});
 }
 
-Sent Output::flush(Transport& transport, std::uint64_t& bytes_sent) {
+Sent Output::flush(net::Transport& transport, std::uint64_t& bytes_sent) {
   std::size_t done = 0;
   Sent sent = Sent::all;
   while (done < segments_.size()) {
@@ -72,7 +72,7 @@ void Output::forget_sent() {
   spool_.forget();
 }
 
-Sent Output::send_segment(Segment& front, bool more_follows, Transport& transport, std::uint64_t& bytes_sent) {
+Sent Output::send_segment(Segment& front, bool more_follows, net::Transport& transport, std::uint64_t& bytes_sent) {
   std::uint64_t left = front.pending();
   while (left > 0) {
     ssize_t count;
@@ -82,7 +82,7 @@ Sent Output::send_segment(Segment& front, bool more_follows, Transport& transpor
     } else {
       count = transport.send(front.unsent(), more_follows);
     }
-    if (count < 0) return would_block() ? Sent::some : Sent::peer_gone;
+    if (count < 0) return net::would_block() ? Sent::some : Sent::peer_gone;
     front.offset += static_cast<std::uint64_t>(count);
     left -= static_cast<std::uint64_t>(count);
     if (front.file) front.left = left;
@@ -91,7 +91,8 @@ Sent Output::send_segment(Segment& front, bool more_follows, Transport& transpor
   return Sent::all;
 }
 
-Sent Output::flush_with(Transport& transport, std::string_view bytes, const Keeper* keeper, std::uint64_t& bytes_sent) {
+Sent Output::flush_with(net::Transport& transport, std::string_view bytes, const Keeper* keeper,
+                        std::uint64_t& bytes_sent) {
   bool simple = segments_.empty() || (segments_.size() == 1 && !segments_.front().file);
   if (!simple) {
     append_rest(bytes, keeper);
@@ -102,7 +103,7 @@ Sent Output::flush_with(Transport& transport, std::string_view bytes, const Keep
   std::array<iovec, 2> parts = {iovec{const_cast<char*>(before.data()), before.size()},
                                 iovec{const_cast<char*>(bytes.data()), bytes.size()}};
   ssize_t count = transport.send(parts);
-  if (count < 0 && !would_block()) return Sent::peer_gone;
+  if (count < 0 && !net::would_block()) return Sent::peer_gone;
   std::size_t taken = count < 0 ? 0 : static_cast<std::size_t>(count);
   bytes_sent += taken;
   std::size_t from_before = std::min(taken, before.size());

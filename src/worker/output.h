@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "net/transport.h"
 #include "worker/keeper.h"
 #include "worker/spool.h"
-#include "worker/transport.h"
 
 namespace worker {
 
@@ -32,10 +32,10 @@ class Output {
   void append_file(std::shared_ptr<const base::Fd> file, std::uint64_t offset, std::uint64_t length);
 
   // Sends what is pending, in order. `bytes_sent` grows by what the socket took.
-  Sent flush(Transport& transport, std::uint64_t& bytes_sent);
+  Sent flush(net::Transport& transport, std::uint64_t& bytes_sent);
   // The same, followed by `bytes`, without copying them unless the socket does not take them all and there is no
   // keeper.
-  Sent flush_with(Transport& transport, std::string_view bytes, const Keeper* keeper, std::uint64_t& bytes_sent);
+  Sent flush_with(net::Transport& transport, std::string_view bytes, const Keeper* keeper, std::uint64_t& bytes_sent);
 
   bool is_empty() const;
   std::uint64_t pending() const;
@@ -55,7 +55,7 @@ class Output {
     bool is_own_memory() const { return !file && !owner; }
   };
 
-  Sent send_segment(Segment& segment, bool more_follows, Transport& transport, std::uint64_t& bytes_sent);
+  Sent send_segment(Segment& segment, bool more_follows, net::Transport& transport, std::uint64_t& bytes_sent);
   bool append_to_spool(std::string_view bytes);
   std::size_t memory_pending() const;
   void forget_sent();

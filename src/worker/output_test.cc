@@ -19,7 +19,7 @@ class OutputTest : public testing::Test {
   void SetUp() override {
     std::array<int, 2> ends{};
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
-    transport_ = Transport(base::Fd(ends[0]));
+    transport_ = net::Transport(base::Fd(ends[0]));
     client_ = base::Fd(ends[1]);
   }
 
@@ -41,7 +41,7 @@ class OutputTest : public testing::Test {
     return all;
   }
 
-  Transport transport_;
+  net::Transport transport_;
   base::Fd client_;
   Output output_;
   std::uint64_t sent_ = 0;
@@ -85,7 +85,7 @@ TEST_F(OutputTest, SendsEverythingInOrderWhateverTheClientTakes) {
 
 // What stands between the bytes and the client, as TLS does: in records of 16 KiB, of which it holds one that the
 // socket had no room for, so that the same bytes must come again.
-class Records : public Transport::Layer {
+class Records : public net::Transport::Layer {
  public:
   struct Seen {
     std::string content;
@@ -139,7 +139,7 @@ class Records : public Transport::Layer {
 class OutputThroughLayer : public testing::Test {
  protected:
   Records::Seen seen_;
-  Transport transport_{base::Fd(), std::make_unique<Records>(seen_)};
+  net::Transport transport_{base::Fd(), std::make_unique<Records>(seen_)};
   Output output_;
   std::uint64_t sent_ = 0;
 };

@@ -132,14 +132,14 @@ void Server::adopt(net::Accepted accepted, const std::shared_ptr<const Peer>& lo
   ends.is_trusted = trusted_.contains(ends.client);
   bool secured = tls_port_ && !local->is_unix;
   auto client = secured ? tls_port_->begin(std::move(accepted.socket), std::move(ends))
-                        : make_client(Transport(std::move(accepted.socket)), std::move(ends), Protocol::http1);
+                        : make_client(net::Transport(std::move(accepted.socket)), std::move(ends), Protocol::http1);
   if (!client) return counters_.subtract(Counter::connections);
   client->position = clients_.size();
   clients_.push_back(std::move(client));
   clients_.back()->open({});
 }
 
-std::unique_ptr<Client> Server::make_client(Transport transport, Ends ends, Protocol protocol) {
+std::unique_ptr<Client> Server::make_client(net::Transport transport, Ends ends, Protocol protocol) {
   if (protocol == Protocol::http2)
     return std::make_unique<h2::Connection>(*this, std::move(transport), std::move(ends));
   return std::make_unique<h1::Connection>(*this, std::move(transport), std::move(ends));

@@ -14,6 +14,7 @@
 #include "http/h2/server_codec.h"
 #include "net/address.h"
 #include "net/loop.h"
+#include "net/transport.h"
 #include "worker/client.h"
 #include "worker/counters.h"
 #include "worker/exchange.h"
@@ -21,7 +22,6 @@
 #include "worker/options.h"
 #include "worker/peer.h"
 #include "worker/stream.h"
-#include "worker/transport.h"
 
 namespace worker {
 
@@ -76,7 +76,7 @@ class Server : private net::Deferred {
   void set_accepting(bool accepting) { accepting_ = accepting; }
   void adopt(net::Accepted accepted, const std::shared_ptr<const Peer>& local);
   // A client that speaks this protocol, for `replace`.
-  std::unique_ptr<Client> make_client(Transport transport, Ends ends, Protocol protocol);
+  std::unique_ptr<Client> make_client(net::Transport transport, Ends ends, Protocol protocol);
   // Another protocol on the same socket, which `client` no longer watches. Frees `client` at the end of the turn.
   void replace(Client& client, std::unique_ptr<Client> next, std::string_view received);
   // Frees the client at the end of the turn.

@@ -25,7 +25,7 @@ bool is_limit(int status) { return status == 408 || status == 413 || status == 4
 
 }  // namespace
 
-Connection::Connection(Server& server, Transport transport, Ends ends)
+Connection::Connection(Server& server, net::Transport transport, Ends ends)
     : Stream(ends_, Protocol::http1),
       server_(server),
       transport_(std::move(transport)),
@@ -107,7 +107,7 @@ bool Connection::read_once() {
   ssize_t count = transport_.receive(room);
   if (count < 0) {
     readable_ = errno == EINTR;
-    if (!would_block()) peer_gone();
+    if (!net::would_block()) peer_gone();
     input_.release_if_empty();
     return false;
   }

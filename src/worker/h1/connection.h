@@ -33,7 +33,7 @@ namespace worker::h1 {
 
 class Connection final : public Client, public Stream {
  public:
-  Connection(Server& server, Transport transport, Ends ends);
+  Connection(Server& server, net::Transport transport, Ends ends);
   ~Connection();
 
   // --- Stream
@@ -114,7 +114,7 @@ class Connection final : public Client, public Stream {
   void speak_http2();
 
   Server& server_;
-  Transport transport_;
+  net::Transport transport_;
   const Ends ends_;
   http::h1::ServerCodec codec_;
   http::InputBuffer input_;

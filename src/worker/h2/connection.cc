@@ -26,7 +26,7 @@ constexpr auto never = net::Clock::time_point::max();
 
 }  // namespace
 
-Connection::Connection(Server& server, Transport transport, Ends ends)
+Connection::Connection(Server& server, net::Transport transport, Ends ends)
     : server_(server),
       transport_(std::move(transport)),
       ends_(std::move(ends)),
@@ -91,7 +91,7 @@ Connection::Got Connection::receive() {
   if (count < 0) {
     readable_ = errno == EINTR;
     input_.release_if_empty();
-    return would_block() ? Got::nothing : Got::end;
+    return net::would_block() ? Got::nothing : Got::end;
   }
   if (count == 0) {
     readable_ = false;

@@ -34,7 +34,7 @@ namespace worker::h2 {
 
 class Connection final : public Client {
  public:
-  Connection(Server& server, Transport transport, Ends ends);
+  Connection(Server& server, net::Transport transport, Ends ends);
   ~Connection();
 
   // --- Client
@@ -111,7 +111,7 @@ class Connection final : public Client {
   void await(Awaiting what, net::nanoseconds most);
 
   Server& server_;
-  Transport transport_;
+  net::Transport transport_;
   const Ends ends_;
   http::h2::ServerCodec codec_;
   http::InputBuffer input_;

@@ -1,17 +1,13 @@
-// secure::Handshake: a client until its TLS handshake is done; then the protocol that was agreed takes its place.
-//
-//   shaking ──► (Server::replace)
-//      │ it speaks plain HTTP: 400, in plain text
-//      └──► refusing (drops what still comes, so that the answer is not lost in a reset) ──► closed
+// secure::Handshake: a client until its TLS handshake is done (tls/handshake.h); then the protocol that was agreed
+// takes its place (Server::replace).
 #pragma once
 
 #include <list>
 #include <memory>
 
-#include "tls/session.h"
+#include "tls/handshake.h"
 #include "worker/client.h"
 #include "worker/stream.h"
-#include "worker/transport.h"
 
 namespace worker {
 class Server;
@@ -37,18 +33,15 @@ class Handshake final : public Client {
 
  private:
   void finish();
-  void refuse();
-  void drop_input();
+  void note_failure();
 
   Server& server_;
   Port& port_;
-  Transport transport_;
+  tls::Handshake handshake_;
   Ends ends_;
-  std::unique_ptr<tls::Session> session_;
   std::list<Handshake*>::iterator place_;
   net::Clock::time_point deadline_;
-  std::size_t dropped_ = 0;
-  bool refusing_ = false;
+  bool failed_ = false;
   bool closed_ = false;
 };
 

@@ -1,6 +1,6 @@
-// worker::Transport: the bytes of one accepted socket, plain or through a layer such as TLS. Calls are those of the
-// system: a count, or -1 with errno, EAGAIN where an event of the socket must come first. It moves from one
-// worker::Client to the next when the protocol on a socket changes.
+// net::Transport: the bytes of one accepted socket, plain or through a layer such as TLS. Calls are those of the
+// system: a count, or -1 with errno, EAGAIN where an event of the socket must come first. It moves from one object to
+// the next when the protocol on a socket changes.
 #pragma once
 
 #include <sys/epoll.h>
@@ -16,7 +16,7 @@
 
 #include "base/fd.h"
 
-namespace worker {
+namespace net {
 
 class Transport {
  public:
@@ -94,4 +94,4 @@ class Transport {
 // Whether a failed call is to be tried again after the next event.
 inline bool would_block() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
 
-}  // namespace worker
+}  // namespace net

@@ -1,10 +1,10 @@
-#include "worker/transport.h"
+#include "net/transport.h"
 
 #include <sys/sendfile.h>
 
 #include <algorithm>
 
-namespace worker {
+namespace net {
 namespace {
 
 // Linux moves at most this much per call (sendfile(2)).
@@ -36,4 +36,4 @@ void Transport::close() {
   socket_.close();
 }
 
-}  // namespace worker
+}  // namespace net

@@ -1,16 +1,16 @@
-// secure::Layer: a TLS session as what stands between a transport's bytes and its socket.
+// tls::Layer: a TLS session as what stands between a transport's bytes and its socket.
 #pragma once
 
 #include <memory>
 
+#include "net/transport.h"
 #include "tls/session.h"
-#include "worker/transport.h"
 
-namespace worker::secure {
+namespace tls {
 
-class Layer final : public Transport::Layer {
+class Layer final : public net::Transport::Layer {
  public:
-  explicit Layer(std::unique_ptr<tls::Session> session) : session_(std::move(session)) {}
+  explicit Layer(std::unique_ptr<Session> session) : session_(std::move(session)) {}
 
   ssize_t receive(int socket, std::span<char> room) override;
   bool may_hold_more() const override { return session_->may_have_input(); }
@@ -19,7 +19,7 @@ class Layer final : public Transport::Layer {
   void end_sending(int) override { session_->close(); }
 
  private:
-  std::unique_ptr<tls::Session> session_;
+  std::unique_ptr<Session> session_;
 };
 
-}  // namespace worker::secure
+}  // namespace tls

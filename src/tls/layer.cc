@@ -1,30 +1,30 @@
-#include "worker/secure/layer.h"
+#include "tls/layer.h"
 
 #include <algorithm>
 #include <array>
 
-namespace worker::secure {
+namespace tls {
 namespace {
 
 // As the system calls answer.
-ssize_t answer(const tls::Transfer& transfer) {
+ssize_t answer(const Transfer& transfer) {
   if (transfer.bytes > 0) return static_cast<ssize_t>(transfer.bytes);
   switch (transfer.progress) {
-    case tls::Progress::done:
-    case tls::Progress::ended:
+    case Progress::done:
+    case Progress::ended:
       return 0;
-    case tls::Progress::wants_read:
-    case tls::Progress::wants_write:
+    case Progress::wants_read:
+    case Progress::wants_write:
       errno = EAGAIN;
       return -1;
-    case tls::Progress::failed:
+    case Progress::failed:
       errno = EPROTO;
       return -1;
   }
   return -1;
 }
 
-tls::Then then(bool more_follows) { return more_follows ? tls::Then::more : tls::Then::nothing; }
+Then then(bool more_follows) { return more_follows ? Then::more : Then::nothing; }
 
 }  // namespace
 
@@ -44,4 +44,4 @@ ssize_t Layer::send_file(int, int file, std::uint64_t offset, std::size_t count,
   return answer(session_->send_file(file, offset, count, then(more_follows)));
 }
 
-}  // namespace worker::secure
+}  // namespace tls
