@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "allocation/group.h"
 #include "base/file.h"
 #include "environment/port.h"
 #include "environment/shared/shared.h"
@@ -139,6 +140,19 @@ TEST_F(NeighbourTest, APortTakenByAnotherAppIsNotAnsweredFrom) {
   auto talk = fmt::format("import socket; s = socket.socket(); s.settimeout(0.5); s.connect(('127.0.0.1', {}))", port);
   EXPECT_THAT(on_host_as(identities.edge(), {"/usr/bin/python3", "-c", talk}), HasSubstr("TimeoutError"));
   firewall.remove();
+}
+
+TEST_F(NeighbourTest, RulesAndGroupsOfADeletedRootAreSweptAway) {
+  if (auto works = Firewall::probe(); !works) GTEST_SKIP() << works.error().describe();
+  auto identities = Identities::open(layout_).value();
+  ASSERT_TRUE(Firewall(identities.host_name(), identities.edge().uid).guard(free_port().value(), 4711));
+  auto tables = [&] { return on_host_as({0, 0}, {"nft", "list", "tables"}); };
+  ASSERT_THAT(tables(), HasSubstr(identities.host_name()));
+  auto hierarchy = allocation::Hierarchy::detect().value();
+  auto lost = allocation::Group::create(hierarchy, identities.host_name() + "/lost", {}).value();
+  ASSERT_TRUE(make_shared_environment({.layout = layout_, .instance_program = SERAI_INSTANCE_PROGRAM}));
+  for (const auto& file : lost.entrances()) EXPECT_FALSE(fs::exists(file.parent_path()));
+  EXPECT_THAT(tables(), Not(HasSubstr(identities.host_name())));
 }
 
 TEST_F(NeighbourTest, TwoRootsNeverShareAUser) {

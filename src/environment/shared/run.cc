@@ -190,8 +190,7 @@ base::Result<RunResult> SharedEnvironment::run_in(const RunSpec& spec, Record& r
   return result;
 }
 
-// What was left by a daemon that was killed: one-off commands, and control groups without an instance. Only root has a
-// range of users, and with it a name for its groups, that no other Serai of this host shares.
+// Only root has a range of users, and with it a name for its groups and rules, that no other Serai of this host shares.
 void SharedEnvironment::sweep() {
   sweep_runs();
   if (!identities_.is_root()) return;
@@ -199,7 +198,9 @@ void SharedEnvironment::sweep() {
   std::set<std::string> known;
   for (fs::directory_iterator at(layout_.instances(), error), stop; !error && at != stop; at.increment(error))
     known.insert(at->path().filename());
-  if (!error) allocation::Group::sweep(hierarchy_, identities_.host_name(), known);
+  if (error) return;
+  allocation::Group::sweep(hierarchy_, identities_.host_name(), known);
+  if (!any_port_but("")) firewall_.remove();
 }
 
 void SharedEnvironment::sweep_runs() {

@@ -308,11 +308,15 @@ void SharedEnvironment::ask_to_stop(const Record& record, milliseconds graceful_
 void SharedEnvironment::close_port(const Record& record) {
   std::lock_guard lock(ports_);
   (void)firewall_.release(record.port, record.user.uid);
-  for (const auto& id : instances().value_or(std::vector<std::string>{})) {
-    auto other = id == record.id ? base::fail(base::Kind::not_found, "itself") : Record::read(layout_, id);
-    if (other && other->port != 0) return;
+  if (!any_port_but(record.id)) firewall_.remove();
+}
+
+bool SharedEnvironment::any_port_but(const std::string& id) {
+  for (const auto& other : instances().value_or(std::vector<std::string>{})) {
+    if (other == id) continue;
+    if (auto record = Record::read(layout_, other); record && record->port != 0) return true;
   }
-  firewall_.remove();
+  return false;
 }
 
 base::Result<Adoption> SharedEnvironment::end(const Record& record) {

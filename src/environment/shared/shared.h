@@ -34,9 +34,9 @@ class SharedEnvironment final : public Environment {
   base::Result<Kept> kept(const std::string& app) override;
   Facts doctor() override;
 
-  // Undoes one-off commands whose daemon was killed while they ran.
+  // Undoes what a daemon left that was killed: one-off commands, and control groups and firewall rules without an
+  // instance, also those of an earlier root that had the same range of users and was deleted without being stopped.
   void sweep();
-  void sweep_runs();
 
  private:
   Layer layer(const std::string& id, const std::filesystem::path& code) const;
@@ -56,6 +56,8 @@ class SharedEnvironment final : public Environment {
   // Ends what runs, adopts, releases group and port. The record stays.
   base::Result<Adoption> end(const Record& record);
   // Opens the record's port again; the table goes with the last port.
+  void sweep_runs();
+  bool any_port_but(const std::string& id);
   void close_port(const Record& record);
   void ask_to_stop(const Record& record, std::chrono::milliseconds graceful_timeout);
   base::Result<void> remove(const std::string& id);
