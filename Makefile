@@ -10,7 +10,7 @@ THREADED := net control edge daemon
 space := $(subst ,, )
 
 .PHONY: help setup build engines wheel sdist install demo test test-all test-unit test-python test-asan test-tsan \
-        bench bench-quick bench-memory bench-edge bench-hosted soak fuzz fuzz-coverage format format-check lint clean hooks
+        bench bench-quick bench-memory bench-edge bench-hosted soak differential fuzz fuzz-coverage format format-check lint clean hooks
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -65,6 +65,9 @@ bench-hosted: build  ## the whole hosted path beside nginx + uvicorn and nginx +
 
 soak: build  ## reloads, recycling and crashes under load, failed requests counted; REQUESTS=1000000 RELOADS=200 CRASHES=100
 	@$(VENV)/bin/python -m pytest tests/serve/test_soak.py -m slow -s -q
+
+differential: build  ## our HTTP/1 parser beside llhttp, httptools and h11 over MUTATIONS=1000000 of known requests
+	@$(VENV)/bin/python -m pytest tests/differential -m slow -s -q
 
 fuzz: setup  ## each libFuzzer target for SECONDS_PER_TARGET seconds (default 30)
 	@scripts/build fuzz && $(VENV)/bin/python tests/fuzz/run.py $(SECONDS_PER_TARGET)

@@ -79,7 +79,12 @@ bool BodyReader::step(char byte) {
     case Chunk::size:
       if (byte == ';') return extra_ = 0, chunk_ = Chunk::extension, true;
       if (byte == '\r') return chunk_ = Chunk::size_lf, true;
+      if (byte == ' ' || byte == '\t') return extra_ = 1, chunk_ = Chunk::size_space, true;
       return add_digit(byte);
+    case Chunk::size_space:  // "bad" white space is allowed before an extension only
+      if (byte == ';') return chunk_ = Chunk::extension, true;
+      if (byte != ' ' && byte != '\t') return fail(400, "a chunk size is not a hexadecimal number");
+      return ++extra_ <= limits_.chunk_extension_bytes || fail(400, "a chunk extension is too long");
     case Chunk::extension:
       if (byte == '\r') return chunk_ = Chunk::size_lf, true;
       if (is_control(byte)) return fail(400, "a chunk extension has a control character");

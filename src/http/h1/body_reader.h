@@ -32,6 +32,7 @@ class BodyReader {
   enum class Chunk : std::uint8_t {
     size_first,
     size,
+    size_space,
     extension,
     size_lf,
     data,

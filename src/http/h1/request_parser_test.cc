@@ -129,7 +129,7 @@ TEST(RequestParser, ReadsBodiesOfEachFraming) {
             fmt::format("{} length=5 [Host: a] [Content-Length: 5]\nbody hello\nend\n", head_of_post));
   EXPECT_EQ(read(post("Content-Length: 0\r\n", "")).text,
             fmt::format("{} length=0 [Host: a] [Content-Length: 0]\nend\n", head_of_post));
-  EXPECT_EQ(read(chunked("3\r\nabc\r\nA;x=\"y\"\r\n0123456789\r\n0\r\nTrailer: ignored\r\n\r\n")).text,
+  EXPECT_EQ(read(chunked("3\r\nabc\r\nA \t; x=\"y\"\r\n0123456789\r\n0\r\nTrailer: ignored\r\n\r\n")).text,
             fmt::format("{} chunked [Host: a] [Transfer-Encoding: chunked]\nbody abc0123456789\nend\n", head_of_post));
 }
 
@@ -350,6 +350,9 @@ std::vector<Refused> refused_inputs() {
       {"chunk size over the limit", chunked("ffffffffffffffff\r\nabc\r\n0\r\n\r\n"), 413},
       {"bare LF after the chunk size", chunked("3\nabc\r\n0\r\n\r\n"), 400},
       {"bare CR after the chunk size", chunked("3\rabc\r\n0\r\n\r\n"), 400},
+      {"white space in a chunk size", chunked("1 0;x\r\nabc\r\n0\r\n\r\n"), 400},
+      {"too much white space behind a chunk size", chunked("3" + std::string(257, ' ') + ";x\r\nabc\r\n0\r\n\r\n"),
+       400},
       {"bare LF in a chunk extension", chunked("3;x\nabc\r\n0\r\n\r\n"), 400},
       {"bare CR in a chunk extension", chunked("3;x\rabc\r\n0\r\n\r\n"), 400},
       {"NUL in a chunk extension", chunked("3;\0\r\nabc\r\n0\r\n\r\n"s), 400},
