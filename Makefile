@@ -63,7 +63,7 @@ bench-edge: build  ## CPU per request of the edge beside nginx
 bench-hosted: build  ## the whole hosted path beside nginx + uvicorn and nginx + gunicorn
 	@scripts/bench hosted
 
-soak: build  ## reloads, recycling and crashes under load, failed requests counted; REQUESTS=1000000 RELOADS=200 CRASHES=100
+soak: build  ## reloads, recycling and crashes under load, failed requests counted; REQUESTS=1000000 RELOADS=200 CRASHES=20
 	@$(VENV)/bin/python -m pytest tests/serve/test_soak.py -m slow -s -q
 
 differential: build  ## our HTTP/1 parser beside llhttp, httptools and h11 over MUTATIONS=1000000 of known requests

@@ -20,7 +20,7 @@ from tests.support.wait import until
 
 REQUESTS = int(os.environ.get("REQUESTS", 1_000_000))
 RELOADS = int(os.environ.get("RELOADS", 200))
-CRASHES = int(os.environ.get("CRASHES", 100))
+CRASHES = int(os.environ.get("CRASHES", 20))
 
 APPS = ["--app-dir", str(Path(__file__).parent)]
 
