@@ -4,6 +4,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <mutex>
+
 namespace python {
 
 // Gives the GIL up for a scope, around waiting and socket work. Python objects may not be touched inside.
@@ -29,5 +31,15 @@ class GilHold {
  private:
   PyGILState_STATE state_;
 };
+
+// With the GIL: locks what somebody else may hold who waits for the GIL.
+inline std::unique_lock<std::mutex> lock_with_gil(std::mutex& mutex) {
+  std::unique_lock lock(mutex, std::try_to_lock);
+  if (!lock) {
+    GilRelease released;
+    lock.lock();
+  }
+  return lock;
+}
 
 }  // namespace python

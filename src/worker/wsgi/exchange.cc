@@ -18,6 +18,10 @@ namespace {
 constexpr std::size_t large_chunk = 16 * 1024;
 // Response bytes kept in memory for a slow client; the rest goes to a file.
 constexpr std::size_t response_memory = 1 << 20;
+// A block that would make it more than this is sent with what was gathered before it.
+constexpr std::uint64_t enough_gathered = 64 * 1024;
+// After so long the courier tries again to send what a slow client has not taken.
+constexpr auto next_try = std::chrono::milliseconds(10);
 // A thread that waits for a slow client says so often that it is alive.
 constexpr auto longest_silence = std::chrono::milliseconds(250);
 
@@ -124,7 +128,7 @@ void Exchange::on_overdue() { handler_.on_overdue(*this); }
 
 std::shared_ptr<Overstay> Exchange::revoke() {
   std::lock_guard held(custody_);
-  if (!in_application_) return nullptr;
+  if (!in_application_ || is_settled_) return nullptr;
   const http::RequestHead& head = stream_.head();
   overstay_ = std::make_shared<Overstay>();
   overstay_->thread = thread_;
@@ -132,24 +136,43 @@ std::shared_ptr<Overstay> Exchange::revoke() {
   return overstay_;
 }
 
+// --- courier's thread, no GIL ---------------------------------------------------------------------------------------
+
+std::optional<net::Clock::time_point> Exchange::send_due(net::Clock::time_point now) {
+  std::unique_lock held(custody_, std::try_to_lock);
+  if (!held || !in_application_) return now;  // its thread has it
+  if (overstay_ || due_ == never) return std::nullopt;
+  if (now < due_) return due_;
+  is_client_gone_ = !stream_.send_borrowed();
+  due_ = !is_client_gone_ && stream_.pending() > 0 ? now + next_try : never;
+  return due_ == never ? std::nullopt : std::optional(due_);
+}
+
 // --- the application ------------------------------------------------------------------------------------------------
+
+// The thread is in the application: others may have its stream.
+class Exchange::Outside {
+ public:
+  explicit Outside(Exchange& exchange) : exchange_(exchange) {
+    if (exchange.handler_.time_limit() || exchange.gathers()) move(true);
+  }
+  ~Outside() {
+    if (exchange_.in_application_) move(false);
+  }
+  Outside(const Outside&) = delete;
+  Outside& operator=(const Outside&) = delete;
+
+ private:
+  void move(bool outside) {
+    auto held = python::lock_with_gil(exchange_.custody_);
+    exchange_.in_application_ = outside;
+  }
+  Exchange& exchange_;
+};
 
 // Runs a piece of the application's code. The thread may find that its request is over meanwhile.
 template <typename Call>
 auto Exchange::in_application(Call&& call) {
-  if (!handler_.time_limit()) return call();
-  class Outside {
-   public:
-    explicit Outside(Exchange& exchange) : exchange_(exchange) { move(true); }
-    ~Outside() { move(false); }
-
-   private:
-    void move(bool outside) {
-      std::lock_guard held(exchange_.custody_);
-      exchange_.in_application_ = outside;
-    }
-    Exchange& exchange_;
-  };
   decltype(call()) result;
   {
     Outside outside(*this);
@@ -162,20 +185,21 @@ auto Exchange::in_application(Call&& call) {
   return result;
 }
 
-// What the application calls back. Holds the stream for so long.
+// What the application calls back. Has the stream for so long.
 class Exchange::Visit {
  public:
-  explicit Visit(Exchange& exchange) : exchange_(exchange), was_outside_(exchange.in_application_) {
-    if (!was_outside_) return;
+  explicit Visit(Exchange& exchange) : exchange_(exchange) {
+    if (!exchange.in_application_) return;
     {
-      std::lock_guard held(exchange.custody_);
+      auto held = python::lock_with_gil(exchange.custody_);
       if (!exchange.overstay_) exchange.in_application_ = false;
     }
+    was_outside_ = true;
     if (exchange.overstay_) python::raise(exchange.handler_.state().request_timed_out.get(), "the request is over");
   }
   ~Visit() {
-    if (!was_outside_) return;
-    std::lock_guard held(exchange_.custody_);
+    if (!was_outside_ && !exchange_.gathers()) return;
+    auto held = python::lock_with_gil(exchange_.custody_);
     exchange_.in_application_ = true;
   }
   Visit(const Visit&) = delete;
@@ -183,20 +207,22 @@ class Exchange::Visit {
 
  private:
   Exchange& exchange_;
-  bool was_outside_;
+  bool was_outside_ = false;
 };
 
-// What interrupts the thread is meant for this request, not for its next one.
-class Exchange::EndOfOverstay {
+// Nobody comes back to this request: neither the courier nor what interrupts a thread, which is not meant for its next
+// one.
+class Exchange::End {
  public:
-  explicit EndOfOverstay(Exchange& exchange) : exchange_(exchange) {}
-  ~EndOfOverstay() {
+  explicit End(Exchange& exchange) : exchange_(exchange) {}
+  ~End() {
+    exchange_.stop_gathering();
     if (!exchange_.overstay_) return;
     exchange_.overstay_->is_over = true;
     PyThreadState_SetAsyncExc(exchange_.overstay_->thread, nullptr);
   }
-  EndOfOverstay(const EndOfOverstay&) = delete;
-  EndOfOverstay& operator=(const EndOfOverstay&) = delete;
+  End(const End&) = delete;
+  End& operator=(const End&) = delete;
 
  private:
   Exchange& exchange_;
@@ -204,7 +230,7 @@ class Exchange::EndOfOverstay {
 
 Ending Exchange::run() {
   Running running(*this);
-  EndOfOverstay at_end(*this);
+  End at_end(*this);
   thread_ = PyThread_get_thread_ident();
   stream_.spool_beyond(response_memory);
   try {
@@ -226,6 +252,7 @@ Ending Exchange::on_exception() {
   python::Ref exception = python::take_exception();
   if (overstay_) return Ending::revoked;  // told already
   handler_.log_error("Exception in WSGI application", exception.get());
+  if (gathers()) send_what_is_there();
   return head_sent_ ? Ending::aborted : Ending::internal_error;
 }
 
@@ -296,12 +323,13 @@ void Exchange::send_sequence(PyObject* sequence) {
   }
 }
 
-// PEP 3333, "Buffering and Streaming": a piece is transmitted before the next one is asked for, except that the last
-// one of a known length may go with the others of this turn.
+// PEP 3333, "Buffering and Streaming": a block is on its way before the next one is asked for, if only with the
+// courier. The last one of a known length may go with the other answers of this turn.
 void Exchange::send_iterator(PyObject* iterable) {
   python::Ref iterator = python::checked(PyObject_GetIter(iterable));
   Py_ssize_t length_hint = PyObject_HasAttrString(iterable, "__len__") ? PyObject_Size(iterable) : -1;
   if (length_hint < 0) PyErr_Clear();
+  last_block_ = net::Clock::now();
   while (true) {
     python::Ref chunk = in_application([&] { return python::Ref::steal(PyIter_Next(iterator.get())); });
     if (!chunk.is_set()) break;
@@ -309,7 +337,7 @@ void Exchange::send_iterator(PyObject* iterable) {
       finish_head(static_cast<std::uint64_t>(PyBytes_GET_SIZE(chunk.get())));
     }
     append(chunk.get());
-    if (!is_body_complete() && length_hint != 1) transmit();
+    if (!is_body_complete() && length_hint != 1) pass_on();
   }
   if (PyErr_Occurred()) python::rethrow();
 }
@@ -353,12 +381,42 @@ void Exchange::send_some() {
   if (!stream_.send_borrowed()) throw ClientGone();
 }
 
+// A block that took long is sent at once. Those that come fast wait for each other, not for long, and with the courier
+// so that they need not wait for the application.
+void Exchange::pass_on() {
+  if (is_client_gone_) throw ClientGone();
+  const auto now = net::Clock::now();
+  const bool came_fast = now - std::exchange(last_block_, now) < Courier::interval;
+  const bool is_time = !came_fast || now >= due_ || stream_.pending() >= enough_gathered;
+  if (!is_time && gather(now + Courier::interval)) return;
+  transmit();
+  if (stream_.pending() > 0) gather(now + next_try);
+}
+
+// False: there is no courier.
+bool Exchange::gather(net::Clock::time_point due) {
+  if (gathers()) return true;
+  if (!handler_.courier().enlist(*this, due)) return false;
+  due_ = due;
+  is_enlisted_ = true;
+  return true;
+}
+
+void Exchange::stop_gathering() {
+  due_ = never;
+  if (std::exchange(is_enlisted_, false)) handler_.courier().forget(*this);
+}
+
 // Sends what the client takes now. A client slower than its response gets the rest from memory or disk; only beyond the
 // spool's limit does the thread wait.
 void Exchange::transmit() {
+  due_ = never;
+  send_some();
+  const std::uint64_t most = handler_.options().max_response_spool;
+  if (stream_.pending() <= most) return;
+  stop_gathering();
   python::GilRelease released;
-  if (!stream_.send_borrowed()) throw ClientGone();
-  while (stream_.pending() > handler_.options().max_response_spool) wait_for_client();
+  while (stream_.pending() > most) wait_for_client();
 }
 
 // The thread is not in the application meanwhile, so this is no time in which the worker hangs.
@@ -399,7 +457,9 @@ void Exchange::close_result(PyObject* result, bool is_settled) {
     python::Ref close = python::Ref::steal(PyObject_GetAttr(result, handler_.state().names.close.get()));
     if (close.is_set()) {
       if (is_settled) {
+        is_settled_ = true;
         handler_.send_before_close(*this);
+        Outside outside(*this);
         handler_.call_close(close.get());  // as long as it likes: nobody waits for it
       } else {
         in_application([&] { return handler_.call_close(close.get()); });
@@ -490,7 +550,7 @@ Exchange* Exchange::current() { return current_exchange; }
 void Exchange::write(PyObject* bytes) {
   Visit visit(*this);
   append(bytes);
-  transmit();
+  pass_on();
 }
 
 }  // namespace worker::wsgi

@@ -1,9 +1,10 @@
 // wsgi::Exchange: one request under WSGI (PEP 3333): its buffered body, then the call of the application and the
 // sending of what it returns, all on one thread, to which the stream is lent meanwhile.
 //
-// Where requests have a time limit, the loop's thread may take the stream back while the thread is in the application
-// (`revoke`). The thread therefore holds the custody of its stream whenever it is not, and asks after each call of the
-// application whether it still has it.
+// While the thread is in the application, others may touch the stream: where requests have a time limit, the loop's
+// thread takes it back (`revoke`), and of an answer that gathers, the courier sends what waits. The thread therefore
+// has the custody of its stream whenever it is not there, and asks after each call of the application what has become
+// of it.
 #pragma once
 
 #include <memory>
@@ -17,6 +18,7 @@
 #include "worker/places.h"
 #include "worker/stream.h"
 #include "worker/time_limit.h"
+#include "worker/wsgi/courier.h"
 
 namespace worker::wsgi {
 
@@ -33,7 +35,7 @@ struct Overstay {
   bool is_over = false;  // it is back
 };
 
-class Exchange final : public worker::Exchange, public TimeLimit::Subject {
+class Exchange final : public worker::Exchange, public TimeLimit::Subject, public Courier::Sender {
  public:
   Exchange(Handler& handler, Stream& stream);
 
@@ -46,6 +48,8 @@ class Exchange final : public worker::Exchange, public TimeLimit::Subject {
   // Takes the stream away from a thread that is in the application; null where it is not.
   std::shared_ptr<Overstay> revoke();
   bool is_revoked() const { return overstay_ != nullptr; }  // for the thread that runs it
+  // --- courier's thread, no GIL
+  std::optional<net::Clock::time_point> send_due(net::Clock::time_point now) override;
 
   // --- on the thread that runs the application, with the GIL
 
@@ -60,6 +64,8 @@ class Exchange final : public worker::Exchange, public TimeLimit::Subject {
   Stream& stream() { return stream_; }
   // For when a client that is gone makes no difference; the stream finds out later.
   void send_what_is_there();
+  // Something waits for the blocks that follow; the courier knows.
+  bool gathers() const { return due_ != never; }
 
   std::size_t position = no_position;  // among those that the handler keeps while they are read
   bool is_entrusted = false;           // to the team: whoever replaces this thread as leader sends the answer
@@ -76,7 +82,10 @@ class Exchange final : public worker::Exchange, public TimeLimit::Subject {
   bool send_file(PyObject* wrapper);
   void finish_head(std::optional<std::uint64_t> length);
   void append(PyObject* chunk);
+  void pass_on();
   void transmit();
+  bool gather(net::Clock::time_point due);
+  void stop_gathering();
   void wait_for_client();
   void send_some();
   // `is_settled`: the whole answer is in the output.
@@ -86,8 +95,11 @@ class Exchange final : public worker::Exchange, public TimeLimit::Subject {
   Ending on_exception();
   template <typename Call>
   auto in_application(Call&& call);
+  class Outside;
   class Visit;
-  class EndOfOverstay;
+  class End;
+
+  static constexpr auto never = net::Clock::time_point::max();
 
   Handler& handler_;
   Stream& stream_;
@@ -96,9 +108,14 @@ class Exchange final : public worker::Exchange, public TimeLimit::Subject {
   std::uint64_t written_ = 0;
   bool started_ = false;  // start_response was called
   bool head_sent_ = false;
-  bool too_long_ = false;  // more than declared; told once
-  std::mutex custody_;
+  bool too_long_ = false;     // more than declared; told once
+  bool is_enlisted_ = false;  // the courier may look at this
+  net::Clock::time_point last_block_;
+  std::mutex custody_;  // of the stream and what follows, while the thread is in the application
   bool in_application_ = false;
+  bool is_settled_ = false;             // the answer is whole: nobody takes it away
+  bool is_client_gone_ = false;         // the courier has found out
+  net::Clock::time_point due_ = never;  // to be sent, of what was gathered
   unsigned long thread_ = 0;
   std::shared_ptr<Overstay> overstay_;  // under custody: set when the stream was taken away
 };

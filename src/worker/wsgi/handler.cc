@@ -54,6 +54,10 @@ void Handler::open(Helpers helpers, const std::vector<int>& sockets) {
 void Handler::watch_signals(int read_end) { signals_ = std::make_unique<SignalPipe>(server_->loop(), read_end); }
 
 void Handler::close() {
+  {
+    python::GilRelease released;
+    courier_.end();
+  }
   if (stand_in_.joinable()) {
     team_.dismiss();
     python::GilRelease released;
@@ -365,6 +369,7 @@ void Handler::send_before_close(Exchange& exchange) {
     slow_closes_.store(slow - 1, std::memory_order_relaxed);
     return exchange.send_what_is_there();
   }
+  if (exchange.gathers()) return;  // the courier sees to it
   if (options_.threads == 1 && !time_limit_) return;
   exchange.is_entrusted = team_.entrust(exchange.stream());
   if (!exchange.is_entrusted) exchange.send_what_is_there();

@@ -22,6 +22,7 @@
 #include "worker/signal_pipe.h"
 #include "worker/state.h"
 #include "worker/waiting_line.h"
+#include "worker/wsgi/courier.h"
 #include "worker/wsgi/environ.h"
 #include "worker/wsgi/exchange.h"
 #include "worker/wsgi/team.h"
@@ -85,6 +86,7 @@ class Handler final : public worker::Handler {
   void complain_of_hop_by_hop(std::string_view name);
   // The answer is whole, but the application is still to be told by close(): sends it now or lets it wait.
   void send_before_close(Exchange& exchange);
+  Courier& courier() { return courier_; }
   python::Ref call_close(PyObject* close);
 
  private:
@@ -131,6 +133,7 @@ class Handler final : public worker::Handler {
   std::unique_ptr<WaitingLine> line_;                 // where the queue is limited
   std::vector<std::shared_ptr<Overstay>> overstays_;  // to be interrupted
   std::thread stand_in_;
+  Courier courier_;
   std::atomic<int> slow_closes_ = 0;  // so many requests are still sent before close() is called
   std::unique_ptr<SignalPipe> signals_;
   int end_fd_ = -1;
