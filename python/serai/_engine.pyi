@@ -62,6 +62,9 @@ class Options(TypedDict, total=False):
     max_queue: int  # requests that wait for the app, 503 beyond; 0 (default): no limit
     queue_timeout: float  # how long they wait at most, 503 beyond; 0 (default): no limit
     graceful_timeout: float  # what `drain` waits at most; default 30
+    static: list[tuple[str, str]]  # (prefix, folder): files that are answered without the app; "" is every path
+    static_index: bool  # "folder/" is "folder/index.html"; default False
+    static_max_age: float  # for caches, of files without a digest in their names; default 60
     backlog_limit: int  # open connections at most; further ones wait in the listen backlog; 0: no limit (default)
     ws_deflate: bool  # ASGI: permessage-deflate for WebSockets that offer it; default True
     ws_max_size: int  # bytes of a WebSocket message after decompression, close code 1009 beyond; 0: no limit; 16 MiB

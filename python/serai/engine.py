@@ -4,7 +4,7 @@ import resource
 from typing import TYPE_CHECKING, Literal
 
 from serai.application import Application
-from serai.settings import Settings
+from serai.settings import Settings, split_mount
 
 if TYPE_CHECKING:
     from serai._engine import AsgiServer, Options, WsgiServer
@@ -30,6 +30,9 @@ def options(s: Settings, access_log: int) -> "Options":
         "keep_alive_timeout": s.keep_alive_timeout,
         "write_timeout": s.write_timeout,
         "graceful_timeout": s.graceful_timeout,
+        "static": [split_mount(mount) for mount in s.static],
+        "static_index": s.static_index,
+        "static_max_age": s.static_max_age,
         "backlog_limit": _most_connections(),
         "request_timeout": s.request_timeout,
         "max_concurrency": s.max_concurrency,

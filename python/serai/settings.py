@@ -87,6 +87,22 @@ def url_path(text: str) -> str:
     return text
 
 
+def static_mount(text: str) -> str:
+    """A URL path and the folder whose files are served below it, which apps that change theirs must not move."""
+    prefix, equals, folder = text.partition("=")
+    if not equals or not folder or not prefix.startswith("/") or any(c <= " " or c in "?#%" for c in prefix):
+        raise ValueError(f"{text!r} is not like /static=staticfiles")
+    if not os.path.isdir(folder):
+        raise ValueError(f"there is no folder {folder!r}, seen from {os.getcwd()}")
+    return f"{prefix.rstrip('/') or '/'}={os.path.abspath(folder)}"
+
+
+def split_mount(mount: str) -> tuple[str, str]:
+    """Prefix, "" for every path, and folder."""
+    prefix, _, folder = mount.partition("=")
+    return prefix.rstrip("/"), folder
+
+
 _TRUTHS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
@@ -130,6 +146,7 @@ def _option(default: Any, **description: Any) -> Any:
 
 
 _APP, _DEVELOPMENT, _PROCESSES = "application", "development", "processes"
+_FILES = "files and answers"
 _HTTP, _WS, _TLS, _LOG = "HTTP and its limits", "WebSocket", "TLS", "logging and files"
 
 
@@ -293,6 +310,26 @@ class Settings:
     )
     health_timeout: float = _option(
         30.0, group=_PROCESSES, metavar="TIME", parse=units.seconds, help="how long a new worker may take for that"
+    )
+
+    static: list[str] = _option(
+        [],
+        group=_FILES,
+        metavar="/PREFIX=FOLDER",
+        parse=static_mount,
+        repeat=True,
+        help="serve the files in FOLDER below this path; what is not there is the app's to answer; repeatable",
+        shown_default="none",
+    )
+    static_index: bool = _option(
+        False, group=_FILES, flag=True, help="a path that ends with a slash is answered with the index.html there"
+    )
+    static_max_age: float = _option(
+        60.0,
+        group=_FILES,
+        metavar="TIME",
+        parse=units.seconds,
+        help="how long caches may keep a file, unless its name holds a digest: then a year; 0: they must ask each time",
     )
 
     max_body: int = _option(

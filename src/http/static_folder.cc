@@ -107,8 +107,12 @@ bool lists_tag(std::string_view list, std::string_view tag, bool weak_counts) {
 
 class Planner {
  public:
-  Planner(const RequestHead& request, Found found, const ContentType& type, bool may_vary, bool is_immutable)
-      : request_(request), found_(std::move(found)), type_(type), may_vary_(may_vary), is_immutable_(is_immutable) {
+  Planner(const RequestHead& request, Found found, const ContentType& type, bool may_vary, std::string cache_control)
+      : request_(request),
+        found_(std::move(found)),
+        type_(type),
+        may_vary_(may_vary),
+        cache_control_(std::move(cache_control)) {
     size_ = static_cast<std::uint64_t>(found_.facts.st_size);
     etag_ = make_etag(found_);
     modified_ = found_.facts.st_mtim.tv_sec;
@@ -156,7 +160,7 @@ class Planner {
     format_date(modified_, date.data());
     add(HeaderId::etag, etag_);
     add(HeaderId::last_modified, std::move(date));
-    add(HeaderId::cache_control, is_immutable_ ? "public, max-age=31536000, immutable" : "public, max-age=60");
+    add(HeaderId::cache_control, std::move(cache_control_));
     if (may_vary_) add(HeaderId::vary, "Accept-Encoding");
   }
 
@@ -190,7 +194,8 @@ class Planner {
   const RequestHead& request_;
   Found found_;
   ContentType type_;
-  bool may_vary_, is_immutable_;
+  bool may_vary_;
+  std::string cache_control_;
   std::uint64_t size_ = 0;
   std::string etag_;
   std::time_t modified_ = 0;
@@ -203,6 +208,11 @@ base::Result<StaticFolder> StaticFolder::open(const std::filesystem::path& folde
   auto opened = base::open(folder, O_PATH | O_DIRECTORY);
   if (!opened) return base::wrap(std::move(opened.error()), "serve static files");
   return StaticFolder(std::move(*opened), options);
+}
+
+std::string StaticFolder::cache_control(bool is_immutable) const {
+  if (is_immutable) return "public, max-age=31536000, immutable";
+  return options_.max_age.count() > 0 ? fmt::format("public, max-age={}", options_.max_age.count()) : "no-cache";
 }
 
 base::Result<std::optional<StaticAnswer>> StaticFolder::find(const RequestHead& request, std::string_view path) const {
@@ -226,7 +236,7 @@ base::Result<std::optional<StaticAnswer>> StaticFolder::find(const RequestHead& 
     if (*variant) found = std::move(variant);
   }
   bool is_immutable = options_.immutable || has_content_hash(std::string_view(*name).substr(name->rfind('/') + 1));
-  return Planner(request, std::move(**found), type, may_vary, is_immutable).plan();
+  return Planner(request, std::move(**found), type, may_vary, cache_control(is_immutable)).plan();
 }
 
 }  // namespace http

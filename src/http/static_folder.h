@@ -5,6 +5,7 @@
 // that links cannot lead out of it either. Only regular files are served.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -24,6 +25,7 @@ struct StaticOptions {
   bool dotfiles = false;      // serve names that begin with a dot
   bool index = false;         // "folder/" is answered with "folder/index.html"
   bool precompressed = true;  // "a.css.br", ".zst" and ".gz" stand for "a.css" where the client takes them
+  std::chrono::seconds max_age = std::chrono::seconds(60);  // how long caches may keep a file that may change
 };
 
 struct StaticAnswer {
@@ -44,6 +46,7 @@ class StaticFolder {
   base::Result<std::optional<StaticAnswer>> find(const RequestHead& request, std::string_view path) const;
 
  private:
+  std::string cache_control(bool is_immutable) const;
   StaticFolder(base::Fd folder, const StaticOptions& options) : folder_(std::move(folder)), options_(options) {}
 
   base::Fd folder_;

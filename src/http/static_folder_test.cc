@@ -232,6 +232,9 @@ TEST_F(StaticFolderTest, NamesWithADigestAreCachedForAYear) {
   EXPECT_EQ(field(get("a.txt"), HeaderId::cache_control), "public, max-age=60");
   EXPECT_EQ(field(get("a.txt", "", "GET", {.immutable = true}), HeaderId::cache_control),
             "public, max-age=31536000, immutable");
+  EXPECT_EQ(field(get("a.txt", "", "GET", {.max_age = std::chrono::hours(1)}), HeaderId::cache_control),
+            "public, max-age=3600");
+  EXPECT_EQ(field(get("a.txt", "", "GET", {.max_age = std::chrono::seconds(0)}), HeaderId::cache_control), "no-cache");
   EXPECT_TRUE(has_content_hash("a.min.27e20196a850.js"));
   for (std::string_view name : {"report.202611231200.pdf", "a.abcdefabcdef.js", "27e20196a850.js", "a.27e20196a850",
                                 "a.27e20196a85.js", "a.27E20196A850.js", "a.js"}) {

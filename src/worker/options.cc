@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <string_view>
@@ -62,6 +63,22 @@ void read_forwarded_allow(Options& options, std::string_view key, PyObject* valu
   }
 }
 
+void read_statics(Options& options, std::string_view, PyObject* value) {
+  python::Ref items = python::checked(PySequence_Fast(value, "option static must be a list of (prefix, folder)"));
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); i++) {
+    python::Ref pair = python::checked(PySequence_Tuple(PySequence_Fast_GET_ITEM(items.get(), i)));
+    const char *prefix = nullptr, *folder = nullptr;
+    if (!PyArg_ParseTuple(pair.get(), "ss:static", &prefix, &folder)) python::rethrow();
+    options.statics.push_back({prefix, folder});
+  }
+}
+
+void read_static_max_age(Options& options, std::string_view, PyObject* value) {
+  double seconds = PyFloat_AsDouble(value);
+  if (PyErr_Occurred()) python::rethrow();
+  options.static_max_age = std::chrono::seconds(static_cast<long>(std::clamp(seconds, 0.0, 1e9)));
+}
+
 void read_access_log(Options& options, std::string_view, PyObject* value) {
   long number = PyLong_AsLong(value);
   if (PyErr_Occurred()) python::rethrow();
@@ -94,6 +111,9 @@ const std::map<std::string, Reader, std::less<>>& readers() {
       {"max_concurrency", size(&Options::max_concurrency)},
       {"max_queue", size(&Options::max_queue)},
       {"queue_timeout", seconds(&Options::queue_timeout)},
+      {"static", read_statics},
+      {"static_index", flag(&Options::static_index)},
+      {"static_max_age", read_static_max_age},
       {"backlog_limit", size(&Options::backlog_limit)},
       {"http2", flag(&Options::http2)},
       {"ws_deflate", flag(&Options::ws_deflate)},

@@ -18,6 +18,12 @@ namespace worker {
 
 using std::chrono::nanoseconds;
 
+// A folder whose files are served below a path.
+struct StaticMount {
+  std::string prefix;  // begins with a slash and does not end with one; "" for all paths
+  std::string folder;
+};
+
 struct Options {
   std::string root_path;
   std::string server_header = "serai";
@@ -46,6 +52,10 @@ struct Options {
   nanoseconds queue_timeout{};      // how long they wait at most; 0: no limit
 
   bool limits_queue() const { return max_queue > 0 || queue_timeout > nanoseconds(0); }
+
+  std::vector<StaticMount> statics;  // files come before the application
+  bool static_index = false;         // "folder/" is answered with "folder/index.html"
+  std::chrono::seconds static_max_age = std::chrono::seconds(60);
 
   std::size_t backlog_limit = 0;  // open connections; 0: no limit
   std::size_t threads = 1;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "worker/front/front.h"
 #include "worker/h1/connection.h"
 #include "worker/h2/connection.h"
 #include "worker/secure/port.h"
@@ -33,15 +34,19 @@ base::Result<std::unique_ptr<Server>> Server::create(const Options& options, Cou
     return base::wrap(pattern.error(), "option access_log_pattern");
   auto loop = net::Loop::create();
   if (!loop) return std::unexpected(loop.error());
-  return std::unique_ptr<Server>(new Server(options, counters, handler, std::move(*loop), std::move(*trusted)));
+  auto front = front::Front::create(options, **loop, handler);
+  if (!front) return std::unexpected(front.error());
+  std::unique_ptr<Server> server(new Server(options, counters, handler, std::move(*loop), std::move(*trusted)));
+  if (*front) server->stand_before(std::move(*front));
+  return server;
 }
 
 Server::Server(const Options& options, Counters& counters, Handler& handler, std::unique_ptr<net::Loop> loop,
                TrustedPeers trusted)
     : options_(options),
       counters_(counters),
-      handler_(handler),
       loop_(std::move(loop)),
+      handler_(&handler),
       http2_{
           .limits = limits_of(options), .server_name = options.server_header, .websockets = handler.takes_websockets()},
       trusted_(std::move(trusted)),
@@ -53,6 +58,11 @@ Server::Server(const Options& options, Counters& counters, Handler& handler, std
   }
   set_access_log(options.access_log);
   if (options.tls) tls_port_ = std::make_unique<secure::Port>(*this, options.tls);
+}
+
+void Server::stand_before(std::unique_ptr<front::Front> front) {
+  front_ = std::move(front);
+  handler_ = front_.get();
 }
 
 Server::~Server() {

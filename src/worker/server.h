@@ -31,6 +31,9 @@ enum class Outcome { drained = 0, timed_out = 1 };  // values as in _engine.pyi
 namespace secure {
 class Port;
 }
+namespace front {
+class Front;
+}
 
 class Server : private net::Deferred {
  public:
@@ -60,7 +63,8 @@ class Server : private net::Deferred {
   const http::h2::Options& http2_options() const { return http2_; }
   const TrustedPeers& trusted_peers() const { return trusted_; }
   Counters& counters() { return counters_; }
-  Handler& handler() { return handler_; }
+  // The application's, or what stands before it.
+  Handler& handler() { return *handler_; }
   // The descriptor stays the caller's; -1: no log.
   void set_access_log(int fd);
   // Request headers that its lines show besides the usual ones.
@@ -107,6 +111,7 @@ class Server : private net::Deferred {
 
   Server(const Options& options, Counters& counters, Handler& handler, std::unique_ptr<net::Loop> loop,
          TrustedPeers trusted);
+  void stand_before(std::unique_ptr<front::Front> front);
   void at_end_of_turn() override;
   void sweep();
   void give_up();
@@ -114,8 +119,9 @@ class Server : private net::Deferred {
 
   const Options& options_;
   Counters& counters_;
-  Handler& handler_;
   std::unique_ptr<net::Loop> loop_;
+  std::unique_ptr<front::Front> front_;  // where an option asks for one
+  Handler* handler_;
   http::h2::Options http2_;
   TrustedPeers trusted_;
   std::unique_ptr<secure::Port> tls_port_;  // where TCP sockets speak TLS
