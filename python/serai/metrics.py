@@ -5,52 +5,40 @@ up; what a worker that ended had counted is kept, so that totals never fall.
 """
 
 import socket
-import struct
 from collections.abc import Callable, Iterable, Iterator
 
 from serai import log
+from serai.counters import BOUNDS, CELLS, HISTOGRAM_CELLS, HISTOGRAMS, Cell, Page
 from serai.loop import Loop, Timer
 
-# serai._engine.PAGE_… and the layout behind it; the master does not load the engine.
-_CELLS = 128
-PAGE_BYTES = _CELLS * 8
-_HISTOGRAMS, _HISTOGRAM_CELLS = 16, 16
-_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _STATUSES = ("aborted", "1xx", "2xx", "3xx", "4xx", "5xx")
 _WAITING = len(_STATUSES)
 
 _COUNTERS = (
-    (1, "requests", "Requests whose head was read."),
-    (4, "connections_accepted", "Client connections accepted."),
-    (6, "received_bytes", "Bytes received from clients."),
-    (7, "sent_bytes", "Bytes sent to clients."),
-    (9, "requests_refused", "Requests refused by a limit of their size or time (408, 413, 414, 431)."),
-    (10, "requests_timed_out", "Requests that took longer than --request-timeout."),
-    (13, "requests_turned_away", "Requests answered with 503 since too many waited, or for too long."),
+    (Cell.REQUESTS, "requests", "Requests whose head was read."),
+    (Cell.ACCEPTED, "connections_accepted", "Client connections accepted."),
+    (Cell.BYTES_IN, "received_bytes", "Bytes received from clients."),
+    (Cell.BYTES_OUT, "sent_bytes", "Bytes sent to clients."),
+    (Cell.LIMITS_HIT, "requests_refused", "Requests refused by a limit of their size or time (408, 413, 414, 431)."),
+    (Cell.TIMED_OUT, "requests_timed_out", "Requests that took longer than --request-timeout."),
+    (Cell.TURNED_AWAY, "requests_turned_away", "Requests answered with 503 since too many waited, or for too long."),
 )
 _GAUGES = (
-    (2, "requests_in_flight", "Requests that are being read or answered."),
-    (3, "connections", "Open client connections."),
-    (8, "threads_busy", "WSGI threads inside the app."),
-    (11, "threads_stuck", "WSGI threads inside the app for a request that has timed out."),
-    (12, "requests_waiting", "Requests that wait for the app, where that is limited."),
+    (Cell.IN_FLIGHT, "requests_in_flight", "Requests that are being read or answered."),
+    (Cell.CONNECTIONS, "connections", "Open client connections."),
+    (Cell.THREADS_BUSY, "threads_busy", "WSGI threads inside the app."),
+    (Cell.STUCK, "threads_stuck", "WSGI threads inside the app for a request that has timed out."),
+    (Cell.WAITING, "requests_waiting", "Requests that wait for the app, where that is limited."),
 )
-_PASSING = {0, *(index for index, _, _ in _GAUGES)}
-"""Cells that end with their worker."""
-
-Page = tuple[int, ...]
-
-
-def read_page(page: bytes) -> Page:
-    """A worker's numbers."""
-    return struct.unpack_from(f"={_CELLS}Q", page)
+_PASSING = {Cell.BUSY_SINCE, *(cell for cell, _, _ in _GAUGES)}
+"""They end with their worker."""
 
 
 class Totals:
     """What the workers that have ended had counted."""
 
     def __init__(self) -> None:
-        self.sums: list[int] = [0] * _CELLS
+        self.sums: list[int] = [0] * CELLS
         self.workers_started = 0
         self.workers_lost = 0
         """Ended though nobody had asked them to."""
@@ -73,12 +61,12 @@ class Totals:
 def exposition(sums: list[int], gauges: dict[str, tuple[str, float]], counters: dict[str, tuple[str, float]]) -> str:
     """The text format, version 0.0.4. The dicts have further metrics: name to help and value."""
     lines: list[str] = []
-    for index, name, text in _COUNTERS:
-        lines += _single(f"serai_{name}_total", "counter", text, sums[index])
+    for cell, name, text in _COUNTERS:
+        lines += _single(f"serai_{name}_total", "counter", text, sums[cell])
     for name, (text, value) in counters.items():
         lines += _single(f"serai_{name}_total", "counter", text, value)
-    for index, name, text in _GAUGES:
-        lines += _single(f"serai_{name}", "gauge", text, sums[index])
+    for cell, name, text in _GAUGES:
+        lines += _single(f"serai_{name}", "gauge", text, sums[cell])
     for name, (text, value) in gauges.items():
         lines += _single(f"serai_{name}", "gauge", text, value)
     lines += _head("serai_request_duration_seconds", "histogram", "From a request's head to the end of its response.")
@@ -90,8 +78,8 @@ def exposition(sums: list[int], gauges: dict[str, tuple[str, float]], counters: 
 
 
 def _cells(sums: list[int], number: int) -> list[int]:
-    begin = _HISTOGRAMS + number * _HISTOGRAM_CELLS
-    return sums[begin : begin + _HISTOGRAM_CELLS]
+    begin = HISTOGRAMS + number * HISTOGRAM_CELLS
+    return sums[begin : begin + HISTOGRAM_CELLS]
 
 
 def _head(name: str, kind: str, text: str) -> list[str]:
@@ -104,7 +92,7 @@ def _single(name: str, kind: str, text: str, value: float) -> list[str]:
 
 def _histogram(name: str, label: str, cells: list[int]) -> Iterator[str]:
     count = 0
-    for bound, cell in zip((*map(str, _BOUNDS), "+Inf"), cells, strict=False):
+    for bound, cell in zip((*map(str, BOUNDS), "+Inf"), cells, strict=False):
         count += cell
         yield f'{name}_bucket{{{label}{"," if label else ""}le="{bound}"}} {count}'
     braces = f"{{{label}}}" if label else ""

@@ -5,6 +5,7 @@ import time
 from typing import TYPE_CHECKING
 
 from serai import units
+from serai.counters import Cell
 from serai.settings import Settings
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ JITTER = 0.1
 """Each worker has limits up to so much below the settings', so that those started together are not due together."""
 STUCK_GRACE = 5.0
 """Seconds that a WSGI thread may stay in the app after its request was answered with 504."""
-
-_REQUESTS, _STUCK = 1, 11  # serai._engine.PAGE_REQUESTS, PAGE_STUCK; the master does not load the engine
 
 
 class Recycling:
@@ -30,15 +29,15 @@ class Recycling:
 
     def reason(self, worker: "WorkerProcess") -> str:
         """Why it is to be replaced now; empty: it is not."""
-        requests, age = worker.counter(_REQUESTS), time.monotonic() - worker.started
+        requests, age = worker.counter(Cell.REQUESTS), time.monotonic() - worker.started
         if 0 < self._requests <= requests:
             return f"it has had {requests} requests (--max-requests)"
         if 0 < self._age <= age:
             return f"it has served for {age:.0f} s (--max-worker-age)"
         if self._memory > 0 and (resident := worker.resident_memory()) >= self._memory:
             return f"it holds {units.show_size(resident)} of memory (--max-worker-memory)"
-        if self._is_stuck(worker.counter(_STUCK)):
-            return f"{worker.counter(_STUCK)} of its threads do not come back from requests that have timed out"
+        if self._is_stuck(worker.counter(Cell.STUCK)):
+            return f"{worker.counter(Cell.STUCK)} of its threads do not come back from requests that have timed out"
         return ""
 
     def _is_stuck(self, threads: int) -> bool:

@@ -11,8 +11,9 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Literal
 
-from serai import metrics, probe, processes
+from serai import counters, probe, processes
 from serai.channel import Channel, Message
+from serai.counters import Cell
 from serai.loop import Callback, Loop, Timer
 from serai.recycling import Recycling
 
@@ -23,7 +24,6 @@ STOP_MARGIN = 2.0
 """Seconds beyond the graceful timeout, for the app's own shutdown, before a worker is killed."""
 _DUMP_TIME = 1.0
 """Seconds that a condemned worker has for writing its stack."""
-_BUSY_SINCE = 0  # serai._engine.PAGE_BUSY_SINCE; the master does not load the engine
 _MAX_STACK = 64 * 1024
 
 
@@ -115,13 +115,13 @@ class WorkerProcess:
         """Also true of a zombie."""
         return self._pidfd >= 0 and bool(select.select([self._pidfd], [], [], 0)[0])
 
-    def counter(self, index: int) -> int:
-        """One of the engine's numbers: serai._engine.PAGE_…"""
-        return int.from_bytes(self._page[index * 8 : index * 8 + 8], sys.byteorder)
+    def counter(self, cell: Cell) -> int:
+        """One of the engine's numbers."""
+        return int.from_bytes(self._page[cell * 8 : cell * 8 + 8], sys.byteorder)
 
-    def numbers(self) -> metrics.Page:
+    def numbers(self) -> counters.Page:
         """All that the engine counts."""
-        return metrics.read_page(self._page[: metrics.PAGE_BYTES])
+        return counters.read(self._page[: counters.PAGE_BYTES])
 
     def resident_memory(self) -> int:
         """Bytes, pages that it shares with others included; 0 where that cannot be read."""
@@ -133,7 +133,7 @@ class WorkerProcess:
 
     def busy_seconds(self) -> float:
         """For how long no thread of it has come back from the app."""
-        since = self.counter(_BUSY_SINCE)
+        since = self.counter(Cell.BUSY_SINCE)
         return (time.monotonic_ns() - since) / 1e9 if since else 0.0
 
     def stack(self) -> str:

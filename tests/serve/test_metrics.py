@@ -94,3 +94,11 @@ def inodes(pid: int) -> set[str]:
     """Of the sockets that a process has."""
     links = [link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir()]
     return {match[1] for link in links if (match := re.fullmatch(r"socket:\[(\d+)\]", link))}
+
+
+def test_the_master_reads_the_page_as_the_engine_writes_it() -> None:
+    from serai import _engine, counters
+
+    names = {name.removeprefix("PAGE_"): value for name, value in vars(_engine).items() if name.startswith("PAGE_")}
+    assert (names.pop("SIZE"), names.pop("HISTOGRAMS")) == (counters.PAGE_BYTES, counters.HISTOGRAMS)
+    assert names == {cell.name: cell.value for cell in counters.Cell}
