@@ -51,7 +51,7 @@ def disagreement(ours: str, theirs: str) -> str:
     for mine, other in zip(a.messages, b.messages, strict=False):
         if part := _difference(mine, other):
             return f"read otherwise: {part}"
-    if b.end == "upgrade" and a.whole >= b.whole:
+    if b.end == "upgrade" and len(a.messages) >= len(b.messages):
         return ""  # what follows, the body too, is in the new protocol
     if (a.end, a.whole) == (b.end, b.whole):
         return ""
@@ -79,8 +79,10 @@ def _difference(mine: Message, other: Message) -> str:
 def _difference_of_fields(mine: Message, other: Message) -> str:
     if [name for name, _ in mine.fields] != [name for name, _ in other.fields]:
         return "names of fields"
-    differing = {n for (n, a), (_, b) in zip(mine.fields, other.fields, strict=True) if a != b}
-    if [(n, v.strip(" \t")) for n, v in mine.fields] == [(n, v.strip(" \t")) for n, v in other.fields]:
+    differing = {
+        n for (n, a), (_, b) in zip(mine.fields, other.fields, strict=True) if a.strip("\t ") != b.strip("\t ")
+    }
+    if not differing:
         return "white space around a value"
     if differing == {"host"} and "://" in mine.start:
         return "Host beside an absolute target"

@@ -34,7 +34,10 @@ JUDGED: dict[str, Judgement] = {
         RIGHT, "RFC 9112 3", "one space stands before the target, and no fragment is one"
     ),
     "only we refuse: only HTTP/1.0 and HTTP/1.1 are spoken here": J(
-        FREE, "RFC 9110 2.5, 15.6.6", "505 to another version; a later 1.x would be read as 1.1, but none is known"
+        FREE, "RFC 9110 15.6.6", "505 to another major version; one minor version of those, 0.9 and 2.0, is let through"
+    ),
+    "only they refuse: Invalid HTTP version": J(
+        RIGHT, "RFC 9110 2.5", "a later minor version is to be read as the latest that is known", LLHTTP
     ),
     "only we refuse: the target is neither a path nor an http address": J(
         RIGHT, "RFC 9112 3.2", "one of the four forms"
@@ -64,7 +67,7 @@ JUDGED: dict[str, Judgement] = {
         RIGHT, "RFC 9112 5.1, 5.2", "folded lines are refused, as they may be; no space before the colon", ("h11",)
     ),
     "read otherwise: white space around a value": J(RIGHT, "RFC 9110 5.5", "not part of the value", LLHTTP),
-    "only we refuse: no Host": J(RIGHT, "RFC 9112 3.2", "400 on HTTP/1.1", LLHTTP),
+    "only we refuse: no Host": J(RIGHT, "RFC 9112 3.2; RFC 9110 2.5", "400 on HTTP/1.1 and later"),
     "only we refuse: more than one Host": J(RIGHT, "RFC 9112 3.2", "400", LLHTTP),
     "only we refuse: the Host is not valid": J(
         RIGHT, "RFC 9112 3.2, 3.3", "400; an empty one may be refused, since http needs an authority"
@@ -75,7 +78,7 @@ JUDGED: dict[str, Judgement] = {
     "only we refuse: an expectation other than 100-continue": J(FREE, "RFC 9110 10.1.1", "417 may be answered"),
     # Framing.
     "only we refuse: both Content-Length and Transfer-Encoding": J(
-        FREE, "RFC 9112 6.1, 6.3", "may be refused, and ought to be handled as an error", ("h11",)
+        FREE, "RFC 9112 6.1, 6.3", "may be refused, and ought to be handled as an error", ("h11", "llhttp")
     ),
     "only we refuse: more than one Content-Length": J(FREE, "RFC 9110 8.6", "even equal ones may be refused", ("h11",)),
     "only we refuse: the Content-Length is no number": J(
@@ -96,7 +99,7 @@ JUDGED: dict[str, Judgement] = {
     "only we refuse: a chunk size is not a hexadecimal number": J(
         RIGHT, "RFC 9112 7.1", "white space before the line's end, which h11 allows", ("h11",)
     ),
-    "only we refuse: a chunk size has too many digits": J(RIGHT, "RFC 9112 7.1", "no overflow: 16 digits", ("h11",)),
+    "only we refuse: a chunk size has too many digits": J(RIGHT, "RFC 9112 7.1", "16, as fit a number"),
     "only we refuse: a chunk size line does not end with CR LF": J(RIGHT, "RFC 9112 2.2, 7.1", "a bare CR", ("h11",)),
     "only we refuse: a chunk extension has a control character": J(RIGHT, "RFC 9112 7.1.1; RFC 9110 5.6.4", "NUL, DEL"),
     "only we refuse: a trailer has no valid name": J(RIGHT, "RFC 9112 7.1.2, 5.1", "folded, or a bare LF", ("h11",)),
@@ -108,13 +111,16 @@ JUDGED: dict[str, Judgement] = {
         RIGHT, "RFC 9112 7.1.1; RFC 9110 5.6.3", "a tab as that white space, or an extension without a name", ("h11",)
     ),
     **{
-        f"only they refuse: Invalid character in chunk extensions{part}": J(
+        f"only they refuse: Invalid {part}": J(
             FREE,
             "RFC 9112 7.1.1",
             "they are ignored, so their form is not looked at; they end at the same CR LF",
             LLHTTP,
         )
-        for part in ("", " name", " value", " quoted value", " quote value")
+        for part in (
+            *(f"character in chunk extensions{of}" for of in ("", " name", " value", " quoted value", " quote value")),
+            "quoted-pair in chunk extensions quoted value",
+        )
     },
     "only they refuse: Invalid `Transfer-Encoding` header value": J(
         RIGHT, "RFC 9110 6.5.1", "in a trailer it does not frame anything", LLHTTP
@@ -122,7 +128,11 @@ JUDGED: dict[str, Judgement] = {
     "only they refuse: Content-Length can't be present with Transfer-Encoding": J(
         RIGHT, "RFC 9110 6.5.1", "in a trailer it does not frame anything", LLHTTP
     ),
+    "only they refuse: Only Transfer-Encoding: chunked is supported": J(
+        RIGHT, "RFC 9110 6.5.1", "in a trailer it does not frame anything", ("h11",)
+    ),
     # Ends.
+    "only we close": J(RIGHT, "RFC 9112 9.3", "`close` counts, whatever a second field says", LLHTTP),
     "only they close": J(
         FREE, "RFC 9112 9.3; RFC 9110 6.5.1", "h11 closes after any HTTP/1.0, llhttp after `Connection` in a trailer"
     ),

@@ -177,7 +177,7 @@ def by_h11(data: bytes) -> str:
         if event is h11.PAUSED:
             return ended("upgrade" if connection.their_state is h11.MIGHT_SWITCH_PROTOCOL else "closed")
         if isinstance(event, h11.Request):
-            version = event.http_version
+            version = min(event.http_version, b"1.1")  # a later one is read like that
             head = [b"message %s %s HTTP/%s\n" % (event.method, event.target, version)]
             head += [b"%s: %s\n" % (name, value) for name, value in event.headers]
             text.append(b"".join(head).decode("latin-1"))

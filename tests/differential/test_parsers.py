@@ -84,7 +84,7 @@ def disagreements(ours: Ours, data: bytes, verdict: str) -> Iterator[tuple[str, 
 
 def check(findings: Findings) -> None:
     print("\n" + findings.table())
-    assert findings.unjudged() == []
+    assert not findings.unjudged(), "\n" + "\n".join(findings.unjudged())
     assert findings.accepted > findings.inputs / 5
     assert min(findings.agreements.values()) > findings.inputs / 2
 

@@ -66,6 +66,22 @@ def test_a_slow_reader_stalls_its_own_stream_only(server: Server, client: Http2C
     assert "sent 32" in events(server)
 
 
+def test_large_answers_that_nobody_takes_are_not_copied(server: Server) -> None:
+    client = Http2Client.to(server.address, {h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 10})
+    client.ping()
+    before = resident_kib(server)
+    streams = [client.begin("/large") for _ in range(50)]
+    client.held |= set(streams)
+    client.wait(lambda: all(client.answers[stream].body for stream in streams), "the first bytes")
+    client.ping()
+    assert resident_kib(server) - before < 20 * KIB  # of 200 MiB
+    for stream in streams[:3]:
+        client.h2.increment_flow_control_window(5 * MIB, stream)
+        client.ping()
+        assert client.response(stream).body == bytes(range(256)) * (16 * KIB)
+    client.close()
+
+
 def test_an_app_that_does_not_read_stalls_its_own_upload_only(server: Server, client: Http2Client) -> None:
     memory = resident_kib(server)
     body = bytes(MIB)

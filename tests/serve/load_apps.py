@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 
-WORKER = str(os.getpid())
+MEGABYTES = bytes(8 << 20)
 
 
 def wsgi(environ, start_response) -> Iterable[bytes]:  # type: ignore[no-untyped-def]
@@ -19,7 +19,7 @@ def wsgi(environ, start_response) -> Iterable[bytes]:  # type: ignore[no-untyped
 
 def body_of(path: str, uploaded) -> bytes:  # type: ignore[no-untyped-def]
     if path == "/megabytes":
-        return bytes(8 << 20)
+        return MEGABYTES
     return path.removeprefix("/echo/").encode() if path.startswith("/echo/") else uploaded()
 
 
@@ -36,7 +36,7 @@ async def asgi(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
             piece = path.removeprefix("/stream/").encode() + b"\n"
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         return await send({"type": "http.response.body"})
-    uploaded = b""
+    uploaded = bytearray()
     more = scope["method"] != "GET"
     while more:
         message = await receive()
@@ -44,7 +44,7 @@ async def asgi(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
             return None
         uploaded += message.get("body", b"")
         more = message.get("more_body", False)
-    body = body_of(path, lambda: uploaded)
+    body = body_of(path, lambda: bytes(uploaded))
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -48,10 +48,12 @@ class Steady:
     connections: int = 16
     rest_ms: float = 0
     kinds: str = ALL_KINDS
+    tls: bool = False
     reports: list[Report] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         settings = [str(v) for v in (self.port, self.connections, self.rest_ms, self.kinds)]
+        settings += ["tls"] if self.tls else []
         self._process = subprocess.Popen(
             [TOOLS / "steady", *settings], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -1,6 +1,6 @@
 // steady: keep-alive HTTP/1.1 clients that check every answer and never retry. One thread, epoll.
 //
-//   steady PORT CONNECTIONS REST_MS KIND[,KIND…]
+//   steady PORT CONNECTIONS REST_MS KIND[,KIND…] [tls]
 //
 // Kinds of requests, which each connection makes in turn (tests/serve/load_apps.py answers them):
 //   get     GET /echo/NONCE          answers NONCE
@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -29,7 +30,7 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
-#include <cmath>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -227,12 +228,85 @@ class Tally {
   std::vector<std::uint32_t> waits_us_;  // since the last report
 };
 
+// --- the connection -------------------------------------------------------------------------------------------------
+
+// A socket that does not block, with or without TLS (which is not verified). Empty when there is none.
+class Wire {
+ public:
+  enum class Result { bytes, later, ended };
+
+  explicit Wire(SSL_CTX* tls) : tls_(tls) {}
+  ~Wire() { close(); }
+  Wire(const Wire&) = delete;
+  Wire& operator=(const Wire&) = delete;
+
+  bool is_open() const { return socket_ >= 0; }
+
+  bool connect(int port, int epoll, void* owner) {
+    socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) return false;
+    int one = 1;
+    ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    ::fcntl(socket_, F_SETFL, O_NONBLOCK);
+    if (tls_) {
+      session_.reset(SSL_new(tls_));
+      SSL_set_fd(session_.get(), socket_);
+      SSL_set_connect_state(session_.get());
+    }
+    epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLET, .data = {.ptr = owner}};
+    return ::epoll_ctl(epoll, EPOLL_CTL_ADD, socket_, &event) == 0;
+  }
+
+  void close() {
+    session_.reset();
+    if (socket_ >= 0) ::close(socket_);
+    socket_ = -1;
+  }
+
+  Result write(const char* from, std::size_t size, std::size_t& written) {
+    ssize_t done =
+        session_ ? SSL_write(session_.get(), from, static_cast<int>(size)) : ::send(socket_, from, size, MSG_NOSIGNAL);
+    return judge(done, written);
+  }
+  Result read(char* into, std::size_t size, std::size_t& got) {
+    ssize_t done = session_ ? SSL_read(session_.get(), into, static_cast<int>(size)) : ::recv(socket_, into, size, 0);
+    return judge(done, got);
+  }
+
+ private:
+  Result judge(ssize_t done, std::size_t& size) const {
+    if (done > 0) return size = static_cast<std::size_t>(done), Result::bytes;
+    int problem = session_ ? SSL_get_error(session_.get(), static_cast<int>(done)) : 0;
+    bool later =
+        session_ ? problem == SSL_ERROR_WANT_READ || problem == SSL_ERROR_WANT_WRITE : done < 0 && errno == EAGAIN;
+    return later ? Result::later : Result::ended;
+  }
+
+  struct Free {
+    void operator()(SSL* session) const { SSL_free(session); }
+  };
+  SSL_CTX* tls_;
+  int socket_ = -1;
+  std::unique_ptr<SSL, Free> session_;
+};
+
+SSL_CTX* tls_context() {
+  SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  return context;
+}
+
 // --- the clients ----------------------------------------------------------------------------------------------------
 
 struct Around {
   int port = 0;
   double rest_ms = 0;
   int epoll = -1;
+  SSL_CTX* tls = nullptr;
   Asker asker;
   Tally tally;
   bool ending = false;
@@ -240,8 +314,7 @@ struct Around {
 
 class Client {
  public:
-  Client(Around& around, std::size_t turn) : around_(around), turn_(turn) {}
-  ~Client() { disconnect(); }
+  Client(Around& around, std::size_t turn) : around_(around), turn_(turn), wire_(around.tls) {}
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
@@ -255,7 +328,7 @@ class Client {
 
   void on_event() {
     if (unsent_) send_more();
-    if (socket_ >= 0) read_more();
+    if (wire_.is_open()) read_more();
   }
 
  private:
@@ -265,43 +338,31 @@ class Client {
     asked_ = Clock::now();
     reader_.begin();
     unsent_ = question_.bytes.size();
-    if (socket_ < 0 && !connect()) return give_up(fmt::format("connect: {}", std::strerror(errno)));
+    if (!wire_.is_open() && !wire_.connect(around_.port, around_.epoll, this)) {
+      return give_up(fmt::format("connect: {}", std::strerror(errno)));
+    }
     send_more();
   }
 
-  bool connect() {
-    socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(around_.port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) return false;
-    int one = 1;
-    ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    ::fcntl(socket_, F_SETFL, O_NONBLOCK);
-    epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLET, .data = {.ptr = this}};
-    if (::epoll_ctl(around_.epoll, EPOLL_CTL_ADD, socket_, &event) < 0) fail("steady: epoll_ctl");
-    return true;
-  }
-
   void send_more() {
-    while (unsent_ && socket_ >= 0) {
+    std::size_t sent = 0;
+    while (unsent_ && wire_.is_open()) {
       const char* from = question_.bytes.data() + question_.bytes.size() - unsent_;
-      ssize_t sent = ::send(socket_, from, unsent_, MSG_NOSIGNAL);
-      if (sent < 0 && errno == EAGAIN) return;
+      Wire::Result result = wire_.write(from, unsent_, sent);
+      if (result == Wire::Result::later) return;
       // An answer may lie there all the same; if not, the end that follows is the failure.
-      if (sent < 0) return void(unsent_ = 0);
-      unsent_ -= static_cast<std::size_t>(sent);
+      unsent_ = result == Wire::Result::ended ? 0 : unsent_ - sent;
     }
   }
 
   void read_more() {
     std::array<char, 65536> piece;
-    for (;;) {
-      ssize_t size = ::recv(socket_, piece.data(), piece.size(), 0);
-      if (size < 0 && errno == EAGAIN) return;
-      if (size <= 0) return on_end(size < 0 ? std::strerror(errno) : "closed");
-      input_.append(piece.data(), static_cast<std::size_t>(size));
+    for (std::size_t size = 0;;) {
+      errno = 0;
+      Wire::Result result = wire_.read(piece.data(), piece.size(), size);
+      if (result == Wire::Result::later) return;
+      if (result == Wire::Result::ended) return on_end(errno ? std::strerror(errno) : "closed");
+      input_.append(piece.data(), size);
       if (!busy_) return give_up("bytes that nobody asked for: " + input_.substr(0, 40));
       if (reader_.take(input_)) return on_answer();
     }
@@ -323,7 +384,6 @@ class Client {
       disconnect();
     }
     due_ = Clock::now() + around_.asker.rest(around_.rest_ms);
-    // Not at once: that would keep the others waiting.
   }
 
   void on_end(const char* how) {
@@ -341,15 +401,15 @@ class Client {
   }
 
   void disconnect() {
-    if (socket_ >= 0) ::close(socket_);
-    socket_ = -1;
+    wire_.close();
     unsent_ = 0;
     input_.clear();
   }
 
   Around& around_;
   std::size_t turn_;
-  int socket_ = -1, worker_ = 0;
+  Wire wire_;
+  int worker_ = 0;
   bool busy_ = false;
   Question question_;
   std::size_t unsent_ = 0;
@@ -419,13 +479,15 @@ class Crowd {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 5) {
-    std::fputs("usage: steady PORT CONNECTIONS REST_MS KIND[,KIND...]\n", stderr);
+  std::signal(SIGPIPE, SIG_IGN);
+  if (count < 5) {
+    std::fputs("usage: steady PORT CONNECTIONS REST_MS KIND[,KIND...] [tls]\n", stderr);
     return 2;
   }
   Around around{.port = std::atoi(arguments[1]),
                 .rest_ms = std::atof(arguments[3]),
                 .epoll = ::epoll_create1(EPOLL_CLOEXEC),
+                .tls = count > 5 ? tls_context() : nullptr,
                 .asker = Asker(arguments[4]),
                 .tally = {}};
   Crowd(around, static_cast<std::size_t>(std::atoi(arguments[2]))).run();

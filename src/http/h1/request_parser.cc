@@ -121,8 +121,9 @@ bool RequestParser::parse_version(std::string_view version) {
   bool is_version = version.size() == version_length && version.starts_with(version_prefix) && is_digit(version[6]) &&
                     version[7] == '.' && is_digit(version[8]);
   if (!is_version) return fail(400, "the request line does not end with a valid target and HTTP version");
-  if (version[6] != '1' || version[8] > '1') return fail(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
-  head_.minor_version = static_cast<std::uint8_t>(version[8] - '0');
+  if (version[6] != '1') return fail(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
+  // RFC 9110 section 2.5: a later minor version is read as the latest that is known.
+  head_.minor_version = version[8] == '0' ? 0 : 1;
   return true;
 }
 

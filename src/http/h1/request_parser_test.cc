@@ -114,6 +114,14 @@ TEST(RequestParser, ReadsAPlainRequest) {
   EXPECT_EQ(seen.status, 0);
 }
 
+TEST(RequestParser, ReadsALaterMinorVersionAsTheLatest) {
+  RequestParser parser;
+  std::string input = "GET / HTTP/1.2\r\nHost: a\r\n\r\n";
+  ASSERT_EQ(parser.next(input).kind, Kind::head);
+  EXPECT_EQ(parser.head().minor_version, 1);
+  EXPECT_TRUE(parser.head().keep_alive);
+}
+
 TEST(RequestParser, GivesKnownHeadersTheirIds) {
   RequestParser parser;
   std::string input = get("cOnTeNt-TyPe: a/b\r\nContent-Typo: x\r\nUser-Agent: y\r\n");
@@ -296,7 +304,6 @@ std::vector<Refused> refused_inputs() {
       {"HTTP/x.1", line("GET / HTTP/x.1"), 400},
       {"HTTP/1.x", line("GET / HTTP/1.x"), 400},
       {"HTTP/2.0", line("GET / HTTP/2.0"), 505},
-      {"HTTP/1.2", line("GET / HTTP/1.2"), 505},
       {"HTTP/0.9 named", line("GET / HTTP/0.9"), 505},
       {"the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
       {"no method", line("/ HTTP/1.1"), 400},

@@ -234,6 +234,23 @@ TEST(Flow, CopiesOnlyWhatAWriteLeavesOfALentBody) {
   }
 }
 
+TEST(Flow, KeepsWhatAWriteLeavesOfALentBodyWithAKeeper) {
+  Talk talk({}, {.settings = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 20}}});
+  const StreamId id = begin_answer(talk);
+  auto body = std::make_shared<const std::string>(pattern(200'000));
+  ASSERT_TRUE(talk.codec.body(id, *body, nullptr));
+  const std::string first = talk.write(20'000);
+  EXPECT_EQ(talk.codec.unkept(id), talk.codec.owed(id));
+  talk.codec.keep_rest(id, body);
+  EXPECT_EQ(talk.codec.unkept(id), 0u);
+  talk.codec.copy_rest(id);  // which does nothing now
+  EXPECT_EQ(body.use_count(), 2);
+  talk.client.input(first);
+  talk.run();
+  EXPECT_EQ(talk.client.replies[id].body, *body);
+  EXPECT_EQ(body.use_count(), 1);
+}
+
 TEST(Flow, KeepsABodyThatNeverRunsDrySmall) {
   OwedBody owed;
   std::string out;

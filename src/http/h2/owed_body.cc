@@ -43,8 +43,18 @@ void OwedBody::add(std::unique_ptr<BodySource> source, std::uint64_t size) {
   size_ += size;
 }
 
+std::uint64_t OwedBody::unkept() const {
+  if (first_ == pieces_.size()) return 0;
+  const Piece& piece = pieces_.back();
+  return piece.kind == Piece::Kind::kept && !piece.keeper ? piece.left : 0;
+}
+
+void OwedBody::keep_last(std::shared_ptr<const void> keeper) {
+  if (unkept() > 0) pieces_.back().keeper = std::move(keeper);
+}
+
 void OwedBody::copy_last() {
-  if (first_ == pieces_.size() || pieces_.back().kind != Piece::Kind::kept) return;
+  if (unkept() == 0) return;
   Piece& piece = pieces_.back();
   const std::string_view rest = piece.kept.substr(piece.kept.size() - static_cast<std::size_t>(piece.left));
   piece.copy.assign(rest);

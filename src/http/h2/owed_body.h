@@ -17,8 +17,10 @@ class OwedBody {
   void add(std::string_view bytes);
   void add(std::string_view bytes, std::shared_ptr<const void> keeper);
   void add(std::unique_ptr<BodySource> source, std::uint64_t size);
-  // What is left of the last piece, which nobody will keep alive any more, becomes a copy.
+  // What is left of the last piece if it was given without a keeper: it becomes a copy, or gets one.
+  std::uint64_t unkept() const;
   void copy_last();
+  void keep_last(std::shared_ptr<const void> keeper);
 
   std::uint64_t size() const { return size_; }
   // Moves exactly `count` bytes, at most size(), to the end of `out`. False: a source failed; `out` is as before.

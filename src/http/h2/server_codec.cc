@@ -223,7 +223,13 @@ base::Result<void> ServerCodec::body(StreamId id, std::string_view bytes, std::s
   return {};
 }
 
+std::uint64_t ServerCodec::unkept(StreamId stream) const { return known(stream).answer.owed.unkept(); }
+
 void ServerCodec::copy_rest(StreamId stream) { known(stream).answer.owed.copy_last(); }
+
+void ServerCodec::keep_rest(StreamId stream, std::shared_ptr<const void> keeper) {
+  known(stream).answer.owed.keep_last(std::move(keeper));
+}
 
 base::Result<void> ServerCodec::body(StreamId id, std::unique_ptr<BodySource> source, std::uint64_t size) {
   Stream& stream = known(id);

@@ -134,8 +134,11 @@ class ServerCodec {
   // `keeper` keeps the bytes alive until they are in the output or the stream is over: large ones are copied only
   // there. Without a keeper they must live forever, as literals do, or until copy_rest.
   base::Result<void> body(StreamId stream, std::string_view bytes, std::shared_ptr<const void> keeper);
-  // After a write: what it left of the last bytes given is copied, since their owner will not keep them.
+  // After a write: what it left of the last bytes, if they were given without a keeper. They are copied, since their
+  // owner will not keep them; or get a keeper, which many are worth.
+  std::uint64_t unkept(StreamId stream) const;
   void copy_rest(StreamId stream);
+  void keep_rest(StreamId stream, std::shared_ptr<const void> keeper);
   base::Result<void> body(StreamId stream, std::unique_ptr<BodySource> source, std::uint64_t size);
   // Fields behind the body, between the last of it and end.
   base::Result<void> trailer(StreamId stream, std::string_view name, std::string_view value);

@@ -16,6 +16,7 @@ constexpr std::size_t body_read = 64 * 1024;
 constexpr std::uint64_t most_output = 64 * 1024;
 // Per client and turn, so that a fast one does not keep the others waiting.
 constexpr std::uint64_t most_sent_per_turn = 512 * 1024;
+constexpr std::uint64_t worth_keeping = 32 * 1024;  // rather than to copy
 constexpr int most_reads_per_turn = 8;
 constexpr std::uint64_t most_dropped = 1 << 20;
 constexpr auto short_pause = std::chrono::seconds(1);
@@ -206,12 +207,15 @@ void Connection::send_now() {
   if (state_ != State::closed) flush();
 }
 
-void Connection::send_now(http::StreamId stream, std::string_view bytes) {
+void Connection::send_now(http::StreamId stream, std::string_view bytes, const Keeper* keeper) {
   if (state_ == State::closed) return;
   (void)codec_.body(stream, bytes, nullptr);
   std::uint64_t bytes_sent = 0;
   Sent sent = write_out(bytes_sent);
-  codec_.copy_rest(stream);
+  if (keeper && codec_.unkept(stream) >= worth_keeping)
+    codec_.keep_rest(stream, keeper->keep());
+  else
+    codec_.copy_rest(stream);
   after_write(sent, bytes_sent);
 }
 

@@ -23,6 +23,7 @@
 #include "http/input_buffer.h"
 #include "worker/client.h"
 #include "worker/h2/stream.h"
+#include "worker/keeper.h"
 #include "worker/output.h"
 #include "worker/stream.h"
 
@@ -57,8 +58,9 @@ class Connection final : public Client {
   const Ends& ends() const { return ends_; }
   void send_later();
   void send_now();
-  // More of a stream's body, copied only if it cannot be sent at once.
-  void send_now(http::StreamId stream, std::string_view bytes);
+  // More of a stream's body. What cannot be sent at once is copied, or kept where there is a keeper and it is much.
+  // Whoever lends streams must give no keeper: it takes the GIL, for which another thread may wait with the lock held.
+  void send_now(http::StreamId stream, std::string_view bytes, const Keeper* keeper);
   // The stream is over for its exchange; it may be used for another request.
   void retire(Stream& stream);
   // The client has reset the stream, but the application does not know yet: the codec counts it as open until the

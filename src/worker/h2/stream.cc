@@ -230,11 +230,11 @@ void Stream::send_later() {
 }
 
 // Bytes beyond a declared length are refused by the codec; `end` then finds some missing and says so.
-void Stream::send_now(std::string_view bytes, const Keeper*) {
+void Stream::send_now(std::string_view bytes, const Keeper* keeper) {
   auto held = lock();
   pass_tunnel_output();
   if (bytes.empty()) return connection_.send_now();
-  connection_.send_now(id_, bytes);
+  connection_.send_now(id_, bytes, keeper);
 }
 
 void Stream::pass_tunnel_output() {

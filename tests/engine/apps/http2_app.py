@@ -78,6 +78,15 @@ async def not_modified(scope, receive, send):
     await answer(send, b"ignored", status=304, headers=[(b"etag", b'"1"')])
 
 
+LARGE = bytes(range(256)) * (4 << 12)
+
+
+@route("/large")
+async def large(scope, receive, send):
+    """The same four megabytes for everybody."""
+    await answer(send, LARGE)
+
+
 @route("/megabyte")
 async def megabyte(scope, receive, send):
     await answer(send, bytes(1 << 20))
