@@ -84,8 +84,8 @@ void Loop::post(std::function<void()> job) {
   {
     std::lock_guard lock(posted_mutex_);
     posted_.push_back(std::move(job));
+    if (has_posted_.exchange(true)) return;  // the loop was woken for the one before
   }
-  has_posted_ = true;
   std::uint64_t one = 1;
   (void)!::write(wake_.get(), &one, sizeof one);
 }

@@ -1,9 +1,16 @@
 #include "worker/wsgi/team.h"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
 #include <utility>
+
+#include "base/fd.h"
 
 namespace worker::wsgi {
 namespace {
@@ -17,7 +24,7 @@ constexpr nanoseconds replace_anyway = std::chrono::milliseconds(5);  // CPython
 constexpr nanoseconds sleep_after = std::chrono::milliseconds(100);
 constexpr nanoseconds stand_in_patience = std::chrono::milliseconds(20);
 constexpr nanoseconds stand_in_sleep_after = std::chrono::seconds(1);
-// So long after a leader was replaced, the next ones are watched closely.
+// So long after a leader was found asleep, the next ones are watched closely.
 constexpr nanoseconds alert_time = std::chrono::seconds(1);
 
 thread_local std::uint64_t my_reign = 0;
@@ -28,12 +35,24 @@ nanoseconds cpu_time(clockid_t clock) {
   return std::chrono::seconds(time.tv_sec) + nanoseconds(time.tv_nsec);
 }
 
+// Whether a thread of this process waits for something other than a CPU (proc(5), the state in /proc/TASK/stat). True
+// where that cannot be told.
+bool is_asleep(pid_t thread) {
+  base::Fd file(::open(("/proc/self/task/" + std::to_string(thread) + "/stat").c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 64> text;
+  ssize_t size = file.is_open() ? ::read(file.get(), text.data(), text.size()) : -1;
+  std::string_view stat(text.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+  std::size_t name_end = stat.rfind(") ");
+  return name_end == std::string_view::npos || stat.substr(name_end + 2, 1) != "R";
+}
+
 }  // namespace
 
 void Team::become_leader() {
   my_reign = leader_ = ++last_reign_;
   in_application_ = false;
   ::pthread_getcpuclockid(::pthread_self(), &leader_clock_);
+  leader_thread_ = ::gettid();
 }
 
 Team::Role Team::wait_for_role() {
@@ -50,7 +69,6 @@ Team::Role Team::wait(Lock& lock) {
     bool leads = leader_ == 0;
     if (!leads && !has_watcher_) leads = watch(lock);
     if (leads && !dismissed_) {
-      if (leader_ != 0) replaced_at_ = Clock::now();
       become_leader();
       resting_.notify_one();  // somebody else may watch now
       return Role::leader;
@@ -91,12 +109,19 @@ bool Team::should_replace() {
     interval_ = std::min(2 * interval_, longest_interval());
     return false;
   }
-  nanoseconds passed = Clock::now() - seen_at_, worked = cpu_time(leader_clock_) - seen_cpu_;
-  bool is_blocked = passed >= least_interval && worked < passed / 2;
-  return is_blocked || passed > replace_anyway;
+  const nanoseconds passed = Clock::now() - seen_at_;
+  return is_blocked(passed) || passed > replace_anyway;
 }
 
-bool Team::is_alert() const { return Clock::now() - replaced_at_ < alert_time; }
+bool Team::is_blocked(nanoseconds passed) {
+  if (passed < least_interval || cpu_time(leader_clock_) - seen_cpu_ >= passed / 2) return false;
+  if (is_alert()) return true;
+  if (!is_asleep(leader_thread_)) return false;
+  slept_at_ = Clock::now();
+  return true;
+}
+
+bool Team::is_alert() const { return Clock::now() - slept_at_ < alert_time; }
 
 nanoseconds Team::longest_interval() const { return is_alert() ? least_interval : most_interval; }
 

@@ -7,9 +7,10 @@
 // A *stand-in* is a thread that cannot run requests, only turn the loop. It leads while all others have been in the
 // application for a while, and gives way as soon as one of them is back.
 //
-// The watcher looks at the leader every now and then: each 200 µs while leaders get stuck, seldom where they have not
-// for a second. A leader that computes holds the GIL, so replacing it would win nothing; one that is blocked is
-// replaced at the second look, any after 5 ms.
+// The watcher looks at the leader every now and then: each 200 µs while leaders block, seldom where they have not for a
+// second. A leader that computes holds the GIL, so replacing it would win nothing; one that is blocked is replaced at
+// the second look, any after 5 ms. A busy machine lets threads wait that want to compute: they use no CPU time either,
+// so the first one in a second that seems to be blocked must really sleep.
 #pragma once
 
 #include <ctime>
@@ -61,6 +62,7 @@ class Team {
   Role wait(Lock& lock);
   bool watch(Lock& lock);
   bool should_replace();
+  bool is_blocked(net::nanoseconds passed);
   void look_at_call(clockid_t leader_clock);
   bool is_alert() const;
   net::nanoseconds longest_interval() const;
@@ -77,10 +79,11 @@ class Team {
   net::Clock::time_point seen_at_;
   net::nanoseconds seen_cpu_{};  // CPU time of the leader then
   clockid_t leader_clock_{};
+  pid_t leader_thread_{};
   bool in_application_ = false, has_watcher_ = false, watcher_sleeps_ = false, dismissed_ = false;
   bool stood_in_ = false, stand_in_sleeps_ = false;
   net::nanoseconds interval_{};
-  net::Clock::time_point replaced_at_{};  // a leader, the last time
+  net::Clock::time_point slept_at_{};  // when a leader was found asleep, the last time
   Stream* entrusted_ = nullptr;
 };
 
