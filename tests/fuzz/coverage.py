@@ -26,7 +26,9 @@ def measure(target: Target) -> dict[str, tuple[int, int]]:
     """Branches reached and branches there are, by source."""
     raw, merged = BUILD / f"{target.name}.profraw", BUILD / f"{target.name}.profdata"
     argv = [str(target.program), "-runs=0", "-verbosity=0", str(target.seeds)]
-    subprocess.run(argv, check=True, stderr=subprocess.DEVNULL, env={**os.environ, "LLVM_PROFILE_FILE": str(raw)})
+    run = subprocess.run(argv, capture_output=True, text=True, env={**os.environ, "LLVM_PROFILE_FILE": str(raw)})
+    if run.returncode != 0:
+        raise SystemExit(f"fuzz: {target.name} fails on its own seeds:\n{run.stderr[-4000:]}")
     subprocess.run(["llvm-profdata-19", "merge", "-sparse", str(raw), "-o", str(merged)], check=True)
     sources = [str(ROOT / source) for source in target.covers]
     export = ["llvm-cov-19", "export", "-summary-only", f"-instr-profile={merged}", str(target.program), *sources]

@@ -21,12 +21,30 @@ void look(const app::Config& config) {
   fuzz::require(is_inside(config.web.folder), "the web process starts inside the app");
   for (const auto& argument : app::engine_arguments(config.web))
     fuzz::require(!argument.contains('\0'), "arguments end where they seem to");
+  fuzz::require(app::interface_of(app::interface_name(config.web.interface)) == config.web.interface,
+                "an interface's name is its own");
+}
+
+// As the probe does once it has asked the app: what the user decided stays.
+void detect_more(app::Settings& settings) {
+  for (std::string path : {"web.app", "web.static./m"}) {
+    auto before = std::ranges::find(settings, path, &app::Effective::path);
+    bool is_decided =
+        before != settings.end() && before->origin != app::Origin::standard && before->origin != app::Origin::detected;
+    std::string wanted = is_decided ? before->value : "found";
+    app::set_detected(settings, path, "found", "fuzz");
+    fuzz::require(std::ranges::find(settings, path, &app::Effective::path)->value == wanted, "decisions stay");
+    fuzz::require(app::is_decided(settings, path), "what was found counts");
+  }
+  (void)app::is_decided(settings, "routes.hosts");
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::for_each_record(data, size, [](std::string_view record) {
+    auto interface = app::interface_of(record);  // the probe's word for it
+    fuzz::require(!interface || app::interface_name(*interface) == record, "an interface has one name");
     auto report = app::parse_upload_report(record);
     if (!report) {
       auto again = app::parse_upload_report(app::to_text(report));
@@ -37,8 +55,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     auto text = app::to_text(report);
     auto again = app::parse_upload_report(text);
     fuzz::require(again && app::to_text(again) == text, "a report stays as it is");
-    app::set_detected(again->detection.settings, "web.app", "a:b", "fuzz");
-    (void)app::is_decided(again->detection.settings, "web.app");
+    detect_more(again->detection.settings);
   });
   return 0;
 }

@@ -61,6 +61,26 @@ std::vector<Told> read(websocket::Reader& reader, std::string_view input, std::s
   return all;
 }
 
+void write_message(websocket::Writer& writer, websocket::Opcode kind, std::string_view payload, std::string& out) {
+  if (writer.begin_message(kind, payload.size(), out))
+    out += payload;
+  else
+    writer.message(kind, payload, out);
+}
+
+// A reason that may be too long for a Close is cut at a character.
+void check_that_reasons_are_cut(websocket::Role role, std::string_view reason) {
+  websocket::Writer writer(role);
+  std::string out;
+  writer.close(websocket::close::going_away, reason, out);
+  websocket::Reader reader(role == websocket::Role::server ? websocket::Role::client : websocket::Role::server, limit);
+  std::vector<Told> told = read(reader, out, SIZE_MAX / 2);
+  fuzz::require(told.size() == 1 && told[0].kind == Kind::close, "a Close can be read");
+  fuzz::require(
+      reason.starts_with(told[0].payload) && told[0].payload.size() + 3 >= std::min<std::size_t>(reason.size(), 123),
+      "a reason is cut as little as may be");
+}
+
 void check_that_it_is_written_back(const std::vector<Told>& all, websocket::Role role,
                                    std::optional<websocket::DeflateStream> deflate) {
   websocket::Writer writer(role, deflate);
@@ -70,12 +90,14 @@ void check_that_it_is_written_back(const std::vector<Told>& all, websocket::Role
   std::vector<Told> sent;
   for (const Told& one : all) {
     if (one.kind == Kind::failed) break;
-    if (one.kind == Kind::text) writer.message(websocket::Opcode::text, one.payload, out);
-    if (one.kind == Kind::binary) writer.message(websocket::Opcode::binary, one.payload, out);
+    if (one.kind == Kind::text) write_message(writer, websocket::Opcode::text, one.payload, out);
+    if (one.kind == Kind::binary) write_message(writer, websocket::Opcode::binary, one.payload, out);
     if (one.kind == Kind::ping) writer.control(websocket::Opcode::ping, one.payload, out);
     if (one.kind == Kind::pong) writer.control(websocket::Opcode::pong, one.payload, out);
     if (one.kind == Kind::close) writer.close(one.code, one.payload, out);
     sent.push_back(one);
+    if (one.kind == Kind::text) check_that_reasons_are_cut(role, one.payload);
+    if (one.kind == Kind::pong) writer.release_memory();
   }
   fuzz::require(read(reader, out, SIZE_MAX / 2) == sent, "what was written reads back");
 }

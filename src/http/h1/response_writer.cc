@@ -239,6 +239,7 @@ base::Result<void> ResponseWriter::switch_protocols(std::string_view protocol, s
   for (const Header& header : fields) {
     if (auto done = field(header, out); !done) {
       out.resize(before);
+      begin(method_, minor_version_, keep_alive_);
       return done;
     }
   }

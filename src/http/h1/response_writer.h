@@ -42,7 +42,8 @@ class ResponseWriter {
   void write_continue(std::string& out);
   // 100 to 199 but 101, before `finish_head`. Clients that speak HTTP/1.0 know none (RFC 9110 section 15.2).
   base::Result<void> inform(int status, std::span<const Header> fields, std::string& out);
-  // 101 (RFC 9110 section 7.8): what follows on this connection is the other protocol's.
+  // 101 (RFC 9110 section 7.8): what follows on this connection is the other protocol's. When it is refused, nothing
+  // was written, and another response may be started.
   base::Result<void> switch_protocols(std::string_view protocol, std::span<const Header> fields, std::string& out);
 
   void announce_close() { keep_alive_ = false; }

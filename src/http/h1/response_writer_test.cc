@@ -252,6 +252,18 @@ TEST(ResponseWriter, InformsBeforeTheFinalResponse) {
   EXPECT_EQ(out, "");
 }
 
+TEST(ResponseWriter, AnswersOtherwiseWhenASwitchOfProtocolsIsRefused) {
+  ResponseWriter writer("");
+  std::string out;
+  writer.begin(Method::get, 1, true);
+  const std::array<Header, 2> bad = {Header{"Server", "x", HeaderId::server}, Header{"A b", "c"}};
+  EXPECT_FALSE(writer.switch_protocols("websocket", bad, out));
+  EXPECT_EQ(out, "");
+  ASSERT_TRUE(writer.start(502, out));
+  ASSERT_TRUE(writer.finish_head(0, out));
+  EXPECT_EQ(without_date(out), "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n");
+}
+
 TEST(ResponseWriter, WhatItWritesReadsBackTheSame) {
   for (auto length : {std::optional<std::uint64_t>{}, std::optional<std::uint64_t>{11}}) {
     ResponseWriter writer;

@@ -154,7 +154,7 @@ int Callbacks::on_frame(nghttp2_session* session, const nghttp2_frame* frame, vo
   stream->request_ended = ends_stream(frame->hd);
   if (frame->hd.type == NGHTTP2_HEADERS) return end_of_head(codec, *stream, *frame);
   const bool is_empty = frame->hd.length > 0 && frame->hd.length <= frame->data.padlen;  // padding only
-  if (stream->request_ended) codec.tell(Event::Kind::end, *stream);
+  if (stream->request_ended && !stream->is_refused) codec.tell(Event::Kind::end, *stream);
   return calm(codec, !is_empty || stream->request_ended || codec.blame());
 }
 

@@ -163,8 +163,7 @@ TEST(FloodLimits, EndADribblingWindow) {
   Talk talk({}, {.settings = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0}}});
   talk.raw(frame(NGHTTP2_SETTINGS, 0, 0, std::string("\0\4\0\0\0\0", 6)));
   ASSERT_TRUE(talk.accepts(get()));
-  talk.codec.start(1, 200).value();
-  talk.codec.finish_head(1, {}).value();
+  talk.begin_answer(1);
   talk.codec.body(1, std::string(100000, 'x')).value();
   const int rounds = rounds_until_end(talk, 2000, [&](int) { return frame(NGHTTP2_WINDOW_UPDATE, 0, 1, number(1)); });
   EXPECT_LE(rounds, 1010);
@@ -183,8 +182,7 @@ TEST(FloodLimits, WearOff) {
 TEST(FloodLimits, LetAClientPingForEachPieceThatItGets) {
   Talk talk;
   ASSERT_TRUE(talk.accepts(get()));
-  talk.codec.start(1, 200).value();
-  talk.codec.finish_head(1, {}).value();
+  talk.begin_answer(1);
   const int rounds = rounds_until_end(talk, 1000, [&](int) {
     talk.codec.body(1, "piece").value();
     talk.write();

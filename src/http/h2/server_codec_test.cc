@@ -166,8 +166,7 @@ TEST(ServerCodec, StreamsABodyOfUnknownLength) {
   Talk talk;
   const StreamId id = talk.client.request(get());
   talk.run();
-  ASSERT_TRUE(talk.codec.start(id, 200));
-  ASSERT_TRUE(talk.codec.finish_head(id, {}));
+  talk.begin_answer(id);
   talk.run();
   EXPECT_EQ(talk.client.replies[id][":status"], "200");
   EXPECT_EQ(talk.client.replies[id]["content-length"], "(none)");
@@ -344,8 +343,7 @@ TEST(ServerCodec, TunnelsAWebSocket) {
   EXPECT_EQ(head.upgrade, "websocket");
   EXPECT_EQ(head.path, "/chat");
   EXPECT_EQ(head.host, "a.test");
-  ASSERT_TRUE(talk.codec.start(id, 200));
-  ASSERT_TRUE(talk.codec.finish_head(id, {}));
+  talk.begin_answer(id);
   ASSERT_TRUE(talk.codec.body(id, "down"));
   talk.client.send(id, "up");
   talk.run();
@@ -370,8 +368,7 @@ StreamId connect(Talk& talk, int status) {
   fields.insert(fields.begin() + 1, {":protocol", "websocket"});
   const StreamId id = talk.client.request(fields, {}, true);
   talk.run();
-  EXPECT_TRUE(talk.codec.start(id, status));
-  EXPECT_TRUE(talk.codec.finish_head(id, {}));
+  talk.begin_answer(id, status);
   EXPECT_TRUE(talk.codec.end(id));
   talk.codec.release(id);
   talk.run();
@@ -483,10 +480,7 @@ TEST(ServerCodec, ServesUrgentStreamsFirst) {
                                  reinterpret_cast<const std::uint8_t*>("u=0"), 3);
   talk.run();
   const std::string piece(1000, 'x');
-  for (StreamId id : {later, sooner, pushed}) {
-    ASSERT_TRUE(talk.codec.start(id, 200));
-    ASSERT_TRUE(talk.codec.finish_head(id, {}));
-  }
+  for (StreamId id : {later, sooner, pushed}) talk.begin_answer(id);
   talk.run();
   for (StreamId id : {later, sooner, pushed}) ASSERT_TRUE(talk.codec.body(id, piece));
   std::string order;
@@ -503,8 +497,7 @@ TEST(ServerCodec, SharesEvenlyBetweenStreamsThatNobodyRanks) {
   const StreamId first = talk.client.request(get()), second = talk.client.request(get());
   talk.run();
   for (StreamId id : {first, second}) {
-    ASSERT_TRUE(talk.codec.start(id, 200));
-    ASSERT_TRUE(talk.codec.finish_head(id, {}));
+    talk.begin_answer(id);
     ASSERT_TRUE(talk.codec.body(id, std::string(40000, 'x')));
   }
   std::string order;

@@ -143,6 +143,18 @@ INSTANTIATE_TEST_SUITE_P(Requests, Refused,
                                          Refusal{"ConnectToOtherProtocol", connect("connect-udp"), 501}),
                          [](const auto& tested) { return tested.param.name; });
 
+TEST(Refusals, AreTheLastWordOfARequestButForResets) {
+  Talk talk({.limits = {.body_bytes = 50}});
+  const StreamId id = talk.client.request(post(), {}, true);
+  talk.run();
+  talk.client.send(id, std::string(51, 'x'), false);
+  talk.client.send(id, "more", true);
+  talk.run();
+  EXPECT_TRUE(talk.has(Kind::refused, id));
+  EXPECT_EQ(talk.body_of(id), "");
+  EXPECT_FALSE(talk.has(Kind::end, id));
+}
+
 TEST(Strictness, DropsOrKeepsUnderscores) {
   Talk dropping, keeping({.limits = {.underscores = Underscores::keep}});
   const Fields fields = get("/", {{"x_a", "1"}, {"x-b", "2"}});

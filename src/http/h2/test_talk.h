@@ -71,6 +71,11 @@ class Talk {
     next_raw_ += 2;
     return has(Kind::head, id);
   }
+  // The head of an answer without a length.
+  void begin_answer(StreamId id, int status = 200) {
+    EXPECT_TRUE(codec.start(id, status).has_value());
+    EXPECT_TRUE(codec.finish_head(id, {}).has_value());
+  }
   bool has(Kind kind, StreamId stream = 0) const {
     for (const Seen& one : seen) {
       if (one.kind == kind && (stream == 0 || one.stream == stream)) return true;
