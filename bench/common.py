@@ -19,11 +19,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cpu import LOAD_CPU, SERVER_CPU, ticks, tree
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 APPS = REPOSITORY / "bench" / "apps"
 RELEASE = REPOSITORY / "build" / "release"
 PEERS = Path(sys.executable).parent  # scripts/bench runs us in the virtual environment that has them
-SERVER_CPU, LOAD_CPU = "0", "1"
 CONNECTIONS = 32
 
 
@@ -103,31 +104,6 @@ class Program:
         self._process.wait()
 
 
-def tree(pid: int) -> list[int]:
-    """The process and all below it."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (fields := stat_fields(int(entry.name))):
-            children.setdefault(int(fields[1]), []).append(int(entry.name))
-    found = [pid]
-    for parent in found:
-        found += children.get(parent, [])
-    return found
-
-
-def stat_fields(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat behind the name: state, parent, …; none for a process that is gone."""
-    try:
-        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
-def cpu_microseconds(pids: Iterable[int]) -> float:
-    ticks = sum(int(value) for pid in pids for value in stat_fields(pid)[11:13])
-    return ticks * 1e6 / os.sysconf("SC_CLK_TCK")
-
-
 def pin(pids: Iterable[int], cpu: str = SERVER_CPU) -> None:
     """Moves running processes, with all their threads, to a CPU."""
     for pid in pids:
@@ -180,11 +156,11 @@ def wrk(contender: Contender, workload: Workload, seconds: int) -> int:
 def measure(contender: Contender, workload: Workload, seconds: int) -> None:
     """One round: adds a cost and a rate."""
     verify(contender, workload)
-    before = cpu_microseconds(contender.process_ids())
+    before = ticks(contender.process_ids())
     begun = time.monotonic()
     answers = wrk(contender, workload, seconds)
     elapsed = time.monotonic() - begun
-    contender.costs.append((cpu_microseconds(contender.process_ids()) - before) / answers)
+    contender.costs.append((ticks(contender.process_ids()) - before) / answers)
     contender.rates.append(answers / elapsed)
 
 
