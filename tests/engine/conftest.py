@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from engine.harness import Server, Start, engine_folder, running
+from engine.http2 import Http2Client
 
 
 def interpreters(config: pytest.Config) -> list[str]:
@@ -67,3 +68,12 @@ def asgi(start: Start) -> Start:
 @pytest.fixture
 def wsgi(start: Start) -> Start:
     return lambda app="wsgi_app:app", unix=None, **options: start(app, "wsgi", options, unix=unix)
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Http2Client]:
+    """One HTTP/2 connection to the module's `server`; both have said their settings."""
+    client = Http2Client.to(server.address)
+    client.ping()
+    yield client
+    client.close()

@@ -1,7 +1,6 @@
 """Streams of one HTTP/2 connection beside each other: each its own task, its own flow, its own end."""
 
 import time
-from collections.abc import Iterator
 
 import h2.errors
 import h2.settings
@@ -17,13 +16,6 @@ KIB, MIB = 1024, 1 << 20
 @pytest.fixture
 def server(asgi: Start) -> Server:
     return asgi("http2_app:app")
-
-
-@pytest.fixture
-def client(server: Server) -> Iterator[Http2Client]:
-    client = Http2Client.to(server.address)
-    yield client
-    client.close()
 
 
 def events(server: Server) -> list[str]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import signal
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 import h2.errors
@@ -71,14 +70,6 @@ class WebSocket:
 @pytest.fixture
 def server(asgi: Start) -> Server:
     return asgi("websocket_app:app")
-
-
-@pytest.fixture
-def client(server: Server) -> Iterator[Http2Client]:
-    client = Http2Client.to(server.address)
-    client.ping()
-    yield client
-    client.close()
 
 
 def events(server: Server, count: int) -> list[Any]:

@@ -5,18 +5,13 @@ import contextvars
 import json
 import os
 
-routes = {}
+from routes import Routes
+
+routes = Routes()
+route = routes.at
 events = []  # what happened, for /events
 started_with = contextvars.ContextVar("started_with", default="nothing")
 seen = contextvars.ContextVar("seen", default=0)
-
-
-def route(path):
-    def add(function):
-        routes[path] = function
-        return function
-
-    return add
 
 
 async def app(scope, receive, send):

@@ -8,19 +8,16 @@ import threading
 import time
 
 from asgi_app import answer, events, lifespan, read_all
+from routes import Routes
 
-routes = {}
+routes = Routes()
+route = routes.named
 
 
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         return await lifespan(scope, receive, send)
     await routes[scope["path"]](scope, receive, send)
-
-
-def route(function):
-    routes["/" + function.__name__.replace("_", "-")] = function
-    return function
 
 
 @route

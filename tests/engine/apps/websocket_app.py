@@ -6,17 +6,12 @@ import json
 import pathlib
 import time
 
+from routes import Routes
+
 events = []
-routes = {}
+routes = Routes()
+route = routes.at
 started_with = contextvars.ContextVar("started_with", default="nothing")
-
-
-def route(path):
-    def add(function):
-        routes[path] = function
-        return function
-
-    return add
 
 
 async def app(scope, receive, send):

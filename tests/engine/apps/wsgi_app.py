@@ -10,13 +10,11 @@ import threading
 import time
 from urllib.parse import unquote
 
-routes = {}
+from routes import Routes
+
+routes = Routes()
+route = routes.named
 events = []
-
-
-def route(function):
-    routes["/" + function.__name__.replace("_", "-")] = function
-    return function
 
 
 def app(environ, start_response):
