@@ -10,7 +10,7 @@ THREADED := net control edge daemon
 space := $(subst ,, )
 
 .PHONY: help setup build engines wheel sdist install demo test test-all test-unit test-python test-asan test-tsan \
-        bench bench-quick bench-memory bench-edge bench-hosted soak differential fuzz fuzz-coverage format format-check lint clean hooks
+        bench bench-quick bench-latency bench-memory bench-edge bench-hosted soak differential fuzz fuzz-coverage format format-check lint clean hooks
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,8 @@ bench: build  ## the table of all servers; ROWS="asgi-hello 'wsgi-*'" for some r
 	@scripts/bench table $(if $(ROWS),--rows $(ROWS)) $(ARGS)
 bench-quick: build  ## the table's main rows beside the likely best peers, in under five minutes
 	@scripts/bench table --quick $(if $(ROWS),--rows $(ROWS)) $(ARGS)
+bench-latency: build  ## p50, p99 and p99.9 at half and four fifths of the capacity, beside the peers
+	@scripts/bench latency $(ARGS)
 bench-memory: build  ## memory after requests, per idle connection and per worker, beside the peers
 	@scripts/bench memory $(ARGS)
 bench-edge: build  ## CPU per request of the edge beside nginx
