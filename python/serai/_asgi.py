@@ -1,7 +1,7 @@
-"""Runs an ASGI application: asyncio with the engine as its selector, and the lifespan protocol.
+"""Runs an ASGI application: asyncio in the engine's event loop, and the lifespan protocol.
 
-`AsgiServer.run` comes here. The requests themselves never do: they are started inside the selector, by the engine.
-Where there is no such selector, under uvloop or in a loop that runs already, the engine is the loop's guest.
+`AsgiServer.run` comes here. The requests themselves never do: the engine starts them, which drives its own event loop.
+Under another loop, uvloop's or one that runs already, the engine is the loop's guest.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import selectors
 import signal
 import threading
 import traceback
@@ -33,7 +32,7 @@ class StartupFailed(Exception):
 def run(server: Any, on_ready: Callable[[], object]) -> tuple[int, str | None]:
     """Serves until the server is finished; gives the outcome and, for STARTUP_FAILED, the reason."""
     if server._loop == "serai":
-        return _run_as_selector(server, on_ready)
+        return _run_in_own_loop(server, on_ready)
     loop = new_loop(server._loop)
     asyncio.set_event_loop(loop)
     before = _hear_signals(loop)
@@ -119,15 +118,14 @@ class Guest:
         self._server._detach()
 
 
-def _run_as_selector(server: Any, on_ready: Callable[[], object]) -> tuple[int, str | None]:
-    selector = selectors.EpollSelector()
-    poll = selector.select
-    selector.select = server._select  # type: ignore[method-assign]
-    loop = asyncio.SelectorEventLoop(selector)
+def _run_in_own_loop(server: Any, on_ready: Callable[[], object]) -> tuple[int, str | None]:
+    from serai._loop import EventLoop
+
+    loop = EventLoop(server)
     asyncio.set_event_loop(loop)
     before = _hear_signals(loop)
     finished: asyncio.Future[int] = loop.create_future()
-    server._attach(loop, selector.fileno(), poll, finished)
+    server._set_finished(finished)
     try:
         # Inside run_until_complete, so that anyio and others find a root task that outlives the requests.
         return loop.run_until_complete(_serve(server, finished, on_ready))

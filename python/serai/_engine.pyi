@@ -152,6 +152,13 @@ class AsgiServer:
     def startup_error(self) -> str | None:
         """After STARTUP_FAILED: the app's message, or the traceback of what it raised."""
 
+class LoopBase:
+    """The hot parts of asyncio's event loops, for serai._loop.EventLoop to derive from beside asyncio's own class.
+
+    It overrides call_soon, call_soon_threadsafe, call_later, call_at, time, create_future, and of BaseEventLoop's inner
+    methods _run_once, _write_to_self, _add_reader, _remove_reader, _add_writer and _remove_writer.
+    """
+
 @final
 class WsgiServer:
     def __init__(self, app: Callable[..., Any], sockets: list[int], options: Options) -> None: ...

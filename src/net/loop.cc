@@ -37,7 +37,8 @@ base::Result<std::unique_ptr<Loop>> Loop::create() {
   if (!epoll.is_open()) return base::errno_error("create an epoll descriptor");
   base::Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.is_open()) return base::errno_error("create an event descriptor");
-  epoll_event event{EPOLLIN, {.ptr = nullptr}};  // a null pointer marks the wake-up
+  // A null pointer marks the wake-up; edge-triggered, so that nobody has to read it.
+  epoll_event event{EPOLLIN | EPOLLET, {.ptr = nullptr}};
   if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake.get(), &event) < 0) return base::errno_error("watch a descriptor");
   return std::unique_ptr<Loop>(new Loop(std::move(epoll), std::move(wake)));
 }
@@ -86,6 +87,10 @@ void Loop::post(std::function<void()> job) {
     posted_.push_back(std::move(job));
     if (has_posted_.exchange(true)) return;  // the loop was woken for the one before
   }
+  wake();
+}
+
+void Loop::wake() {
   std::uint64_t one = 1;
   (void)!::write(wake_.get(), &one, sizeof one);
 }
@@ -136,12 +141,7 @@ void Loop::dispatch() {
   dispatch_ends_ = false;
   while (next_ready_ < ready_count_ && !dispatch_ends_) {
     auto& event = ready_[static_cast<std::size_t>(next_ready_++)];
-    if (event.data.ptr == nullptr) {
-      std::uint64_t ignored;
-      (void)!::read(wake_.get(), &ignored, sizeof ignored);
-    } else if (event.events != 0) {
-      static_cast<Pollable*>(event.data.ptr)->on_ready(event.events);
-    }
+    if (event.data.ptr && event.events != 0) static_cast<Pollable*>(event.data.ptr)->on_ready(event.events);
   }
 }
 

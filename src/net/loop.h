@@ -1,7 +1,8 @@
 // net::Loop: one event loop per thread, over epoll.
 //
 // A turn is: wait once, call each ready Pollable, run what was deferred to the end of the turn, fire due timers, run
-// what other threads posted. All members are for the loop's own thread, except `post` and `stop`.
+// what other threads posted. All members are for the loop's own thread, except `post`, `wake` and
+// `stop`.
 // The worker runs turns from inside asyncio's selector, so a turn never blocks longer than asked. As the guest of
 // another loop, which watches `fd` and turns it when there is something to do, it also tells that by `set_nudge`.
 #pragma once
@@ -107,6 +108,8 @@ class Loop {
   nanoseconds until_due() const;
   // Thread-safe: runs `job` on the loop's thread in its next turn.
   void post(std::function<void()> job);
+  // Thread-safe: the turn that waits now, or else the next one, does not go on waiting.
+  void wake();
 
   // One turn; waits at most `most` (negative: until something happens). Returns how many descriptors were ready.
   int turn(nanoseconds most);

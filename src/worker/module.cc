@@ -5,6 +5,7 @@
 #include "python/convert.h"
 #include "worker/asgi/server_type.h"
 #include "worker/asgi/types.h"
+#include "worker/asyncio/loop_type.h"
 #include "worker/counters.h"
 #include "worker/secure/context_type.h"
 #include "worker/state.h"
@@ -49,6 +50,7 @@ int execute(PyObject* module) {
     python::checked(PyModule_AddObjectRef(module, "RequestTimedOut", state.request_timed_out.get()));
     asgi::make_types(module, state);
     asgi::add_server_type(module);
+    asyncio::add_loop_type(module, state);
     wsgi::make_types(module, state);
     wsgi::add_server_type(module);
     secure::add_to_module(module);

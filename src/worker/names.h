@@ -64,10 +64,6 @@
   X(cancelled, "cancelled")                                    \
   X(set_result, "set_result")                                  \
   X(add_done_callback, "add_done_callback")                    \
-  X(scheduled, "_scheduled")                                   \
-  X(ready, "_ready")                                           \
-  X(when, "_when")                                             \
-  X(stopping, "_stopping")                                     \
   X(close, "close")                                            \
   X(REQUEST_METHOD, "REQUEST_METHOD")                          \
   X(SCRIPT_NAME, "SCRIPT_NAME")                                \

@@ -58,6 +58,8 @@ class Server : private net::Deferred {
   void unhold() { held_--; }
 
   net::Loop& loop() { return *loop_; }
+  // For those who may need it for longer than the server lives.
+  std::shared_ptr<net::Loop> shared_loop() const { return loop_; }
   const Options& options() const { return options_; }
   const http::Limits& limits() const { return http2_.limits; }
   const http::h2::Options& http2_options() const { return http2_; }
@@ -119,7 +121,7 @@ class Server : private net::Deferred {
 
   const Options& options_;
   Counters& counters_;
-  std::unique_ptr<net::Loop> loop_;
+  std::shared_ptr<net::Loop> loop_;
   std::unique_ptr<front::Front> front_;  // where an option asks for one
   Handler* handler_;
   http::h2::Options http2_;

@@ -60,7 +60,7 @@ def server(request: pytest.FixtureRequest, folder: Folder, serve: Callable[..., 
 
 
 def test_the_loop_may_be_chosen(server: Server, request: pytest.FixtureRequest) -> None:
-    expected = "uvloop" if "uvloop" in request.node.name else "asyncio"
+    expected = {"auto": "serai"}.get(kind := request.node.callspec.params["server"], kind)
     assert server.get("/loop") == (200, expected)
 
 

@@ -1,7 +1,6 @@
 #include "worker/asgi/handler.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "python/convert.h"
 #include "python/gil.h"
@@ -13,19 +12,13 @@ namespace {
 
 using net::nanoseconds;
 
-// `select` returns to asyncio after so many turns of ours at the latest, whatever happens.
-constexpr int turns_per_select = 64;
+// `drive` returns to asyncio after so many turns of ours at the latest, whatever happens.
+constexpr int turns_per_drive = 64;
 // Once asyncio has work, so much of the queue is still served before it gets its turn.
 constexpr int batch_count = 64;
 constexpr auto batch_time = std::chrono::milliseconds(1);
-constexpr auto no_limit = nanoseconds(-1);
 // A guest does not see whether its host is stuck in the application: it shows that it is alive this often.
 constexpr auto sign_of_life = std::chrono::milliseconds(250);
-
-nanoseconds from_seconds(double seconds) {
-  if (seconds < 0) return no_limit;
-  return std::chrono::duration_cast<nanoseconds>(std::chrono::duration<double>(std::min(seconds, 1e9)));
-}
 
 // Counts how many calls of a function are on the stack.
 class Nesting {
@@ -71,14 +64,11 @@ void Handler::begin_on(PyObject* loop) {
   tasks_ = std::make_unique<TaskStarter>(state_.names, loop_.share());
 }
 
-void Handler::attach(PyObject* loop, int inner_fd, PyObject* poll_inner) {
+void Handler::attach(PyObject* loop) {
   begin_on(loop);
-  poll_inner_ = python::Ref::borrow(poll_inner);
-  asyncio_ready_ = python::attribute(loop, state_.names.ready.get());
-  if (auto added = server_->loop().add(inner_fd, EPOLLIN, *this); !added) {
-    python::raise(PyExc_OSError, added.error().describe());
-  }
-  inner_fd_ = inner_fd;
+  host_ = asyncio::Loop::of(state_, loop);
+  if (!host_) python::raise(PyExc_TypeError, "the engine drives a serai._loop.EventLoop only");
+  host_->set_driver(*this, server_->shared_loop());
 }
 
 void Handler::attach_as_guest(PyObject* loop, PyObject* wake) {
@@ -100,8 +90,8 @@ void Handler::open(PyObject* context, PyObject* lifespan_state, PyObject* as_cor
 }
 
 void Handler::detach() {
-  if (inner_fd_ >= 0) server_->loop().remove(inner_fd_, *this);
-  inner_fd_ = -1;
+  if (host_) host_->remove_driver();
+  host_ = nullptr;
   time_limit_.reset();
   if (server_) server_->loop().set_nudge(nullptr);
   server_.reset();
@@ -110,8 +100,8 @@ void Handler::detach() {
   queue_.clear();
   running_.clear();
   tasks_.reset();
-  for (python::Ref* ref : {&loop_, &wake_, &poll_inner_, &asyncio_ready_, &context_, &lifespan_state_, &as_coroutine_,
-                           &log_error_, &log_timeout_, &finished_}) {
+  for (python::Ref* ref :
+       {&loop_, &wake_, &context_, &lifespan_state_, &as_coroutine_, &log_error_, &log_timeout_, &finished_}) {
     ref->clear();
   }
 }
@@ -131,32 +121,24 @@ worker::Exchange* Handler::begin(Stream& stream) {
 
 void Handler::queue(std::shared_ptr<Exchange> exchange) { queue_.push_back(std::move(exchange)); }
 
-// --- one select -----------------------------------------------------------------------------------------------------
+// --- one wait of the event loop -------------------------------------------------------------------------------------
 
-python::Ref Handler::select(double timeout) {
-  Nesting nesting(selects_);
-  nanoseconds most = from_seconds(timeout);
+void Handler::drive(nanoseconds most) {
+  Nesting nesting(drives_);
   if (report_finished()) most = nanoseconds(0);  // the last background task may have ended since the last turn
-  for (int i = 0; i < turns_per_select; i++) {
+  for (int i = 0; i < turns_per_drive; i++) {
     turn_once(queue_.empty() ? most : nanoseconds(0));
     python::checked(PyErr_CheckSignals());
     run_queue();
     report_finished();
     // Whoever turns the loop inside a request looks for something that we do not know.
-    if (selects_ > 1 || inner_ready_ || asyncio_has_work() || most == nanoseconds(0)) break;
-    // asyncio chose its timeout before applications ran in here and set timers of their own.
-    nanoseconds timer = until_next_timer();
-    if (timer == nanoseconds(0)) break;
-    most = timer;
+    if (drives_ > 1 || asyncio_has_work() || most == nanoseconds(0)) break;
+    most = host_->until_next_timer();  // applications ran in here and set timers of their own
   }
-  if (std::exchange(inner_ready_, false)) {
-    return python::call(poll_inner_.get(), python::integer(0).get());
-  }
-  return python::checked(PyList_New(0));
 }
 
 double Handler::turn_as_guest() {
-  Nesting nesting(selects_);
+  Nesting nesting(drives_);
   turn_once(nanoseconds(0));
   run_queue();
   {
@@ -171,19 +153,23 @@ double Handler::turn_as_guest() {
 }
 
 void Handler::turn_once(nanoseconds most) {
-  python::GilRelease released;
-  server_->loop().run_deferred();
-  counters_.set(Counter::busy_since, 0);
-  server_->loop().turn(most);
-  turn_began_ = server_->loop().now();
-  counters_.set(Counter::busy_since, static_cast<std::uint64_t>(turn_began_.time_since_epoch().count()));
-  turn_++;
+  if (host_) host_->before_wait(most != nanoseconds(0));
+  {
+    python::GilRelease released;
+    server_->loop().run_deferred();
+    counters_.set(Counter::busy_since, 0);
+    server_->loop().turn(most);
+    turn_began_ = server_->loop().now();
+    counters_.set(Counter::busy_since, static_cast<std::uint64_t>(turn_began_.time_since_epoch().count()));
+    turn_++;
+  }
+  if (host_) host_->after_wait();
 }
 
 void Handler::run_queue() {
   if (queue_.empty()) return;
   Nesting nesting(queue_runs_);
-  may_step_ = selects_ == 1 && queue_runs_ == 1 && !tasks_->has_current_task();
+  may_step_ = drives_ == 1 && queue_runs_ == 1 && !tasks_->has_current_task();
   for (int i = 0; !queue_.empty(); i++) {
     if (i > 0) {
       auto now = net::Clock::now();
@@ -209,26 +195,6 @@ void Handler::run(Exchange& exchange) {
     log_error("Exception in ASGI application", exception.get());
     exchange.fail();
   }
-}
-
-bool Handler::asyncio_has_work() const {
-  if (is_guest()) return true;  // it does not tell
-  Py_ssize_t ready = PyObject_Size(asyncio_ready_.get());
-  python::checked(static_cast<int>(std::min<Py_ssize_t>(ready, 1)));
-  if (ready > 0) return true;
-  python::Ref stopping = python::attribute(loop_.get(), state_.names.stopping.get());
-  return stopping.get() == Py_True || until_next_timer() == nanoseconds(0);
-}
-
-// asyncio's timer heap: its first entry is due first (BaseEventLoop._scheduled).
-nanoseconds Handler::until_next_timer() const {
-  python::Ref scheduled = python::attribute(loop_.get(), state_.names.scheduled.get());
-  if (!PyList_Check(scheduled.get()) || PyList_GET_SIZE(scheduled.get()) == 0) return no_limit;
-  python::Ref when = python::attribute(PyList_GET_ITEM(scheduled.get(), 0), state_.names.when.get());
-  double at = PyFloat_AsDouble(when.get());
-  if (at == -1 && PyErr_Occurred()) python::rethrow();
-  double now = std::chrono::duration<double>(net::Clock::now().time_since_epoch()).count();
-  return at <= now ? nanoseconds(0) : std::max(from_seconds(at - now), nanoseconds(1));
 }
 
 bool Handler::report_finished() {

@@ -1,11 +1,11 @@
-// asgi::Handler: runs an ASGI application under asyncio, whose selector it is.
+// asgi::Handler: runs an ASGI application under asyncio, whose event loop it drives.
 //
-// `select` is one turn of our loop: without the GIL it sends what is due, waits, reads and parses; with the GIL it
-// starts the applications of new requests and wakes those that wait. It returns to asyncio as soon as asyncio has
-// something to do, and keeps turning otherwise. Python's own descriptors sit in an epoll nested in ours (`inner`).
+// `drive` is one turn of our loop: without the GIL it sends what is due, waits, reads and parses; with the GIL it
+// starts the applications of new requests and wakes those that wait. It returns to the event loop (asyncio::Loop) as
+// soon as that has something to do, and keeps turning otherwise.
 //
-// Under a loop that has no such selector (uvloop), or that runs already, the handler is a guest instead: that loop
-// watches our descriptor and calls `turn_as_guest`. Each event costs it a pass through its own machinery.
+// Under a loop of another kind (uvloop), or one that runs already, the handler is a guest instead: that loop watches
+// our descriptor and calls `turn_as_guest`. Each event costs it a pass through its own machinery.
 #pragma once
 
 #include <deque>
@@ -15,6 +15,7 @@
 #include "worker/asgi/exchange.h"
 #include "worker/asgi/scope.h"
 #include "worker/asgi/task.h"
+#include "worker/asyncio/loop.h"
 #include "worker/places.h"
 #include "worker/server.h"
 #include "worker/state.h"
@@ -24,7 +25,7 @@ namespace worker::asgi {
 
 enum class Version { two, three };
 
-class Handler final : public worker::Handler, private net::Pollable, public std::enable_shared_from_this<Handler> {
+class Handler final : public worker::Handler, private asyncio::Driver, public std::enable_shared_from_this<Handler> {
  public:
   // Throws python::Raised.
   Handler(State& state, PyObject* app, Version version, Options options);
@@ -34,9 +35,8 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   bool buffers_bodies() const override { return false; }
   bool takes_websockets() const override { return true; }
 
-  // Called on the loop's thread before the first turn. `inner_fd` is the epoll descriptor of asyncio's own selector,
-  // `poll_inner` that selector's `select`.
-  void attach(PyObject* loop, int inner_fd, PyObject* poll_inner);
+  // Called on the loop's thread before `loop`, an asyncio::Loop, has waited for anything.
+  void attach(PyObject* loop);
   // As a guest of `loop`: `wake` is called, in no time to waste, when a turn is due though the descriptor is not
   // readable.
   void attach_as_guest(PyObject* loop, PyObject* wake);
@@ -49,9 +49,6 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   void open(PyObject* context, PyObject* lifespan_state, PyObject* as_coroutine, PyObject* log_error,
             PyObject* log_timeout);
   void detach();
-
-  // selectors.BaseSelector.select: seconds; negative: no limit. A list of (key, events).
-  python::Ref select(double timeout);
 
   // --- for exchanges
   State& state() { return state_; }
@@ -86,7 +83,7 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   bool is_loop_thread() const { return std::this_thread::get_id() == thread_; }
 
  private:
-  void on_ready(std::uint32_t) override { inner_ready_ = true; }
+  void drive(net::nanoseconds most) override;
   void begin_on(PyObject* loop);
   bool is_guest() const { return wake_.is_set(); }
   void turn_once(net::nanoseconds most);
@@ -98,8 +95,7 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   void enter(Exchange& exchange);
   void leave(Exchange& exchange);
   void turn_away(Exchange& exchange);
-  bool asyncio_has_work() const;
-  net::nanoseconds until_next_timer() const;
+  bool asyncio_has_work() const { return !host_ || host_->has_work(); }  // a guest is not told
   // True when it has just told so.
   bool report_finished();
 
@@ -109,8 +105,8 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   std::unique_ptr<Server> server_;
   std::unique_ptr<TimeLimit> time_limit_;
   std::unique_ptr<WaitingLine> line_;  // where requests or their waiting are limited
-  python::Ref app_, loop_, wake_, poll_inner_, asyncio_ready_, context_, lifespan_state_, as_coroutine_, log_error_,
-      log_timeout_, finished_;
+  python::Ref app_, loop_, wake_, context_, lifespan_state_, as_coroutine_, log_error_, log_timeout_, finished_;
+  asyncio::Loop* host_ = nullptr;  // that `loop_` is; null for a guest
   Version version_;
   std::unique_ptr<TaskStarter> tasks_;
   std::unique_ptr<ScopeBuilder> scopes_;
@@ -121,10 +117,8 @@ class Handler final : public worker::Handler, private net::Pollable, public std:
   std::thread::id thread_;
   std::uint64_t turn_ = 0;
   net::Clock::time_point turn_began_;
-  int inner_fd_ = -1;
-  int selects_ = 0;     // on the stack: more than one where a request turns the loop (nest_asyncio, debuggers)
+  int drives_ = 0;      // on the stack: more than one where a request turns the loop (nest_asyncio, debuggers)
   int queue_runs_ = 0;  // the same of run_queue
-  bool inner_ready_ = false;
   bool may_step_ = false;
 };
 

@@ -142,12 +142,15 @@ PyObject* get_stats(PyObject* self, PyObject*) {
 
 // --- for _asgi.py ---------------------------------------------------------------------------------------------------
 
-PyObject* attach(PyObject* self, PyObject* arguments) {
+PyObject* attach(PyObject* self, PyObject* loop) {
   return python::guard([&]() -> PyObject* {
-    PyObject *loop = nullptr, *poll = nullptr, *finished = nullptr;
-    int inner_fd = -1;
-    if (!PyArg_ParseTuple(arguments, "OiOO:_attach", &loop, &inner_fd, &poll, &finished)) python::rethrow();
-    handler_of(self).attach(loop, inner_fd, poll);
+    handler_of(self).attach(loop);
+    return Py_NewRef(Py_None);
+  });
+}
+
+PyObject* set_finished(PyObject* self, PyObject* finished) {
+  return python::guard([&]() -> PyObject* {
     handler_of(self).set_finished(finished);
     return Py_NewRef(Py_None);
   });
@@ -167,18 +170,6 @@ PyObject* turn(PyObject* self, PyObject*) {
   return python::guard([&] {
     if (!handler_of(self).is_attached()) python::raise(PyExc_RuntimeError, "the server has ended");
     return PyFloat_FromDouble(handler_of(self).turn_as_guest());
-  });
-}
-
-PyObject* select(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
-  return python::guard([&] {
-    double timeout = -1;
-    if (count > 0 && arguments[0] != Py_None) {
-      timeout = PyFloat_AsDouble(arguments[0]);
-      if (timeout == -1 && PyErr_Occurred()) python::rethrow();
-      timeout = std::max(timeout, 0.0);
-    }
-    return handler_of(self).select(timeout).release();
   });
 }
 
@@ -217,10 +208,10 @@ PyMethodDef methods[] = {
     {"listen", listen, METH_O, nullptr},
     {"reopen_log", reopen_log, METH_O, nullptr},
     {"stats", get_stats, METH_NOARGS, nullptr},
-    {"_attach", attach, METH_VARARGS, nullptr},
+    {"_attach", attach, METH_O, nullptr},
+    {"_set_finished", set_finished, METH_O, nullptr},
     {"_attach_guest", attach_guest, METH_VARARGS, nullptr},
     {"_turn", turn, METH_NOARGS, nullptr},
-    {"_select", as_method(select), METH_FASTCALL, nullptr},
     {"_open", open, METH_VARARGS, nullptr},
     {"_detach", detach, METH_NOARGS, nullptr},
     {},

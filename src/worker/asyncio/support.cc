@@ -1,0 +1,39 @@
+#include "worker/asyncio/support.h"
+
+#include "python/convert.h"
+#include "worker/state.h"
+
+namespace worker::asyncio {
+namespace {
+
+python::Ref from(const char* module, const char* name) { return python::attribute(python::import(module).get(), name); }
+
+double monotonic_resolution() {
+  python::Ref info = python::call(from("time", "get_clock_info").get(), python::text("monotonic").get());
+  double resolution = PyFloat_AsDouble(python::attribute(info.get(), "resolution").get());
+  if (resolution == -1 && PyErr_Occurred()) python::rethrow();
+  return resolution;
+}
+
+}  // namespace
+
+Support::Support(State& state, PyObject* module)
+    : handles(state, module),
+      base_loop(from("asyncio", "BaseEventLoop")),
+      future_type(from("asyncio", "Future")),
+      loop_keyword(python::checked(PyTuple_Pack(1, state.names.loop.get()))),
+      append(python::attribute(from("collections", "deque").get(), "append")),
+      popleft(python::attribute(from("collections", "deque").get(), "popleft")),
+      heappush(from("heapq", "heappush")),
+      heappop(from("heapq", "heappop")),
+      heapify(from("heapq", "heapify")),
+      run_name(python::interned("_run")),
+      callback_raised(python::interned("_callback_raised")),
+      clock_resolution(monotonic_resolution()) {}
+
+Support& support_of(State& state, PyObject* module) {
+  if (!state.asyncio_support) state.asyncio_support = std::make_shared<Support>(state, module);
+  return *state.asyncio_support;
+}
+
+}  // namespace worker::asyncio
