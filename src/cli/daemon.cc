@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
+#include "cli/certificates.h"
 #include "cli/command.h"
 
 namespace cli {
@@ -12,6 +13,7 @@ namespace {
 
 struct Options {
   control_plane::Options daemon;
+  CertificateOptions certificates;
   std::string log_format = "text";
   bool everything = false;
 };
@@ -20,6 +22,9 @@ Result<int> run_daemon(const Context& context, const Options& options) {
   base::set_log_format(options.log_format == "json" ? base::LogFormat::json : base::LogFormat::text);
   auto daemon_options = options.daemon;
   daemon_options.root = context.root;
+  auto certificates = pair_up(options.certificates, !options.daemon.listen_tls.empty());
+  if (!certificates) return std::unexpected(certificates.error());
+  daemon_options.certificates = std::move(*certificates);
   auto done = control_plane::run(daemon_options);
   if (!done) return std::unexpected(done.error());
   return 0;
@@ -44,6 +49,10 @@ void add_daemon(const Parser& parser) {
                    "Where the edge listens: HOST:PORT or :PORT (repeatable; default :80)")
       ->type_size(1)
       ->allow_extra_args(false);
+  command->add_option("--listen-tls", options->daemon.listen_tls, "The same for TLS; needs --certificate (repeatable)")
+      ->type_size(1)
+      ->allow_extra_args(false);
+  add_certificate_options(*command, options->certificates);
   command
       ->add_option("--trusted-proxy", options->daemon.trusted_proxies,
                    "An address range whose forwarded headers the edge believes (repeatable)")

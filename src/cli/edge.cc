@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "base/log.h"
+#include "cli/certificates.h"
 #include "cli/command.h"
 #include "edge/options.h"
 
@@ -10,6 +11,7 @@ namespace {
 
 struct Options {
   edge::Options edge;
+  CertificateOptions certificates;
   std::string log_format = "text", access_log_format = "text";
 };
 
@@ -18,6 +20,9 @@ Result<int> run_edge(const Context& context, const Options& options) {
   base::set_log_format(format(options.log_format));
   auto edge_options = options.edge;
   edge_options.access_log_format = format(options.access_log_format);
+  auto certificates = pair_up(options.certificates, !options.edge.listen_tls.empty());
+  if (!certificates) return std::unexpected(certificates.error());
+  edge_options.certificates = std::move(*certificates);
   if (edge_options.folder.empty()) edge_options.folder = std::filesystem::path(context.root) / "edge";
   auto done = edge::run(edge_options);
   if (!done) return std::unexpected(done.error());
@@ -35,6 +40,10 @@ void add_edge(const Parser& parser) {
   command->add_option("--listen", options->edge.listen, "HOST:PORT or :PORT (repeatable)")
       ->type_size(1)
       ->allow_extra_args(false);
+  command->add_option("--listen-tls", options->edge.listen_tls, "The same for TLS; needs --certificate (repeatable)")
+      ->type_size(1)
+      ->allow_extra_args(false);
+  add_certificate_options(*command, options->certificates);
   command
       ->add_option("--trusted-proxy", options->edge.trusted_proxies,
                    "An address range whose forwarded headers are believed (repeatable)")

@@ -46,14 +46,20 @@ class SignalWatch final : net::Pollable {
     ::sigemptyset(&set);
     ::sigaddset(&set, SIGTERM);
     ::sigaddset(&set, SIGINT);
+    ::sigaddset(&set, SIGHUP);
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
     fd_ = base::Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
     (void)loop_.add(fd_.get(), EPOLLIN, *this);
   }
   ~SignalWatch() { loop_.remove(fd_.get(), *this); }
 
+  std::function<void()> on_hangup = [] {};  // SIGHUP
+
  private:
   void on_ready(std::uint32_t) override {
+    signalfd_siginfo info{};
+    if (::read(fd_.get(), &info, sizeof info) != sizeof info) return;
+    if (info.ssi_signo == SIGHUP) return on_hangup();
     base::log(base::Level::info, "daemon.signal", {}, "ending; edge and instances go on");
     loop_.stop();
   }
@@ -100,7 +106,12 @@ base::Result<std::unique_ptr<EdgeKeeper>> start_edge(const Options& options, con
   auto listen = options.listen.empty() ? std::vector<std::string>{":80"} : options.listen;
   std::vector<std::string> arguments{"--access-log-format", options.access_log_format};
   for (const auto& range : options.trusted_proxies) arguments.insert(arguments.end(), {"--trusted-proxy", range});
-  return EdgeKeeper::start({paths.edge(), std::move(listen), identities->edge(), std::move(arguments)});
+  return EdgeKeeper::start({.folder = paths.edge(),
+                            .listen = std::move(listen),
+                            .listen_tls = options.listen_tls,
+                            .certificates = options.certificates,
+                            .identity = identities->edge(),
+                            .arguments = std::move(arguments)});
 }
 
 }  // namespace
@@ -126,6 +137,7 @@ base::Result<void> run(const Options& options) {
   if (!environment) return std::unexpected(environment.error());
   auto edge = start_edge(options, paths);
   if (!edge) return std::unexpected(edge.error());
+  signals.on_hangup = [&] { (*edge)->renew_certificates(); };
 
   Feed feed(**store);
   Routes routes(paths, **store, **environment, **edge);

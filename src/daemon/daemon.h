@@ -1,6 +1,7 @@
 // control_plane::run: the control plane of one root: state, builds, deploys, supervision and the API.
 //
-// SIGTERM and SIGINT end the control plane only; edge and instances go on, and the next daemon adopts them.
+// SIGTERM and SIGINT end the control plane only; edge and instances go on, and the next daemon adopts them. SIGHUP has
+// the certificates read again.
 #pragma once
 
 #include <filesystem>
@@ -8,12 +9,15 @@
 #include <vector>
 
 #include "base/error.h"
+#include "tls/certificate.h"
 
 namespace control_plane {
 
 struct Options {
   std::filesystem::path root;
-  std::vector<std::string> listen;           // where the edge listens; empty: ":80"
+  std::vector<std::string> listen;      // where the edge listens; empty: ":80"
+  std::vector<std::string> listen_tls;  // where it listens for TLS
+  std::vector<tls::KeyPairFiles> certificates;
   std::vector<std::string> trusted_proxies;  // address ranges whose forwarded headers the edge believes
   std::string access_log_format = "text";    // of the edge: text or json
   std::string crash_at;                      // for tests: services.h

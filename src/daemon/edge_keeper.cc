@@ -69,10 +69,20 @@ base::Result<void> EdgeKeeper::adopt_or_spawn() {
     }
     if (auto adopted = adopt(); !adopted) return adopted;
     base::log(base::Level::info, "edge.adopted", {{"sockets", sockets_.size()}}, "a running edge was adopted");
+    if (certificates_.are_wanted()) {
+      if (auto given = give_certificates(); !given) return given;
+    }
     return listen_where_missing();
   }
   if (auto listening = listen_where_missing(); !listening) return listening;
-  return spawn();
+  if (certificates_.are_wanted()) {
+    auto text = certificates_.read();
+    if (!text) return std::unexpected(text.error());
+    certificates_text_ = std::move(*text);
+  }
+  auto spawned = spawn();
+  if (!spawned) child_ = base::Child();  // without what it needs it is of no use
+  return spawned;
 }
 
 // Copies of the sockets that the edge listens on.
@@ -81,31 +91,51 @@ base::Result<void> EdgeKeeper::adopt() {
   if (!answer) return std::unexpected(answer.error());
   sockets_ = std::move(answer->descriptors);
   addresses_ = answer->body().value("addresses", std::vector<std::string>{});
+  secure_ = answer->body().value("secure", std::vector<bool>{});
+  secure_.resize(addresses_.size());
   return {};
 }
 
 base::Result<void> EdgeKeeper::listen_where_missing() {
-  std::vector<base::Fd> added;
-  for (const auto& text : options_.listen) {
+  auto known = sockets_.size();
+  if (auto opened = open_missing(options_.listen, false); !opened) return opened;
+  if (auto opened = open_missing(options_.listen_tls, true); !opened) return opened;
+  return channel_ ? hand_over(known) : base::Result<void>{};
+}
+
+base::Result<void> EdgeKeeper::open_missing(const std::vector<std::string>& listen, bool secure) {
+  for (const auto& text : listen) {
     auto address = net::parse_address(text);
     if (!address) return std::unexpected(address.error());
-    if (std::ranges::find(addresses_, net::to_string(*address)) != addresses_.end()) continue;
+    auto known = std::ranges::find(addresses_, net::to_string(*address));
+    if (known != addresses_.end()) {
+      if (secure_[static_cast<std::size_t>(known - addresses_.begin())] == secure) continue;
+      return std::unexpected(base::Error(
+          base::Kind::conflict, fmt::format("the running edge listens on {} {} TLS", text, secure ? "without" : "for"),
+          "end it with `serai daemon stop --all`, or choose another address"));
+    }
     auto socket = net::listen(*address);
     if (!socket) return std::unexpected(socket.error());
     auto bound = net::local_address(socket->get());
     addresses_.push_back(bound ? net::to_string(*bound) : text);
-    added.push_back(std::move(*socket));
+    secure_.push_back(secure);
+    sockets_.push_back(std::move(*socket));
   }
-  if (channel_ && !added.empty()) {
-    control::Message message("listen");
-    for (const auto& socket : added) {
-      auto copy = base::dup(socket.get());
-      if (!copy) return std::unexpected(copy.error());
-      message.descriptors.push_back(std::move(*copy));
-    }
-    if (auto handed = ask(std::move(message)); !handed) return std::unexpected(handed.error());
+  return {};
+}
+
+// Copies of our sockets from the one with index `from` on.
+base::Result<void> EdgeKeeper::hand_over(std::size_t from) {
+  control::Message message("listen");
+  for (std::size_t i = from; i < sockets_.size(); i++) {
+    auto copy = base::dup(sockets_[i].get());
+    if (!copy) return std::unexpected(copy.error());
+    message.descriptors.push_back(std::move(*copy));
+    message.body()["secure"].push_back(static_cast<bool>(secure_[i]));
   }
-  for (auto& socket : added) sockets_.push_back(std::move(socket));
+  if (message.descriptors.empty()) return {};
+  auto handed = ask(std::move(message));
+  if (!handed) return std::unexpected(handed.error());
   return {};
 }
 
@@ -147,19 +177,37 @@ base::Result<void> EdgeKeeper::hand_over_sockets() {
     }
     if (Clock::now() > deadline) return std::unexpected(channel.error());
   }
-  control::Message message("listen");
-  for (const auto& socket : sockets_) {
-    auto copy = base::dup(socket.get());
-    if (!copy) return std::unexpected(copy.error());
-    message.descriptors.push_back(std::move(*copy));
+  if (!certificates_text_.empty()) {
+    auto taken = ask(control::Message(json::parse(certificates_text_)));
+    if (!taken) return std::unexpected(taken.error());
   }
   if (!routes_.empty()) {
     if (auto applied = ask(control::Message(json::parse(routes_))); !applied) return std::unexpected(applied.error());
   }
-  if (message.descriptors.empty()) return {};
-  auto listening = ask(std::move(message));
-  if (!listening) return std::unexpected(listening.error());
+  return hand_over(0);
+}
+
+// Reads the files; what the edge takes is kept for the next one.
+base::Result<void> EdgeKeeper::give_certificates() {
+  auto text = certificates_.read();
+  if (!text) return std::unexpected(text.error());
+  auto taken = ask(control::Message(json::parse(*text)));
+  if (!taken) return std::unexpected(taken.error());
+  certificates_text_ = std::move(*text);
+  for (const auto& sentence : taken->body().value("warnings", std::vector<std::string>{}))
+    base::log(base::Level::warning, "tls.certificate", {}, sentence);
   return {};
+}
+
+void EdgeKeeper::renew_certificates() {
+  std::lock_guard lock(mutex_);
+  if (!certificates_.are_wanted() || !channel_) return;
+  if (auto given = give_certificates(); !given) {
+    base::log(base::Level::error, "tls.not_renewed",
+              {{"error", given.error().describe()}, {"advice", given.error().advice()}}, "the old certificates stay");
+    return;
+  }
+  base::log(base::Level::info, "tls.renewed", {}, "new TLS handshakes use the certificates that are on disk now");
 }
 
 // One question and its answer; under the mutex, or before the watcher runs.
@@ -239,8 +287,14 @@ void EdgeKeeper::watch() {
       revive();
     } else {
       rotate_logs();
+      if (certificates_have_changed()) renew_certificates();
     }
   }
+}
+
+bool EdgeKeeper::certificates_have_changed() {
+  std::lock_guard lock(mutex_);
+  return certificates_.are_wanted() && certificates_.have_changed();
 }
 
 // The folder is the edge user's: names in it are only renamed, and never followed.

@@ -1,8 +1,5 @@
 #include "edge/client_connection.h"
 
-#include <sys/sendfile.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -27,12 +24,6 @@ constexpr int kReadsPerTurn = 16;                  // of requests; then others g
 constexpr std::size_t kCopyBelow = 8 << 10;        // smaller pieces of an answer are gathered until the end of the turn
 constexpr std::uint64_t kFilePerTurn = 1 << 20;    // then others get their turn
 
-// Makes the close a reset, where nothing but the end of the connection tells the end of an answer.
-void reset_when_closed(int socket) {
-  linger at_once{.l_onoff = 1, .l_linger = 0};
-  (void)::setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);  // then the end looks like a good one
-}
-
 // Of a head that has no body.
 std::vector<http::Header> fields_to_pass(const AnswerHead& head) {
   std::vector<http::Header> fields;
@@ -50,27 +41,26 @@ http::Limits limits_of_heads(http::Limits limits) {
 
 }  // namespace
 
-ClientConnection::ClientConnection(Context& context, ClientSet& set, base::Fd socket, Peer peer)
+ClientConnection::ClientConnection(Context& context, ClientSet& set, net::Transport transport, Peer peer)
     : Stream(context, peer_),
       context_(context),
       set_(set),
-      socket_(std::move(socket)),
+      transport_(std::move(transport)),
       peer_(std::move(peer)),
       codec_(limits_of_heads(context.options.limits), "serai"),
-      output_(context.loop, socket_.get(), *this),
+      output_(context.loop, transport_, *this),
       private_upstreams_(context),
       since_(context.loop.now()) {}
 
 ClientConnection::~ClientConnection() {
-  if (socket_.is_open()) context_.loop.remove(socket_.get(), *this);
+  if (transport_.is_open()) context_.loop.remove(transport_.descriptor(), *this);
 }
 
-base::Result<std::unique_ptr<ClientConnection>> ClientConnection::open(Context& context, ClientSet& set,
-                                                                       base::Fd socket, Peer peer) {
-  std::unique_ptr<ClientConnection> connection(new ClientConnection(context, set, std::move(socket), std::move(peer)));
-  auto added = context.loop.add(connection->socket_.get(), ClientOutput::kReading, *connection);
-  if (!added) return std::unexpected(added.error());
-  return connection;
+void ClientConnection::open(std::string_view) {
+  if (!context_.loop.add(transport_.descriptor(), output_.events(), *this)) return close();
+  if (!transport_.layer()) return;  // the loop will tell
+  readable_ = true;                 // a layer may hold what came with its handshake
+  read();
 }
 
 // ---- reading ----
@@ -78,7 +68,7 @@ base::Result<std::unique_ptr<ClientConnection>> ClientConnection::open(Context& 
 void ClientConnection::on_ready(std::uint32_t epoll_events) {
   if (epoll_events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) half_closed_ = true;
   if (epoll_events & (EPOLLHUP | EPOLLERR)) output_.break_off();
-  if (epoll_events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) readable_ = true;
+  if (epoll_events & (transport_.read_events() | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) readable_ = true;
   if (state_ == State::lingering) return discard();
   read();
   if (state_ == State::closed) return;
@@ -101,12 +91,13 @@ void ClientConnection::read() {
   auto& space = context_.client_bytes;
   for (int reads = 0; readable_ && !processing_ && wants_event(); reads++) {
     if (reads >= kReadsPerTurn && state_ != State::exchange) return wrote();  // goes on when that is settled
-    ssize_t count = ::recv(socket_.get(), space.data(), space.size(), 0);
+    ssize_t count = transport_.receive(space);
     if (count > 0) {
       last_read_ = context_.loop.now();
       // A short read emptied the socket; more will be announced. The end of the stream is not announced again.
-      if (static_cast<std::size_t>(count) < space.size() && !half_closed_) readable_ = false;
-      process({space.data(), static_cast<std::size_t>(count)});
+      auto got = static_cast<std::size_t>(count);
+      if (!transport_.may_hold_more(got, space.size()) && !half_closed_) readable_ = false;
+      process({space.data(), got});
     } else if (count < 0 && errno == EINTR) {
       continue;
     } else if (count < 0 && errno == EAGAIN) {
@@ -344,7 +335,7 @@ void ClientConnection::continue_reading() {
 void ClientConnection::abort() {
   end_exchange();
   end_record();
-  if (codec_.head().minor_version == 0) reset_when_closed(socket_.get());
+  if (codec_.head().minor_version == 0) transport_.break_off();  // nothing but the end tells that it is one
   output_.break_off();
   wrote();  // closes at the end of the turn, when none of our functions runs
 }
@@ -374,9 +365,8 @@ void ClientConnection::pass_file(base::Fd file, std::uint64_t offset, std::uint6
 void ClientConnection::send_file() {
   if (file_.length > 0) {
     if (!flush(ClientOutput::More::follows)) return want_room();
-    auto offset = static_cast<off_t>(file_.offset);
-    ssize_t count = ::sendfile(socket_.get(), file_.file.get(), &offset, std::min(file_.length, kFilePerTurn));
-    if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) return abort();  // 0: it has become shorter
+    ssize_t count = transport_.send_file(file_.file.get(), file_.offset, std::min(file_.length, kFilePerTurn));
+    if (count == 0 || (count < 0 && !net::would_block())) return abort();  // 0: it has become shorter
     if (count > 0) {
       file_.offset += static_cast<std::uint64_t>(count);
       file_.length -= static_cast<std::uint64_t>(count);
@@ -407,7 +397,7 @@ void ClientConnection::settle() {
   if (output_.is_broken()) return give_up();
   if (!output_.is_empty()) return;
   if (is_tunnel_) output_.shrink(kTunnelSpare);
-  if (std::exchange(end_when_sent_, false)) ::shutdown(socket_.get(), SHUT_WR);
+  if (std::exchange(end_when_sent_, false)) (void)transport_.end_sending();
   if (last_answer_ && !exchange_) return begin_lingering();
   if (state_ == State::waiting) output_.shrink(kSpareCapacity);
   if (state_ == State::waiting || state_ == State::head) continue_reading();
@@ -417,10 +407,17 @@ void ClientConnection::settle() {
 
 // The client closed its side while we work for it. One that asked for a last answer may wait for it; one that sent
 // more requests ahead certainly does.
-bool ClientConnection::client_left() const {
+bool ClientConnection::client_left() {
   if (is_tunnel_ || !body_ended_ || !codec_.head().keep_alive || !input_.empty()) return false;
-  char byte;
-  return ::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+  return !has_more_input();
+}
+
+// What is in the socket of a layer may be no content: it must be read.
+bool ClientConnection::has_more_input() {
+  if (!transport_.layer()) return transport_.has_unread();
+  ssize_t count = transport_.receive(context_.client_bytes);
+  if (count > 0) save_input({context_.client_bytes.data(), static_cast<std::size_t>(count)});
+  return count > 0 || (count < 0 && net::would_block());
 }
 
 // The client sends no more. What has been answered goes out first; what it began is nothing without its end.
@@ -451,15 +448,15 @@ void ClientConnection::begin_lingering() {
   state_ = State::lingering;
   since_ = context_.loop.now();
   discarded_ = 0;
-  ::shutdown(socket_.get(), SHUT_WR);
+  if (!transport_.end_sending()) return close();
   discard();
 }
 
 void ClientConnection::discard() {
   auto& space = context_.client_bytes;
   for (;;) {
-    ssize_t count = ::recv(socket_.get(), space.data(), space.size(), MSG_DONTWAIT);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    ssize_t count = transport_.receive(space);
+    if (count < 0 && net::would_block()) return;
     if (count > 0) discarded_ += static_cast<std::size_t>(count);
     if (count <= 0 || discarded_ > kMostLingered) return close();
   }
@@ -471,8 +468,8 @@ void ClientConnection::close() {
   end_exchange();
   record().finish(context_);
   private_upstreams_.close_all();
-  context_.loop.remove(socket_.get(), *this);
-  socket_.close();
+  context_.loop.remove(transport_.descriptor(), *this);
+  transport_.close();
   set_.remove(*this);
 }
 

@@ -13,32 +13,29 @@
 #include <string>
 
 #include "edge/client_output.h"
+#include "edge/client_set.h"
 #include "edge/exchange.h"
 #include "edge/stream.h"
 #include "http/h1/codec.h"
 #include "http/input_buffer.h"
 #include "net/loop.h"
+#include "net/transport.h"
 
 namespace edge {
 
-class ClientSet;
-
-class ClientConnection final : net::Pollable, net::Deferred, public Mortal, Stream {
+class ClientConnection final : net::Pollable, net::Deferred, public Client, Stream {
  public:
-  static base::Result<std::unique_ptr<ClientConnection>> open(Context& context, ClientSet& set, base::Fd socket,
-                                                              Peer peer);
+  ClientConnection(Context& context, ClientSet& set, net::Transport transport, Peer peer);
   ~ClientConnection() override;
 
-  // For the set.
-  const std::string& peer_host() const { return peer_.host; }
-  void on_sweep(net::Clock::time_point now);
-  void close();
-  std::size_t index = 0;  // in the set
+  // --- Client
+  void open(std::string_view received) override;
+  void on_sweep(net::Clock::time_point now) override;
+  void close() override;
 
  private:
   enum class State { waiting, head, exchange, lingering, closed };
 
-  ClientConnection(Context& context, ClientSet& set, base::Fd socket, Peer peer);
   void on_ready(std::uint32_t epoll_events) override;
   void at_end_of_turn() override;
 
@@ -79,7 +76,8 @@ class ClientConnection final : net::Pollable, net::Deferred, public Mortal, Stre
   void end_exchange();
   void end_record();
   void begin_waiting();
-  bool client_left() const;
+  bool client_left();
+  bool has_more_input();
   void on_client_end();
   void give_up();
   void settle();
@@ -95,7 +93,7 @@ class ClientConnection final : net::Pollable, net::Deferred, public Mortal, Stre
 
   Context& context_;
   ClientSet& set_;
-  base::Fd socket_;
+  net::Transport transport_;
   Peer peer_;
   State state_ = State::waiting;
   http::h1::ServerCodec codec_;

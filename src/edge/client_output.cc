@@ -1,10 +1,6 @@
 #include "edge/client_output.h"
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include <algorithm>
-#include <cerrno>
 
 #include "base/memory.h"
 
@@ -13,12 +9,12 @@ namespace edge {
 void ClientOutput::watch(bool on) {
   if (watching_ == on) return;
   watching_ = on;
-  (void)loop_.modify(socket_, on ? kReading | EPOLLOUT : kReading, owner_);  // a known descriptor: cannot fail
+  (void)loop_.modify(transport_.descriptor(), events(), owner_);  // a known descriptor: cannot fail
 }
 
 // What a send came to; false when the client is gone.
 bool ClientOutput::accept(ssize_t count, std::size_t& taken) {
-  if (count < 0 && errno != EAGAIN && errno != EINTR) {
+  if (count < 0 && !net::would_block()) {
     broken_ = true;
     return false;
   }
@@ -36,9 +32,9 @@ void ClientOutput::drop_sent() {
 bool ClientOutput::flush(More more) {
   if (broken_) return false;
   if (!bytes_.empty()) {
-    int flags = MSG_NOSIGNAL | (more == More::follows ? MSG_MORE : 0);
     std::size_t taken = 0;
-    if (!accept(::send(socket_, bytes_.data() + sent_, bytes_.size() - sent_, flags), taken)) return false;
+    auto left = std::string_view(bytes_).substr(sent_);
+    if (!accept(transport_.send(left, more == More::follows), taken)) return false;
     sent_ += taken;
     drop_sent();
   }
@@ -51,10 +47,7 @@ void ClientOutput::write_through(std::string_view more) {
   std::size_t taken = 0, pending = bytes_.size() - sent_;
   if (!watching_) {
     iovec parts[2] = {{bytes_.data() + sent_, pending}, {const_cast<char*>(more.data()), more.size()}};
-    msghdr message{};
-    message.msg_iov = parts;
-    message.msg_iovlen = 2;
-    if (!accept(::sendmsg(socket_, &message, MSG_NOSIGNAL), taken)) return;
+    if (!accept(transport_.send(parts), taken)) return;
   }
   sent_ += std::min(taken, pending);
   drop_sent();

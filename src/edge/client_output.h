@@ -7,16 +7,18 @@
 #include <string_view>
 
 #include "net/loop.h"
+#include "net/transport.h"
 
 namespace edge {
 
 class ClientOutput {
  public:
   enum class More { no, follows };  // whether the kernel shall wait for more before it sends a part of a packet
-  static constexpr std::uint32_t kReading = EPOLLIN | EPOLLRDHUP | EPOLLET;  // what the owner is registered for
 
-  // `socket` is the owner's, registered with the loop by it.
-  ClientOutput(net::Loop& loop, int socket, net::Pollable& owner) : loop_(loop), socket_(socket), owner_(owner) {}
+  // `transport` is the owner's, registered with the loop by it, at first for `events`.
+  ClientOutput(net::Loop& loop, net::Transport& transport, net::Pollable& owner)
+      : loop_(loop), transport_(transport), owner_(owner) {}
+  std::uint32_t events() const { return transport_.read_events() | (watching_ ? kReading | EPOLLOUT : kReading); }
 
   std::string& bytes() { return bytes_; }
   bool is_empty() const { return bytes_.empty(); }
@@ -43,13 +45,14 @@ class ClientOutput {
   void shrink(std::size_t spare);
 
  private:
+  static constexpr std::uint32_t kReading = EPOLLIN | EPOLLRDHUP | EPOLLET;
   static constexpr std::size_t kHighWater = 256 << 10;
   bool accept(ssize_t count, std::size_t& taken);
   void drop_sent();
   void watch(bool on);
 
   net::Loop& loop_;
-  int socket_;
+  net::Transport& transport_;
   net::Pollable& owner_;
   std::string bytes_;
   std::size_t sent_ = 0;

@@ -6,10 +6,15 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "edge/client_connection.h"
+#include "edge/tls_client.h"
+#include "tls/context.h"
 
 namespace edge {
 
 namespace {
+
+constexpr std::size_t kMostHandshakes = 512;  // an honest client is done within milliseconds
 
 // Peers that vanished without a word are noticed: bytes not acknowledged in time, silence for hours.
 void watch_for_vanished(int socket, std::chrono::milliseconds patience) {
@@ -27,24 +32,65 @@ std::string network_of(const std::string& address) {
 
 }  // namespace
 
-void ClientSet::add(base::Fd socket, std::string peer_host, bool trusted) {
+void ClientSet::add(base::Fd socket, Peer peer) {
   watch_for_vanished(socket.get(), context_.options.timeouts.write);
-  auto connection = ClientConnection::open(context_, *this, std::move(socket), Peer{peer_host, trusted});
-  if (!connection) return base::log(base::Level::error, "edge.open_failed", {}, connection.error().describe());
-  (*connection)->index = all_.size();
-  all_.push_back(std::move(*connection));
-  by_network_[network_of(peer_host)]++;
+  auto network = by_network_.try_emplace(network_of(peer.host), 0).first;
+  network->second++;
+  auto client = make(std::move(socket), std::move(peer));
+  if (!client) return uncount(&*network);
+  client->network = &*network;
+  client->index = all_.size();
+  auto& opened = *all_.emplace_back(std::move(client));
+  opened.open({});
 }
 
-void ClientSet::remove(ClientConnection& connection) {
-  auto count = by_network_.find(network_of(connection.peer_host()));
-  if (count != by_network_.end() && --count->second == 0) by_network_.erase(count);
-  auto place = connection.index;
+// Null: there is nothing to be had for it; the socket is closed.
+std::unique_ptr<Client> ClientSet::make(base::Fd socket, Peer peer) {
+  net::Transport transport(std::move(socket));
+  if (!peer.secure) return std::make_unique<ClientConnection>(context_, *this, std::move(transport), std::move(peer));
+  if (handshakes_.size() >= kMostHandshakes) handshakes_.front()->close();
+  auto session = context_.tls->accept(transport.descriptor());
+  if (session) {
+    return std::make_unique<TlsClient>(context_, *this, transport.release(), std::move(peer), std::move(*session));
+  }
+  base::log(base::Level::error, "edge.open_failed", {}, session.error().describe());
+  return nullptr;
+}
+
+void ClientSet::replace(Client& old, std::unique_ptr<Client> next, std::string_view received) {
+  next->index = old.index;
+  next->network = std::exchange(old.network, nullptr);
+  auto& opened = *next;
+  context_.bury(std::exchange(all_[old.index], std::move(next)));
+  opened.open(received);
+}
+
+void ClientSet::remove(Client& client) {
+  uncount(std::exchange(client.network, nullptr));
+  auto place = client.index;
   std::swap(all_[place], all_.back());
   all_[place]->index = place;
   context_.bury(std::move(all_.back()));
   all_.pop_back();
   on_removed();
+}
+
+void ClientSet::uncount(Client::Network* network) {
+  if (--network->second == 0) by_network_.erase(by_network_.find(network->first));
+}
+
+bool ClientSet::take_share(Client& client, const Peer& peer) {
+  if (shares() >= limits.shares || (!peer.trusted && client.network->second >= limits.per_network)) return false;
+  further_requests_++;
+  client.network->second++;
+  return true;
+}
+
+void ClientSet::give_back_share(Client& client) {
+  bool was_full = shares() >= limits.shares;
+  further_requests_--;
+  client.network->second--;
+  if (was_full) on_removed();
 }
 
 // A connection that closes is replaced by the last one, which has been swept already when going backwards.

@@ -14,6 +14,9 @@
 namespace http {
 class AccessLog;
 }
+namespace tls {
+class Context;
+}
 
 namespace edge {
 
@@ -36,6 +39,7 @@ class Context final : net::Deferred {
   const Options& options;
   std::shared_ptr<const RouteTable> table = std::make_shared<RouteTable>();
   http::AccessLog* access_log = nullptr;  // set before the first connection
+  std::shared_ptr<tls::Context> tls;      // set before the first secure connection
   RequestIds request_ids;
   ForwardHeaders forward_headers;
   std::size_t most_requests_per_app = SIZE_MAX;

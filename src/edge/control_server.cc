@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
@@ -10,6 +11,18 @@ namespace edge {
 
 using control::Message;
 using nlohmann::json;
+
+namespace {
+
+base::Result<std::vector<bool>> which_are_secure(const json& body) {
+  auto list = body.find("secure");
+  if (list == body.end()) return std::vector<bool>{};
+  bool good = list->is_array() && std::ranges::all_of(*list, [](const json& one) { return one.is_boolean(); });
+  if (!good) return base::invalid("\"secure\" must be a list of true and false, one for each socket");
+  return list->get<std::vector<bool>>();
+}
+
+}  // namespace
 
 ControlServer::ControlServer(net::Loop& loop, std::filesystem::path path, Controllable& server)
     : loop_(loop), path_(std::move(path)), server_(server) {}
@@ -72,15 +85,23 @@ base::Result<Message> ControlServer::carry_out(Message& message) {
     return Message(json{{"type", "routes_applied"}, {"generation", *generation}});
   }
   if (type == "listen") {
-    auto addresses = server_.on_listen(std::move(message.descriptors));
+    auto secure = which_are_secure(message.body());
+    if (!secure) return std::unexpected(secure.error());
+    auto addresses = server_.on_listen(std::move(message.descriptors), *secure);
     if (!addresses) return std::unexpected(addresses.error());
     return Message(json{{"type", "listening"}, {"addresses", *addresses}});
+  }
+  if (type == "certificates") {
+    auto warnings = server_.on_certificates(message.body());
+    if (!warnings) return std::unexpected(warnings.error());
+    return Message(json{{"type", "certificates_applied"}, {"warnings", *warnings}});
   }
   if (type == "counters") return Message(server_.on_counters());
   if (type == "give_sockets") {
     auto copies = server_.copies_of_sockets();
     if (!copies) return std::unexpected(copies.error());
-    return Message(json{{"type", "sockets"}, {"addresses", server_.addresses()}}, std::move(*copies));
+    return Message(json{{"type", "sockets"}, {"addresses", server_.addresses()}, {"secure", server_.are_secure()}},
+                   std::move(*copies));
   }
   if (type == "reopen_logs") {
     // A descriptor that rides along is where our own output goes from now on.

@@ -15,10 +15,14 @@ namespace edge {
 // What can be asked; implemented by the server.
 class Controllable {
  public:
-  virtual base::Result<std::vector<std::string>> on_listen(std::vector<base::Fd> sockets) = 0;
+  // `secure`: which of them are for TLS; shorter than the sockets, the rest is plain.
+  virtual base::Result<std::vector<std::string>> on_listen(std::vector<base::Fd> sockets,
+                                                           const std::vector<bool>& secure) = 0;
+  virtual base::Result<std::vector<std::string>> on_certificates(const nlohmann::json& message) = 0;
   virtual base::Result<std::uint64_t> on_routes(const nlohmann::json& message) = 0;
   virtual nlohmann::json on_counters() const = 0;
   virtual std::vector<std::string> addresses() const = 0;
+  virtual std::vector<bool> are_secure() const = 0;  // in the same order
   virtual base::Result<std::vector<base::Fd>> copies_of_sockets() const = 0;
   virtual base::Result<void> on_reopen_logs() = 0;
   virtual void on_drain(std::chrono::milliseconds timeout) = 0;

@@ -80,11 +80,12 @@ void ForwardHeaders::apply(const http::RequestHead& head, const Peer& peer, Requ
   static const http::HeaderSet ours = our_fields();
   extra_count_ = 0;
   std::string_view host = peer.host.empty() ? "unknown" : std::string_view(peer.host);
-  std::string before, chain, proto = "http", forwarded_host(head.host), real_ip(host);
+  std::string before, chain, proto = peer.secure ? "https" : "http", forwarded_host(head.host), real_ip(host);
   if (peer.trusted) {
     if (auto incoming = joined(head, HeaderId::x_forwarded_for); !incoming.empty()) before = incoming + ", ";
     if (auto incoming = joined(head, HeaderId::forwarded); !incoming.empty()) chain = incoming + ", ";
-    if (auto incoming = value_of(head, HeaderId::x_forwarded_proto); incoming == "https") proto = incoming;
+    if (auto incoming = value_of(head, HeaderId::x_forwarded_proto); incoming == "https" || incoming == "http")
+      proto = incoming;
     if (auto incoming = value_of(head, HeaderId::x_forwarded_host); !incoming.empty()) forwarded_host = incoming;
     if (auto incoming = value_of(head, HeaderId::x_real_ip); !incoming.empty()) real_ip = incoming;
     if (auto incoming = value_of(head, HeaderId::x_request_id); is_id(incoming))

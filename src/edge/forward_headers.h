@@ -16,8 +16,10 @@
 namespace edge {
 
 struct Peer {
-  std::string host;      // literal address; empty for Unix sockets
-  bool trusted = false;  // its forwarded headers are believed
+  std::string host;              // literal address; empty for Unix sockets
+  bool trusted = false;          // its forwarded headers are believed
+  bool secure = false;           // TLS is spoken
+  std::string server_name = {};  // what it asked for there (SNI); empty: nothing
 };
 
 class ForwardHeaders {

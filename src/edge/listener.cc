@@ -13,17 +13,17 @@ constexpr std::chrono::seconds kNoteEvery{10};
 }  // namespace
 
 Listener::Listener(net::Loop& loop, base::Fd socket, std::string address, ClientSet& clients,
-                   const TrustedPeers& trusted, const AcceptLimits& limits)
+                   const TrustedPeers& trusted, bool secure)
     : loop_(loop),
       socket_(std::move(socket)),
       address_(std::move(address)),
       clients_(clients),
       trusted_(trusted),
-      limits_(limits),
+      secure_(secure),
       retry_(loop, [this] { resume(); }) {}
 
 base::Result<std::unique_ptr<Listener>> Listener::open(net::Loop& loop, base::Fd socket, ClientSet& clients,
-                                                       const TrustedPeers& trusted, const AcceptLimits& limits) {
+                                                       const TrustedPeers& trusted, bool secure) {
   if (auto set = base::set_nonblocking(socket.get(), true); !set) return std::unexpected(set.error());
   int listening = 0;
   socklen_t size = sizeof listening;
@@ -33,7 +33,7 @@ base::Result<std::unique_ptr<Listener>> Listener::open(net::Loop& loop, base::Fd
   auto address = net::local_address(socket.get());
   if (!address) return std::unexpected(address.error());
   std::unique_ptr<Listener> listener(
-      new Listener(loop, std::move(socket), net::to_string(*address), clients, trusted, limits));
+      new Listener(loop, std::move(socket), net::to_string(*address), clients, trusted, secure));
   if (auto added = loop.add(listener->socket_.get(), EPOLLIN, *listener); !added) return std::unexpected(added.error());
   return listener;
 }
@@ -45,7 +45,7 @@ void Listener::on_ready(std::uint32_t) {
 
 // Whether to go on.
 bool Listener::accept_one() {
-  if (clients_.size() >= limits_.connections) {
+  if (clients_.shares() >= clients_.limits.shares) {
     pause();
     return false;
   }
@@ -59,12 +59,12 @@ bool Listener::accept_one() {
   if (!*accepted) return false;
   auto& client = **accepted;
   bool trusted = trusted_.contains(client.peer_host);
-  if (!trusted && clients_.count_from(client.peer_host) >= limits_.per_address) {
+  if (!trusted && clients_.count_from(client.peer_host) >= clients_.limits.per_network) {
     note("edge.too_many_from_one",
-         fmt::format("{} has {} connections: further ones are closed", client.peer_host, limits_.per_address));
+         fmt::format("{} has {} connections: further ones are closed", client.peer_host, clients_.limits.per_network));
     return true;
   }
-  clients_.add(std::move(client.socket), std::move(client.peer_host), trusted);
+  clients_.add(std::move(client.socket), {std::move(client.peer_host), trusted, secure_});
   return true;
 }
 

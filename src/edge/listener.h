@@ -12,27 +12,23 @@
 
 namespace edge {
 
-struct AcceptLimits {
-  std::size_t connections;
-  std::size_t per_address;  // of one network (ClientSet::count_from), unless it is trusted
-};
-
 class Listener final : net::Pollable {
  public:
   static base::Result<std::unique_ptr<Listener>> open(net::Loop& loop, base::Fd socket, ClientSet& clients,
-                                                      const TrustedPeers& trusted, const AcceptLimits& limits);
+                                                      const TrustedPeers& trusted, bool secure);
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   ~Listener() { loop_.remove(socket_.get(), *this); }
 
   int socket() const { return socket_.get(); }
   const std::string& address() const { return address_; }
+  bool is_secure() const { return secure_; }
   // There may be room again.
   void resume();
 
  private:
   Listener(net::Loop& loop, base::Fd socket, std::string address, ClientSet& clients, const TrustedPeers& trusted,
-           const AcceptLimits& limits);
+           bool secure);
   void on_ready(std::uint32_t epoll_events) override;
   bool accept_one();
   void pause();
@@ -44,7 +40,7 @@ class Listener final : net::Pollable {
   std::string address_;
   ClientSet& clients_;
   const TrustedPeers& trusted_;
-  const AcceptLimits& limits_;
+  const bool secure_;  // TLS comes first
   bool paused_ = false;
   net::Timer retry_;
   net::Clock::time_point noted_;

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "edge/app_runtime.h"
+#include "edge/certificates.h"
 #include "edge/client_set.h"
 #include "edge/control_server.h"
 #include "edge/listener.h"
@@ -55,22 +56,27 @@ struct Server::Parts final : Controllable {
   base::Result<void> start();
   base::Result<void> load_routes();
   base::Result<std::uint64_t> use_routes(const json& message);
-  base::Result<void> add_listener(base::Fd socket);
+  base::Result<void> add_listener(base::Fd socket, bool secure);
+  base::Result<void> open_own_listeners();
+  base::Result<std::vector<std::string>> take_certificates(Certificates certificates);
+  base::Result<void> open_own_listeners(const std::vector<std::string>& addresses, bool secure);
   void drain(std::chrono::milliseconds timeout);
   void on_client_removed();
   void on_sweep();
 
-  base::Result<std::vector<std::string>> on_listen(std::vector<base::Fd> sockets) override;
+  base::Result<std::vector<std::string>> on_listen(std::vector<base::Fd> sockets,
+                                                   const std::vector<bool>& secure) override;
+  base::Result<std::vector<std::string>> on_certificates(const json& message) override;
   base::Result<std::uint64_t> on_routes(const json& message) override;
   json on_counters() const override;
   std::vector<std::string> addresses() const override;
+  std::vector<bool> are_secure() const override;
   base::Result<std::vector<base::Fd>> copies_of_sockets() const override;
   base::Result<void> on_reopen_logs() override { return access_log->reopen(); }
   void on_drain(std::chrono::milliseconds timeout) override { drain(timeout); }
 
   Options options;
   TrustedPeers trusted;
-  AcceptLimits accept_limits{};
   std::optional<http::AccessLog> access_log;
   Context context;
   std::map<std::string, std::shared_ptr<AppRuntime>, std::less<>> runtimes;
@@ -97,7 +103,7 @@ base::Result<void> Server::Parts::start() {
   auto or_default = [](std::size_t given, std::size_t usual) { return given ? given : usual; };
   auto connections = or_default(options.max_connections, connections_that_fit());
   auto least = [](std::size_t share) { return std::max<std::size_t>(share, 1); };
-  accept_limits = {connections, or_default(options.max_connections_per_address, least(connections / 4))};
+  clients.limits = {connections, or_default(options.max_connections_per_address, least(connections / 4))};
   context.most_requests_per_app = or_default(options.max_requests_per_app, least(connections / 2));
   clients.on_removed = [this] { on_client_removed(); };
   auto log = http::AccessLog::open(options.folder / "access.log", options.access_log_format);
@@ -108,13 +114,7 @@ base::Result<void> Server::Parts::start() {
     base::log(base::Level::error, "edge.routes_unreadable", {},
               loaded.error().describe());  // the daemon will send them
   }
-  for (const auto& text : options.listen) {
-    auto address = net::parse_address(text);
-    if (!address) return std::unexpected(address.error());
-    auto socket = net::listen(*address);
-    if (!socket) return std::unexpected(socket.error());
-    if (auto added = add_listener(std::move(*socket)); !added) return added;
-  }
+  if (auto listening = open_own_listeners(); !listening) return listening;
   auto listening = ControlServer::listen(context.loop, options.folder / "control.sock", options.controllers, *this);
   if (!listening) return std::unexpected(listening.error());
   control = std::move(*listening);
@@ -166,20 +166,70 @@ base::Result<std::uint64_t> Server::Parts::on_routes(const json& message) {
 
 // ---- sockets ----
 
-base::Result<void> Server::Parts::add_listener(base::Fd socket) {
-  auto listener = Listener::open(context.loop, std::move(socket), clients, trusted, accept_limits);
+base::Result<void> Server::Parts::open_own_listeners() {
+  if (!options.certificates.empty()) {
+    auto pairs = tls::read_key_pairs(options.certificates);
+    if (!pairs) return std::unexpected(pairs.error());
+    auto used = take_certificates({std::move(*pairs), tls::TicketSecret::random()});
+    if (!used) return std::unexpected(used.error());
+  }
+  if (auto opened = open_own_listeners(options.listen, false); !opened) return opened;
+  return open_own_listeners(options.listen_tls, true);
+}
+
+base::Result<void> Server::Parts::open_own_listeners(const std::vector<std::string>& addresses, bool secure) {
+  for (const auto& text : addresses) {
+    auto address = net::parse_address(text);
+    if (!address) return std::unexpected(address.error());
+    auto socket = net::listen(*address);
+    if (!socket) return std::unexpected(socket.error());
+    if (auto added = add_listener(std::move(*socket), secure); !added) return added;
+  }
+  return {};
+}
+
+base::Result<void> Server::Parts::add_listener(base::Fd socket, bool secure) {
+  if (secure && !context.tls) {
+    return base::fail(base::Kind::conflict, "no TLS is spoken before there are certificates: send them first");
+  }
+  auto listener = Listener::open(context.loop, std::move(socket), clients, trusted, secure);
   if (!listener) return std::unexpected(listener.error());
-  base::log(base::Level::info, "edge.listening", {{"address", (*listener)->address()}}, "accepting connections");
+  base::log(base::Level::info, "edge.listening", {{"address", (*listener)->address()}, {"tls", secure}},
+            "accepting connections");
   listeners.push_back(std::move(*listener));
   return {};
 }
 
-base::Result<std::vector<std::string>> Server::Parts::on_listen(std::vector<base::Fd> sockets) {
+base::Result<std::vector<std::string>> Server::Parts::on_listen(std::vector<base::Fd> sockets,
+                                                                const std::vector<bool>& secure) {
   if (sockets.empty()) return base::invalid("listen came without sockets");
   if (context.draining) return base::fail(base::Kind::conflict, "this edge is draining");
-  for (auto& socket : sockets)
-    if (auto added = add_listener(std::move(socket)); !added) return std::unexpected(added.error());
+  for (std::size_t i = 0; i < sockets.size(); i++) {
+    auto added = add_listener(std::move(sockets[i]), i < secure.size() && secure[i]);
+    if (!added) return std::unexpected(added.error());
+  }
   return addresses();
+}
+
+base::Result<std::vector<std::string>> Server::Parts::on_certificates(const json& message) {
+  auto certificates = parse_certificates(message);
+  if (!certificates) return std::unexpected(certificates.error());
+  return take_certificates(std::move(*certificates));
+}
+
+base::Result<std::vector<std::string>> Server::Parts::take_certificates(Certificates certificates) {
+  auto count = certificates.pairs.size();
+  auto warnings = use_certificates(std::move(certificates), context.tls);
+  if (!warnings) return warnings;
+  for (const auto& sentence : *warnings) base::log(base::Level::warning, "edge.certificate", {}, sentence);
+  base::log(base::Level::info, "edge.certificates", {{"pairs", count}}, "new TLS handshakes use these certificates");
+  return warnings;
+}
+
+std::vector<bool> Server::Parts::are_secure() const {
+  std::vector<bool> all;
+  for (const auto& listener : listeners) all.push_back(listener->is_secure());
+  return all;
 }
 
 std::vector<std::string> Server::Parts::addresses() const {
@@ -248,13 +298,21 @@ base::Result<std::unique_ptr<Server>> Server::create(net::Loop& loop, Options op
   return std::unique_ptr<Server>(new Server(std::move(parts)));
 }
 
-base::Result<void> Server::listen(base::Fd socket) { return parts_->add_listener(std::move(socket)); }
+base::Result<void> Server::listen(base::Fd socket, bool secure) {
+  return parts_->add_listener(std::move(socket), secure);
+}
 std::vector<std::string> Server::addresses() const { return parts_->addresses(); }
 json Server::counters() const { return parts_->on_counters(); }
 
-void Server::adopt(base::Fd client, std::string peer_host) {
+void Server::adopt(base::Fd client, std::string peer_host, bool secure) {
   bool trusted = parts_->trusted.contains(peer_host);
-  parts_->clients.add(std::move(client), std::move(peer_host), trusted);
+  parts_->clients.add(std::move(client), {std::move(peer_host), trusted, secure});
+}
+
+base::Result<void> Server::apply_certificates(const json& message) {
+  auto applied = parts_->on_certificates(message);
+  if (!applied) return std::unexpected(applied.error());
+  return {};
 }
 
 base::Result<void> Server::apply_routes(const json& message) {

@@ -41,6 +41,7 @@ class Transport {
   explicit Transport(base::Fd socket, std::unique_ptr<Layer> layer = nullptr)
       : socket_(std::move(socket)), layer_(std::move(layer)) {}
 
+  bool is_open() const { return socket_.is_open(); }
   int descriptor() const { return socket_.get(); }
   Layer* layer() const { return layer_.get(); }
   // After a read: a plain socket is empty when it gave less than was asked for (epoll(7)).

@@ -82,4 +82,21 @@ base::Result<std::vector<KeyPair>> read_key_pairs(const std::string& folder) {
                                      "put NAME.crt and NAME.key there, or folders with fullchain.pem and privkey.pem"));
 }
 
+base::Result<std::vector<KeyPair>> read_key_pairs(const std::vector<KeyPairFiles>& files) {
+  std::vector<KeyPair> all;
+  for (const auto& [certificate, key] : files) {
+    std::error_code ignored;
+    if (key.empty() && fs::is_directory(certificate, ignored)) {
+      auto pairs = read_key_pairs(certificate);
+      if (!pairs) return pairs;
+      std::ranges::move(*pairs, std::back_inserter(all));
+    } else {
+      auto pair = read_key_pair(certificate, key);
+      if (!pair) return std::unexpected(pair.error());
+      all.push_back(std::move(*pair));
+    }
+  }
+  return all;
+}
+
 }  // namespace tls

@@ -24,4 +24,9 @@ base::Result<KeyPair> read_key_pair(const std::string& certificate_file, const s
 // subfolders with fullchain.pem and privkey.pem, as certbot keeps them.
 base::Result<std::vector<KeyPair>> read_key_pairs(const std::string& folder);
 
+struct KeyPairFiles {
+  std::string certificate, key;  // without a key, the certificate may be a folder, which is read whole
+};
+base::Result<std::vector<KeyPair>> read_key_pairs(const std::vector<KeyPairFiles>& files);
+
 }  // namespace tls

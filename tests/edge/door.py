@@ -54,6 +54,7 @@ class Edge:
     def __init__(self, folder: Path, *options: str, listen: bool = True) -> None:
         self.folder = folder
         self._options = [*options, *(["--listen", "127.0.0.1:0"] if listen else [])]
+        """With `--listen-tls 127.0.0.1:0` among them, `tls_port` is that one's."""
         self._log = folder / "edge.log"
         self.generation = 0
 
@@ -77,11 +78,18 @@ class Edge:
 
     @property
     def port(self) -> int:
+        return self._port(secure=False)
+
+    @property
+    def tls_port(self) -> int:
+        return self._port(secure=True)
+
+    def _port(self, *, secure: bool) -> int:
         self.control.send({"type": "give_sockets"})
         answer, descriptors = self.control.receive()
         for descriptor in descriptors:
             os.close(descriptor)
-        return int(answer["addresses"][0].rpartition(":")[2])
+        return int(answer["addresses"][answer["secure"].index(secure)].rpartition(":")[2])
 
     def route(self, upstream: Path, **more: Any) -> None:
         """Sends every host to one app."""

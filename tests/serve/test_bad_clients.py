@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from support.steady import Steady
 
-from tests.serve.authority import Authority
 from tests.serve.bad_clients import Door, known, let_loose
 from tests.serve.conftest import Folder
 from tests.serve.server import Server
 from tests.serve.test_metrics import scrape
+from tests.support.authority import Authority
 from tests.support.places import REPOSITORY
 from tests.support.wait import until
 

@@ -12,9 +12,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.serve.authority import Authority
 from tests.serve.conftest import Folder
 from tests.serve.server import Server
+from tests.support.authority import Authority
 from tests.support.places import REPOSITORY
 
 pytestmark = pytest.mark.slow

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from engine.http2 import Http2Client
 
-from tests.serve.authority import Authority
 from tests.serve.conftest import Folder
 from tests.serve.server import Server
+from tests.support.authority import Authority
 from tests.support.wait import until
 
 Serve = Callable[..., Server]

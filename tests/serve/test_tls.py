@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.serve.authority import Authority
 from tests.serve.conftest import WSGI, Folder
 from tests.serve.server import Load, Server, ask, ask_unix, no_more_descriptors, run
+from tests.support.authority import Authority
 from tests.support.wait import until
 
 APP = """

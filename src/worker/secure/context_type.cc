@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <new>
@@ -205,14 +204,6 @@ PyType_Spec spec = {"serai._engine.TlsContext", sizeof(TlsContext), 0, Py_TPFLAG
 
 // --- read_certificates ----------------------------------------------------------------------------------------------
 
-base::Result<std::vector<tls::KeyPair>> read_files(const std::string& path, const std::string& key_path) {
-  std::error_code ignored;
-  if (key_path.empty() && std::filesystem::is_directory(path, ignored)) return tls::read_key_pairs(path);
-  auto pair = tls::read_key_pair(path, key_path);
-  if (!pair) return std::unexpected(pair.error());
-  return std::vector{std::move(*pair)};
-}
-
 python::Ref tuple_of(const tls::KeyPair& pair) {
   return python::checked(PyTuple_Pack(4, python::latin1(pair.certificate).get(), python::latin1(pair.key).get(),
                                       path_text(pair.certificate_file).get(), path_text(pair.key_file).get()));
@@ -222,7 +213,8 @@ PyObject* read_certificates_of(PyObject*, PyObject* paths) {
   return python::guard([&] {
     python::Ref list = python::checked(PyList_New(0));
     for (const python::Ref& row : read_rows(paths, 2)) {
-      auto pairs = read_files(read_path(PyTuple_GET_ITEM(row.get(), 0)), read_path(PyTuple_GET_ITEM(row.get(), 1)));
+      tls::KeyPairFiles files{read_path(PyTuple_GET_ITEM(row.get(), 0)), read_path(PyTuple_GET_ITEM(row.get(), 1))};
+      auto pairs = tls::read_key_pairs(std::vector{std::move(files)});
       if (!pairs) raise_refusal(pairs.error());
       for (const tls::KeyPair& pair : *pairs) python::checked(PyList_Append(list.get(), tuple_of(pair).get()));
     }

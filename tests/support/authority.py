@@ -36,6 +36,16 @@ class Authority:
         openssl("x509", "-req", *ends, *signer, "-days", str(days))
         return ["--certfile", str(certificate), "--keyfile", str(key)]
 
+    def pem(self, name: str) -> dict[str, str]:
+        """As the edge's `certificates` message holds it."""
+        certificate, key = self.folder / f"{name}.crt", self.folder / f"{name}.key"
+        return {
+            "certificate": certificate.read_text(),
+            "key": key.read_text(),
+            "certificate_file": str(certificate),
+            "key_file": str(key),
+        }
+
     def client(self, name: str | None = None) -> ssl.SSLContext:
         """What clients connect with: they trust this authority, and show the certificate of that name."""
         context = ssl.create_default_context(cafile=str(self.certificate))
