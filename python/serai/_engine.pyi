@@ -62,6 +62,12 @@ class Options(TypedDict, total=False):
     max_queue: int  # requests that wait for the app, 503 beyond; 0 (default): no limit
     queue_timeout: float  # how long they wait at most, 503 beyond; 0 (default): no limit
     graceful_timeout: float  # what `drain` waits at most; default 30
+    compress: list[str]  # codings for responses, of `codings`, those preferred first; default []: none
+    compress_min_size: int  # bytes of a body whose length is known; default 1024
+    compress_types: list[str]  # media types, "text/*" for all of a kind; default []: the usual ones
+    # X-Request-ID: "trust" what the client sends if it is sane, else make one; "generate" always; "off" by default
+    request_id: Literal["off", "trust", "generate"]
+    request_id_header: str  # default "x-request-id"
     static: list[tuple[str, str]]  # (prefix, folder): files that are answered without the app; "" is every path
     static_index: bool  # "folder/" is "folder/index.html"; default False
     static_max_age: float  # for caches, of files without a digest in their names; default 60
@@ -110,6 +116,9 @@ def read_certificates(paths: list[tuple[str, str]], /) -> list[tuple[str, str, s
 
     Without a key file the certificate's file holds the key. Refusals are ValueError(what is wrong, what to do).
     """
+
+def codings() -> tuple[str, ...]:
+    """What responses can be compressed with here, of "zstd", "br" and "gzip": the libraries that are there."""
 
 class ClientDisconnected(OSError):
     """What an ASGI application's `send` raises once the client is gone."""

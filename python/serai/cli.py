@@ -147,8 +147,10 @@ def _explaining(parse_value: Callable[[str], Any]) -> Callable[[str], Any]:
 class _ShowVersion(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
         from serai import __version__
+        from serai._engine import codings
 
-        print(f"serai {__version__} (CPython {sys.version.split()[0]})")
+        python = sys.version.split()[0]
+        print(f"serai {__version__} (CPython {python}; compresses with {', '.join(codings())})")
         parser.exit()
 
 

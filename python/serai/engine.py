@@ -4,6 +4,7 @@ import resource
 from typing import TYPE_CHECKING, Literal
 
 from serai.application import Application
+from serai.failure import Failure
 from serai.settings import Settings, split_mount
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def options(s: Settings, access_log: int) -> "Options":
-    """The settings in the engine's words; the descriptor of the access log, -1 for none."""
+    """The settings in the engine's words; the descriptor of the access log, -1 for none. Raises Failure."""
     return {
         "root_path": s.root_path,
         "server_header": s.server_header,
@@ -30,6 +31,11 @@ def options(s: Settings, access_log: int) -> "Options":
         "keep_alive_timeout": s.keep_alive_timeout,
         "write_timeout": s.write_timeout,
         "graceful_timeout": s.graceful_timeout,
+        "compress": codings(s.compress),
+        "compress_min_size": s.compress_min_size,
+        "compress_types": s.compress_types,
+        "request_id": s.request_id,
+        "request_id_header": s.request_id_header,
         "static": [split_mount(mount) for mount in s.static],
         "static_index": s.static_index,
         "static_max_age": s.static_max_age,
@@ -44,6 +50,26 @@ def options(s: Settings, access_log: int) -> "Options":
         "access_log_format": s.log_format,
         "access_log_pattern": s.access_log_format,
     }
+
+
+def codings(wanted: str) -> list[str]:
+    """Those that are meant by `--compress`. Raises Failure where one that is named is not there."""
+    if wanted == "off":
+        return []
+    from serai import _engine
+
+    available = _engine.codings()
+    if wanted == "auto":
+        return list(available)
+    named = wanted.split(",")
+    for coding in named:
+        if coding not in available:
+            library = {"br": "brotli (Debian: libbrotli1)", "zstd": "zstd (Debian: libzstd1)"}[coding]
+            found = (
+                f"{coding} is not available: there is no shared library of {library}, or the engine was built without"
+            )
+            raise Failure(f"compressing with {wanted}", found, f"say --compress {','.join(available)}, or auto")
+    return named
 
 
 def _most_connections() -> int:

@@ -87,6 +87,35 @@ def url_path(text: str) -> str:
     return text
 
 
+CODINGS = ("zstd", "br", "gzip")
+"""What responses may be compressed with, those preferred first."""
+
+
+def compression(text: str) -> str:
+    """off, auto, or codings joined by commas."""
+    named = [name.strip() for name in text.lower().split(",")]
+    if named in (["off"], ["auto"]) or (set(named) <= set(CODINGS) and len(set(named)) == len(named)):
+        return ",".join(named)
+    raise ValueError(f"{text!r} is neither off nor auto nor some of {','.join(CODINGS)}")
+
+
+_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/([\w!#$&^.+-]+|\*)")
+
+
+def media_type(text: str) -> str:
+    """A media type such as text/html, or text/*."""
+    if not _MEDIA_TYPE.fullmatch(text):
+        raise ValueError(f"{text!r} is not like text/html or text/*")
+    return text.lower()
+
+
+def header_name(text: str) -> str:
+    """The name of a header field, in lower case."""
+    if not re.fullmatch(r"[A-Za-z0-9!#$&'*+.^_|~-]+", text):
+        raise ValueError(f"{text!r} is no name of a header")
+    return text.lower()
+
+
 def static_mount(text: str) -> str:
     """A URL path and the folder whose files are served below it, which apps that change theirs must not move."""
     prefix, equals, folder = text.partition("=")
@@ -330,6 +359,43 @@ class Settings:
         metavar="TIME",
         parse=units.seconds,
         help="how long caches may keep a file, unless its name holds a digest: then a year; 0: they must ask each time",
+    )
+
+    compress: str = _option(
+        "off",
+        group=_FILES,
+        metavar="CODINGS",
+        parse=compression,
+        const="auto",
+        help="compress what the app answers: auto (also without a value: zstd, br or gzip, as the client takes them), "
+        "some of these joined by commas, or off",
+    )
+    compress_min_size: int = _option(
+        1024,
+        group=_FILES,
+        metavar="SIZE",
+        parse=units.size,
+        help="smaller bodies are not compressed",
+        shown_default="1KiB",
+    )
+    compress_types: list[str] = _option(
+        [],
+        group=_FILES,
+        metavar="TYPE",
+        parse=media_type,
+        repeat=True,
+        help="media type to compress, such as text/html or text/*; repeatable",
+        shown_default="text, JSON, XML, JavaScript, SVG, fonts and their like",
+    )
+    request_id: Literal["off", "trust", "generate"] = _option(
+        "off",
+        group=_FILES,
+        choices=("off", "trust", "generate"),
+        help="an id for each request, shown to the app, the client and the access log; trust: the client's where it "
+        "sends one; generate: always ours",
+    )
+    request_id_header: str = _option(
+        "x-request-id", group=_FILES, metavar="NAME", parse=header_name, help="the header that has it"
     )
 
     max_body: int = _option(

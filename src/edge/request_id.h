@@ -1,22 +1,12 @@
-// edge::RequestIds: ids that tell requests apart in logs, error pages and X-Request-ID. Not secret, never repeated.
+// Ids of requests, as everywhere.
 #pragma once
 
-#include <array>
-#include <cstdint>
-#include <string_view>
+#include "http/request_id.h"
 
 namespace edge {
 
-using RequestId = std::array<char, 32>;  // lower-case hexadecimal
-inline std::string_view view(const RequestId& id) { return {id.data(), id.size()}; }
-
-class RequestIds {
- public:
-  RequestIds();
-  RequestId next();
-
- private:
-  std::uint64_t process_, count_;  // random at the start, so that ids of two processes differ
-};
+using http::RequestId;
+using http::RequestIds;
+using http::view;
 
 }  // namespace edge

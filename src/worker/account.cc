@@ -17,6 +17,14 @@ void Account::open(const Stream& stream) {
   record_ = std::make_unique<AccessRecord>(stream.head(), client, server_.shown_headers());
 }
 
+void Account::name_request(std::string_view id) {
+  if (!record_) return;
+  record_->request_id = id;
+  auto shown = server_.shown_headers();
+  for (std::size_t i = 0; i < shown.size(); i++)
+    if (http::equal_ignoring_case(shown[i], server_.options().request_id_header)) record_->shown_headers[i] = id;
+}
+
 void Account::close(int status, std::uint64_t body_bytes, Completion completion) {
   settled_ = false;
   if (!std::exchange(open_, false)) return;

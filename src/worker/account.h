@@ -23,6 +23,8 @@ class Account {
   // The stream's head is there: a request is in flight until `close`.
   void open(const Stream& stream);
   bool is_open() const { return open_; }
+  // Instead of what the client says.
+  void name_request(std::string_view id);
   void received(std::uint64_t body_bytes) {
     if (record_) record_->bytes_in += body_bytes;
   }

@@ -2,6 +2,7 @@
 #include <new>
 
 #include "base/memory.h"
+#include "http/compressor.h"
 #include "python/convert.h"
 #include "worker/asgi/server_type.h"
 #include "worker/asgi/types.h"
@@ -59,6 +60,20 @@ int execute(PyObject* module) {
   });
 }
 
+// codings() -> tuple of str: what responses can be compressed with here.
+PyObject* codings(PyObject*, PyObject*) {
+  return python::guard([]() -> PyObject* {
+    python::Ref list = python::checked(PyList_New(0));
+    for (http::Coding coding : {http::Coding::zstd, http::Coding::br, http::Coding::gzip}) {
+      if (!http::is_available(coding)) continue;
+      python::checked(PyList_Append(list.get(), python::latin1(http::coding_name(coding)).get()));
+    }
+    return python::checked(PyList_AsTuple(list.get())).release();
+  });
+}
+
+PyMethodDef functions[] = {{"codings", codings, METH_NOARGS, nullptr}, {nullptr, nullptr, 0, nullptr}};
+
 void free_module(void* module) {
   State** slot = slot_of(static_cast<PyObject*>(module));
   if (slot) delete std::exchange(*slot, nullptr);
@@ -67,7 +82,7 @@ void free_module(void* module) {
 PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void*>(execute)}, {}};
 
 PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "serai._engine", nullptr, sizeof(State*), nullptr, slots, nullptr, nullptr, free_module};
+    PyModuleDef_HEAD_INIT, "serai._engine", nullptr, sizeof(State*), functions, slots, nullptr, nullptr, free_module};
 
 }  // namespace
 

@@ -56,11 +56,34 @@ Reader seconds(nanoseconds Options::* field) {
   };
 }
 
+std::vector<std::string> read_texts(std::string_view key, PyObject* value) {
+  const std::string complaint = fmt::format("option {} must be a list of str", key);
+  python::Ref items = python::checked(PySequence_Fast(value, complaint.c_str()));
+  std::vector<std::string> texts;
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); i++)
+    texts.push_back(read_text(key, PySequence_Fast_GET_ITEM(items.get(), i)));
+  return texts;
+}
+
 void read_forwarded_allow(Options& options, std::string_view key, PyObject* value) {
-  python::Ref items = python::checked(PySequence_Fast(value, "option forwarded_allow must be a list of str"));
-  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); i++) {
-    options.forwarded_allow.push_back(read_text(key, PySequence_Fast_GET_ITEM(items.get(), i)));
+  options.forwarded_allow = read_texts(key, value);
+}
+
+void read_compress(Options& options, std::string_view key, PyObject* value) {
+  for (const std::string& name : read_texts(key, value)) {
+    auto coding = http::find_coding(name);
+    if (!coding || !http::is_available(*coding))
+      python::raise(PyExc_ValueError, fmt::format("option {}: '{}' is not available here", key, name));
+    options.compress.codings.push_back(*coding);
   }
+}
+
+void read_request_id(Options& options, std::string_view key, PyObject* value) {
+  using enum Options::RequestId;
+  const std::string name = read_text(key, value);
+  if (name != "off" && name != "trust" && name != "generate")
+    python::raise(PyExc_ValueError, fmt::format("option {} is '{}', want 'off', 'trust' or 'generate'", key, name));
+  options.request_id = name == "off" ? off : name == "trust" ? trust : generate;
 }
 
 void read_statics(Options& options, std::string_view, PyObject* value) {
@@ -111,6 +134,16 @@ const std::map<std::string, Reader, std::less<>>& readers() {
       {"max_concurrency", size(&Options::max_concurrency)},
       {"max_queue", size(&Options::max_queue)},
       {"queue_timeout", seconds(&Options::queue_timeout)},
+      {"compress", read_compress},
+      {"compress_min_size",
+       [](Options& options, std::string_view, PyObject* value) {
+         options.compress.least_size = PyLong_AsUnsignedLongLong(value);
+         if (PyErr_Occurred()) python::rethrow();
+       }},
+      {"compress_types", [](Options& options, std::string_view key,
+                            PyObject* value) { options.compress.types = read_texts(key, value); }},
+      {"request_id", read_request_id},
+      {"request_id_header", text(&Options::request_id_header)},
       {"static", read_statics},
       {"static_index", flag(&Options::static_index)},
       {"static_max_age", read_static_max_age},

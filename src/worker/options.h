@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "http/response_coding.h"
 #include "python/ref.h"
 
 namespace tls {
@@ -52,6 +53,11 @@ struct Options {
   nanoseconds queue_timeout{};      // how long they wait at most; 0: no limit
 
   bool limits_queue() const { return max_queue > 0 || queue_timeout > nanoseconds(0); }
+
+  http::CodingOptions compress;  // no codings: off
+  enum class RequestId { off, trust, generate };
+  RequestId request_id = RequestId::off;
+  std::string request_id_header = "x-request-id";
 
   std::vector<StaticMount> statics;  // files come before the application
   bool static_index = false;         // "folder/" is answered with "folder/index.html"

@@ -60,6 +60,8 @@ class Stream {
   Protocol protocol() const { return protocol_; }
   // The client that X-Forwarded-For names, of a trusted peer; empty: none. A view of the head.
   std::string_view forwarded_client() const;
+  // What the access log calls this request from now on, instead of what its client says.
+  virtual void name_request(std::string_view id) = 0;
   // Somebody wants the request body: sends 100 Continue if the client waits for it.
   virtual void want_body() = 0;
   // The exchange takes body again after Appetite::full.

@@ -16,7 +16,11 @@ def ask(server: Server, path: str, **headers: str) -> list[h2.events.Event]:
     found: list[h2.events.Event] = []
     while not any(isinstance(event, h2.events.StreamEnded | h2.events.StreamReset) for event in found):
         client.send(talk.data_to_send())
-        found += talk.receive_data(client.socket.recv(65536))
+        came = talk.receive_data(client.socket.recv(65536))
+        for event in came:
+            if isinstance(event, h2.events.DataReceived):
+                talk.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        found += came
     client.close()
     return found
 

@@ -38,6 +38,7 @@ class Connection final : public Client, public Stream {
 
   // --- Stream
   void head_used() override;
+  void name_request(std::string_view id) override { account_.name_request(id); }
   void want_body() override;
   void resume_body() override;
   base::Result<void> start(int status, std::string_view reason) override;

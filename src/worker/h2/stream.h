@@ -44,6 +44,7 @@ class Stream final : public worker::Stream {
 
   // --- worker::Stream
   void head_used() override {}  // the codec keeps it until the stream is released
+  void name_request(std::string_view id) override { account_.name_request(id); }
   void want_body() override;
   void resume_body() override;
   base::Result<void> start(int status, std::string_view reason) override;

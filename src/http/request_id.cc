@@ -1,10 +1,12 @@
-#include "edge/request_id.h"
+#include "http/request_id.h"
 
 #include <sys/random.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 
-namespace edge {
+namespace http {
 namespace {
 
 void write_hex(std::uint64_t number, char* into) {
@@ -20,6 +22,15 @@ std::uint64_t scatter(std::uint64_t x) {
 
 }  // namespace
 
+bool is_sane_request_id(std::string_view text) {
+  constexpr std::string_view signs = "-_.:/+=@~";
+  constexpr std::size_t longest = 128;
+  return !text.empty() && text.size() <= longest && std::ranges::all_of(text, [&](char c) {
+    const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    return is_letter || (c >= '0' && c <= '9') || signs.contains(c);
+  });
+}
+
 RequestIds::RequestIds() {
   std::uint64_t random[2];
   if (::getrandom(random, sizeof random, 0) != sizeof random) base::panic("the system gives no random numbers");
@@ -34,4 +45,4 @@ RequestId RequestIds::next() {
   return id;
 }
 
-}  // namespace edge
+}  // namespace http
