@@ -91,6 +91,11 @@ TEST(Manifest, RefusesHeadersThatTheTomlParserAssertsAbout) {
     EXPECT_NE(problem(text).find("not valid TOML"), std::string::npos) << text;
 }
 
+TEST(Manifest, RefusesKeysOutsideOfAsciiUnlessTheyAreQuoted) {
+  EXPECT_NE(problem("\xc3\xa4 = 1\n").find("not valid TOML"), std::string::npos);
+  EXPECT_NE(problem("a = 1 \xc3\xa4\n").find("not valid TOML"), std::string::npos);
+}
+
 TEST(Manifest, RefusesRoutesThatTheEdgeWouldRefuse) {
   for (std::string path : {"blog", "/a b", "/a?b", "/a#b", "//a", "/a/../b", "/a/..", "/./a", "/a\\u0000"}) {
     auto found = problem("[routes]\npaths = [\"/\", \"" + path + "\"]\n");

@@ -21,12 +21,12 @@ std::string describe(const Message& message) {
   return message.body().dump() + (hello ? " hello from " + hello->role : "") + "\n";
 }
 
-// The messages that come out of `input` in pieces, and how it ends.
+// The messages that come out of `input` in pieces, and how it ends. What came whole before a mistake is there.
 std::string read(std::string_view input, std::size_t piece) {
   Decoder decoder;
   std::string seen;
   while (!input.empty()) {
-    if (auto taken = decoder.take(input.substr(0, piece)); !taken) return seen + taken.error().describe();
+    auto taken = decoder.take(input.substr(0, piece));
     input.remove_prefix(std::min(piece, input.size()));
     for (;;) {
       auto message = decoder.next();
@@ -34,6 +34,7 @@ std::string read(std::string_view input, std::size_t piece) {
       if (!*message) break;
       seen += describe(**message);
     }
+    if (!taken) return seen + taken.error().describe();
   }
   return seen + (decoder.is_at_boundary() ? "whole" : "cut");
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 namespace fuzz {
@@ -13,6 +14,11 @@ inline void require(bool holds, const char* property) {
   if (holds) return;
   std::fprintf(stderr, "does not hold: %s\n", property);
   std::abort();
+}
+
+// Whether a path stays below the folder that it is relative to.
+inline bool is_inside(std::string_view path) {
+  return !path.starts_with('/') && !("/" + std::string(path) + "/").contains("/../");
 }
 
 // One input holds many records, separated by the ASCII record separator, so that a seed can list many cases.

@@ -8,17 +8,16 @@
 
 namespace {
 
-bool is_inside(const std::string& path) { return !path.starts_with('/') && !("/" + path + "/").contains("/../"); }
-
 void look(const app::Config& config) {
   for (const auto& process : config.processes)
     fuzz::require(process.name.find_first_of("./") == std::string::npos, "a process name can name a log file");
-  for (const auto& folder : config.data_folders) fuzz::require(is_inside(folder), "data folders are inside the app");
-  for (const auto& file : config.data_files) fuzz::require(is_inside(file), "data files are inside the app");
+  for (const auto& folder : config.data_folders)
+    fuzz::require(fuzz::is_inside(folder), "data folders are inside the app");
+  for (const auto& file : config.data_files) fuzz::require(fuzz::is_inside(file), "data files are inside the app");
   for (const auto& [prefix, folder] : config.static_files) {
     fuzz::require(prefix.starts_with('/') && !folder.starts_with('/'), "static folders are inside the app");
   }
-  fuzz::require(is_inside(config.web.folder), "the web process starts inside the app");
+  fuzz::require(fuzz::is_inside(config.web.folder), "the web process starts inside the app");
   for (const auto& argument : app::engine_arguments(config.web))
     fuzz::require(!argument.contains('\0'), "arguments end where they seem to");
   fuzz::require(app::interface_of(app::interface_name(config.web.interface)) == config.web.interface,
