@@ -2,8 +2,10 @@
 
 #include <structmember.h>
 
+#include <cstdint>
 #include <new>
 #include <utility>
+#include <vector>
 
 #include "python/convert.h"
 #include "worker/asgi/context_scope.h"
