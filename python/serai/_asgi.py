@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import logging
 import signal
+import sys
 import threading
 import traceback
 import types
@@ -162,7 +163,7 @@ async def _serve(server: Any, finished: asyncio.Future[int], on_ready: Callable[
             return finished.result(), None
     except StartupFailed as failure:
         return STARTUP_FAILED, str(failure)
-    server._open(lifespan.context, lifespan.state, _as_coroutine, _log_error, _log_timeout)
+    server._open(lifespan.context, lifespan.state, _as_coroutine, _log_error, _log_timeout, _log_blocked)
     on_ready()
     outcome = await finished
     await lifespan.shutdown()
@@ -191,6 +192,19 @@ def _log_error(message: str, exception: BaseException | None) -> None:
 def _log_timeout(task: asyncio.Task[object], request: str, seconds: float) -> None:
     message = "%s took longer than %g s (--request-timeout) and is cancelled; it was waiting here:\n%s"
     logger.error(message, request, seconds, _stack_of(task))
+
+
+def _log_blocked(thread: int, request: str, seconds: float) -> None:
+    """A request was answered with 504 while the event loop does not come back from the app."""
+    message = "%s took longer than %g s (--request-timeout), and the event loop is blocked here:\n%s"
+    stack = traceback.format_stack(sys._current_frames().get(thread))
+    logger.error(message, request, seconds, "".join(stack[_own_depth(stack) :]))
+
+
+def _own_depth(stack: list[str]) -> int:
+    """Behind the event loop's own frames begins the app's."""
+    ours = [i for i, frame in enumerate(stack) if f'"{__file__}"' in frame or "/asyncio/" in frame]
+    return ours[-1] + 1 if ours and ours[-1] + 1 < len(stack) else 0
 
 
 def _stack_of(task: asyncio.Task[object]) -> str:

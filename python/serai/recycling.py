@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 JITTER = 0.1
 """Each worker has limits up to so much below the settings', so that those started together are not due together."""
 STUCK_GRACE = 5.0
-"""Seconds that a WSGI thread may stay in the app after its request was answered with 504."""
+"""Seconds that a thread may stay in the app, WSGI's or an event loop's, after its request was answered with 504."""
 
 
 class Recycling:

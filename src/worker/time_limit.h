@@ -38,8 +38,7 @@ class TimeLimit {
   void forget(Subject& subject) {
     if (std::exchange(subject.watched_, false)) subjects_.erase(subject.place_);
   }
-
- private:
+  // Tells those whose time is over; otherwise the loop's timer does.
   void look() {
     const auto now = net::Clock::now();
     while (!subjects_.empty() && subjects_.front().first <= now) {
@@ -50,6 +49,7 @@ class TimeLimit {
     if (!subjects_.empty()) timer_.set(subjects_.front().first);
   }
 
+ private:
   std::list<std::pair<net::Clock::time_point, Subject*>> subjects_;
   net::Timer timer_;
   net::nanoseconds limit_;

@@ -60,6 +60,49 @@ def test_http2_streams_have_the_limit_each(asgi: Start) -> None:
     assert (":status", "504") in answers[0]
 
 
+@pytest.mark.parametrize("how", ["sleep", "compute"])
+def test_clients_of_a_blocked_loop_are_answered_all_the_same(asgi: Start, how: str) -> None:
+    server = asgi(request_timeout=0.3)
+    suspended, blocking = server.client(), server.client()
+    suspended.send(request_bytes("/overstay"))
+    began = time.monotonic()
+    blocking.send(request_bytes(f"/block?{how}"))
+    assert [blocking.response().status, suspended.response().status] == [504, 504]
+    assert time.monotonic() - began < 0.9  # while it is blocked still
+    assert server.get("/").body == b"hello"  # when it is not any more
+    assert sorted(events_of(server, "/events")) == ["ClientDisconnected", "cancelled"]
+    log = server.log()
+    assert f"GET /block?{how} took longer than 0.3 s (--request-timeout), and the event loop is blocked here" in log
+    assert "in block\n" in log
+    assert "asyncio" not in log
+    stats = server.stop()["stats"]
+    assert (stats["timed_out"], stats["stuck"]) == (2, 0)
+
+
+def test_an_answer_that_has_begun_is_broken_off_by_a_blocked_loop_too(asgi: Start) -> None:
+    server = asgi(request_timeout=0.3)
+    client = server.client()
+    client.send(request_bytes("/block?begin"))
+    client.head()
+    began = time.monotonic()
+    with pytest.raises((EOFError, ConnectionResetError)):
+        list(client.chunks())
+    assert time.monotonic() - began < 0.9
+
+
+def test_a_loop_that_is_blocked_for_less_is_left_alone(asgi: Start) -> None:
+    server = asgi(request_timeout=3)
+    assert server.get("/block").body == b"too late"
+    assert server.stop()["stats"]["timed_out"] == 0
+
+
+def test_http2_streams_of_a_blocked_loop_are_answered(asgi: Start) -> None:
+    from engine.test_http2_extensions import ask, fields_of
+
+    answers = fields_of(ask(asgi(request_timeout=0.3), "/block"), h2.events.ResponseReceived)
+    assert (":status", "504") in answers[0]
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_thread_that_takes_too_long_is_interrupted(wsgi: Start, threads: int) -> None:
     server = wsgi(request_timeout=0.3, threads=threads)

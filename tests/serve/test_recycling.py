@@ -1,7 +1,10 @@
 """Workers are replaced by requests, age, memory or stuck threads: one at a time, and nobody notices."""
 
 import threading
+import time
 from collections.abc import Callable
+
+import pytest
 
 from tests.serve.conftest import Folder
 from tests.serve.server import Load, Server
@@ -74,3 +77,33 @@ def test_a_worker_with_a_stuck_thread_is_replaced(folder: Folder, serve: Callabl
         server.wait_for("worker.exited")
     assert load.failures == []
     assert "GET /stick took longer than 0.3 s" in server.log()
+
+
+BLOCKING = """
+    import os, time
+
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            raise NotImplementedError
+        if scope["path"] == "/stick":
+            end = time.monotonic() + 60
+            while time.monotonic() < end:
+                time.sleep(0.1)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"%d" % os.getpid()})
+"""
+
+
+@pytest.mark.slow  # the grace of five seconds
+def test_a_worker_whose_event_loop_is_blocked_answers_and_is_replaced(
+    folder: Folder, serve: Callable[..., Server]
+) -> None:
+    folder.write("blocking.py", BLOCKING)
+    server = serve("blocking:app", "--request-timeout", "300ms", "--graceful-timeout", "1s").ready()
+    began = time.monotonic()
+    assert server.get("/stick")[0] == 504
+    assert time.monotonic() - began < 5
+    assert "do not come back" in server.wait_for("worker.recycled")["message"]
+    assert server.get()[0] == 200  # by the successor
+    server.wait_for("worker.exited")
+    assert "the event loop is blocked here" in server.log()

@@ -48,6 +48,11 @@ void Exchange::on_lost() {
 
 void Exchange::on_overdue() {
   if (place == Place::waiting) return handler_.turn_away_waiting(*this);
+  if (handler_.is_answered_for() && calls_ == 0) {
+    block_is_logged_ = true;
+    answer_overdue();
+    handler_.log_blocked_later(request_line_);
+  }
   overdue_ = true;
   queue();
 }
@@ -78,7 +83,7 @@ void Exchange::start() {
   python::Ref scope = stream_ ? make_scope() : python::Ref();
   task_done_ = !scope.is_set();
   if (task_done_) return;  // the client has gone, or it was answered without the application
-  stream_->head_used();
+  if (stream_) stream_->head_used();
   python::Ref receive = make_receive(handler_.state(), shared_from_this());
   python::Ref send = make_send(handler_.state(), shared_from_this());
   python::Ref task = handler_.start(scope.get(), receive.get(), send.get());
@@ -100,15 +105,19 @@ void Exchange::watch_time() {
 
 void Exchange::time_out() {
   overdue_ = false;
-  if (!stream_) return;  // answered meanwhile
+  if (stream_) answer_overdue();
+  using Log = Handler::Log;
+  if (timed_out_) handler_.interrupt(task_.get(), request_line_, block_is_logged_ ? Log::no : Log::yes);
+}
+
+void Exchange::answer_overdue() {
   handler_.counters().add(Counter::timed_out);
   Stream* stream = leave_stream();
-  lost_ = true;
+  lost_ = timed_out_ = true;
   if (stream->head_is_finished())
     stream->abort_response();
   else
     stream->respond(504, "Gateway Timeout");
-  handler_.interrupt(task_.get(), request_line_);
 }
 
 void Exchange::wake() {

@@ -48,6 +48,17 @@ class Exchange : public worker::Exchange, public std::enable_shared_from_this<Ex
   bool is_congested() const { return stream_ && stream_->is_congested(); }
   // Counts one await that completed at once; true when this task has had enough of this turn.
   bool spend_budget();
+  // While the application's `receive` or `send` is in here, nobody else may end the exchange.
+  class Call {
+   public:
+    explicit Call(Exchange& exchange) : exchange_(exchange) { exchange_.calls_++; }
+    ~Call() { exchange_.calls_--; }
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+
+   private:
+    Exchange& exchange_;
+  };
   void on_task_done(PyObject* task);
   // No more comes from the application, for an error of its own or of ours.
   void fail();
@@ -114,6 +125,7 @@ class Exchange : public worker::Exchange, public std::enable_shared_from_this<Ex
  private:
   void start();
   void time_out();
+  void answer_overdue();
   Stream* leave_stream();
   void wake();
   void write_body(std::string_view bytes, PyObject* owner);
@@ -127,7 +139,9 @@ class Exchange : public worker::Exchange, public std::enable_shared_from_this<Ex
   std::uint64_t turn_ = 0;
   unsigned spent_count_ = 0;
   std::size_t spent_bytes_ = 0;
+  unsigned calls_ = 0;
   bool started_ = false, task_done_ = false, overdue_ = false;
+  bool timed_out_ = false, block_is_logged_ = false;
 };
 
 }  // namespace worker::asgi

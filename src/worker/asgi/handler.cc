@@ -32,6 +32,8 @@ class Nesting {
   int& depth_;
 };
 
+double seconds_of(nanoseconds time) { return std::chrono::duration<double>(time).count(); }
+
 std::uint64_t monotonic_ns() { return static_cast<std::uint64_t>(net::Clock::now().time_since_epoch().count()); }
 
 }  // namespace
@@ -69,6 +71,11 @@ void Handler::attach(PyObject* loop) {
   host_ = asyncio::Loop::of(state_, loop);
   if (!host_) python::raise(PyExc_TypeError, "the engine drives a serai._loop.EventLoop only");
   host_->set_driver(*this, server_->shared_loop());
+#ifndef Py_GIL_DISABLED
+  python_thread_ = PyThread_get_thread_ident();
+  if (time_limit_)
+    watchdog_ = std::make_unique<Watchdog>(counters_, options_.request_timeout, [this] { answer_for_loop(); });
+#endif
 }
 
 void Handler::attach_as_guest(PyObject* loop, PyObject* wake) {
@@ -81,8 +88,9 @@ void Handler::attach_as_guest(PyObject* loop, PyObject* wake) {
 }
 
 void Handler::open(PyObject* context, PyObject* lifespan_state, PyObject* as_coroutine, PyObject* log_error,
-                   PyObject* log_timeout) {
+                   PyObject* log_timeout, PyObject* log_blocked) {
   log_timeout_ = python::Ref::borrow(log_timeout);
+  log_blocked_ = python::Ref::borrow(log_blocked);
   context_ = python::Ref::borrow(context);
   lifespan_state_ = python::Ref::borrow(lifespan_state);
   as_coroutine_ = python::Ref::borrow(as_coroutine);
@@ -90,6 +98,7 @@ void Handler::open(PyObject* context, PyObject* lifespan_state, PyObject* as_cor
 }
 
 void Handler::detach() {
+  watchdog_.reset();
   if (host_) host_->remove_driver();
   host_ = nullptr;
   time_limit_.reset();
@@ -100,8 +109,8 @@ void Handler::detach() {
   queue_.clear();
   running_.clear();
   tasks_.reset();
-  for (python::Ref* ref :
-       {&loop_, &wake_, &context_, &lifespan_state_, &as_coroutine_, &log_error_, &log_timeout_, &finished_}) {
+  for (python::Ref* ref : {&loop_, &wake_, &context_, &lifespan_state_, &as_coroutine_, &log_error_, &log_timeout_,
+                           &log_blocked_, &finished_}) {
     ref->clear();
   }
 }
@@ -153,7 +162,10 @@ double Handler::turn_as_guest() {
 }
 
 void Handler::turn_once(nanoseconds most) {
+  if (std::exchange(was_answered_for_, false)) [[unlikely]]
+    counters_.set(Counter::stuck, 0);
   if (host_) host_->before_wait(most != nanoseconds(0));
+  is_waiting_ = true;
   {
     python::GilRelease released;
     server_->loop().run_deferred();
@@ -163,6 +175,7 @@ void Handler::turn_once(nanoseconds most) {
     counters_.set(Counter::busy_since, static_cast<std::uint64_t>(turn_began_.time_since_epoch().count()));
     turn_++;
   }
+  is_waiting_ = false;
   if (host_) host_->after_wait();
 }
 
@@ -314,12 +327,36 @@ void Handler::turn_away(Exchange& exchange) {
   line_->turn_away(exchange.forgo());
 }
 
-void Handler::interrupt(PyObject* task, const std::string& request_line) {
+// On the watchdog's thread.
+void Handler::answer_for_loop() {
+  if (is_waiting_ || !log_blocked_.is_set()) return;
+  is_answered_for_ = true;
+  time_limit_->look();
+  server_->loop().run_deferred();
+  is_answered_for_ = false;
+  auto requests = std::exchange(blocked_requests_, {});
+  if (requests.empty()) return;
+  was_answered_for_ = true;
+  counters_.set(Counter::stuck, 1);
+  // Python code, in which the loop's thread may come back.
+  for (const std::string& request_line : requests) log_blocked(request_line);
+}
+
+void Handler::log_blocked(const std::string& request_line) {
+  try {
+    python::Ref thread = python::checked(PyLong_FromUnsignedLong(python_thread_));
+    python::Ref limit = python::checked(PyFloat_FromDouble(seconds_of(options_.request_timeout)));
+    python::call(log_blocked_.get(), thread.get(), python::latin1(request_line).get(), limit.get());
+  } catch (const python::Raised&) {
+    python::report_unraisable("serai: logging a blocked event loop");
+  }
+}
+
+void Handler::interrupt(PyObject* task, const std::string& request_line, Log log) {
   if (!task) return;
   try {
-    double seconds = std::chrono::duration<double>(options_.request_timeout).count();
-    python::Ref limit = python::checked(PyFloat_FromDouble(seconds));
-    python::call(log_timeout_.get(), task, python::latin1(request_line).get(), limit.get());
+    python::Ref limit = python::checked(PyFloat_FromDouble(seconds_of(options_.request_timeout)));
+    if (log == Log::yes) python::call(log_timeout_.get(), task, python::latin1(request_line).get(), limit.get());
     python::call_method(task, python::interned("cancel").get());
   } catch (const python::Raised&) {
     if (python::ends_program()) throw;

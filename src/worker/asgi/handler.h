@@ -15,6 +15,7 @@
 #include "worker/asgi/exchange.h"
 #include "worker/asgi/scope.h"
 #include "worker/asgi/task.h"
+#include "worker/asgi/watchdog.h"
 #include "worker/asyncio/loop.h"
 #include "worker/places.h"
 #include "worker/server.h"
@@ -45,9 +46,10 @@ class Handler final : public worker::Handler, private asyncio::Driver, public st
   // The future that gets the outcome (int) when the server is finished.
   void set_finished(PyObject* future) { finished_ = python::Ref::borrow(future); }
   // Every request runs in a copy of `context` and gets a shallow copy of `state`. `as_coroutine` makes a coroutine of
-  // any awaitable; `log_timeout` is given a task, the request's first line and the time limit in seconds.
+  // any awaitable; `log_timeout` is given a task, the request's first line and the time limit in seconds; `log_blocked`
+  // the loop's thread, the same line and limit.
   void open(PyObject* context, PyObject* lifespan_state, PyObject* as_coroutine, PyObject* log_error,
-            PyObject* log_timeout);
+            PyObject* log_timeout, PyObject* log_blocked);
   void detach();
 
   // --- for exchanges
@@ -68,8 +70,12 @@ class Handler final : public worker::Handler, private asyncio::Driver, public st
   void log_error(const char* message, PyObject* exception);
   // Null: requests may take as long as they like.
   TimeLimit* time_limit() const { return time_limit_.get(); }
-  // The task's time is over: logs where it stands, and cancels it.
-  void interrupt(PyObject* task, const std::string& request_line);
+  // The task's time is over: logs where it stands, unless that is told already, and cancels it.
+  enum class Log { yes, no };
+  void interrupt(PyObject* task, const std::string& request_line, Log log);
+  // The watchdog is answering for the loop's thread, which is in the application.
+  bool is_answered_for() const { return is_answered_for_; }
+  void log_blocked_later(const std::string& request_line) { blocked_requests_.push_back(request_line); }
   // The client of a waiting request is gone. Loop thread, as the next.
   void forget_waiting(Exchange& exchange);
   // It has waited for too long.
@@ -87,6 +93,8 @@ class Handler final : public worker::Handler, private asyncio::Driver, public st
   void begin_on(PyObject* loop);
   bool is_guest() const { return wake_.is_set(); }
   void turn_once(net::nanoseconds most);
+  void answer_for_loop();
+  void log_blocked(const std::string& request_line);
   void run_queue();
   void run(Exchange& exchange);
   // Whether it is the exchange's turn; otherwise it waits, or was turned away.
@@ -105,7 +113,8 @@ class Handler final : public worker::Handler, private asyncio::Driver, public st
   std::unique_ptr<Server> server_;
   std::unique_ptr<TimeLimit> time_limit_;
   std::unique_ptr<WaitingLine> line_;  // where requests or their waiting are limited
-  python::Ref app_, loop_, wake_, context_, lifespan_state_, as_coroutine_, log_error_, log_timeout_, finished_;
+  python::Ref app_, loop_, wake_, context_, lifespan_state_, as_coroutine_, log_error_, log_timeout_, log_blocked_,
+      finished_;
   asyncio::Loop* host_ = nullptr;  // that `loop_` is; null for a guest
   Version version_;
   std::unique_ptr<TaskStarter> tasks_;
@@ -120,6 +129,11 @@ class Handler final : public worker::Handler, private asyncio::Driver, public st
   int drives_ = 0;      // on the stack: more than one where a request turns the loop (nest_asyncio, debuggers)
   int queue_runs_ = 0;  // the same of run_queue
   bool may_step_ = false;
+  bool is_waiting_ = false;  // the loop's thread runs our code without the GIL
+  bool is_answered_for_ = false, was_answered_for_ = false;
+  std::vector<std::string> blocked_requests_;
+  unsigned long python_thread_ = 0;     // the loop's, as Python names it
+  std::unique_ptr<Watchdog> watchdog_;  // where requests have a time limit
 };
 
 }  // namespace worker::asgi

@@ -176,12 +176,13 @@ PyObject* turn(PyObject* self, PyObject*) {
 PyObject* open(PyObject* self, PyObject* arguments) {
   return python::guard([&]() -> PyObject* {
     PyObject *context = nullptr, *state = nullptr, *as_coroutine = nullptr, *log_error = nullptr;
-    PyObject* log_timeout = nullptr;
-    if (!PyArg_ParseTuple(arguments, "OOOOO:_open", &context, &state, &as_coroutine, &log_error, &log_timeout)) {
+    PyObject *log_timeout = nullptr, *log_blocked = nullptr;
+    if (!PyArg_ParseTuple(arguments, "OOOOOO:_open", &context, &state, &as_coroutine, &log_error, &log_timeout,
+                          &log_blocked)) {
       python::rethrow();
     }
     Handler& handler = handler_of(self);
-    handler.open(context, state, as_coroutine, log_error, log_timeout);
+    handler.open(context, state, as_coroutine, log_error, log_timeout, log_blocked);
     if (auto done = handler.server().listen(server_of(self).sockets); !done) {
       python::raise(PyExc_OSError, done.error().describe());
     }

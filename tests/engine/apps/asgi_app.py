@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import json
 import os
+import time
 
 from routes import Routes
 
@@ -297,6 +298,24 @@ async def overstay(scope, receive, send):
         await send({"type": "http.response.start", "status": 200})
         await send({"type": "http.response.body", "body": b"begun", "more_body": True})
     await sleep_deeply(10)
+
+
+@route("/block")
+async def block(scope, receive, send):
+    if b"begin" in scope["query_string"]:
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+    if b"compute" in scope["query_string"]:
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            pass
+    else:
+        time.sleep(1)  # what no coroutine should do
+    try:
+        await answer(send, b"too late")
+    except OSError as error:
+        events.append(type(error).__name__)
+        await asyncio.sleep(10)
 
 
 @route("/ignores-cancellation")
