@@ -3,25 +3,54 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import selectors
-from asyncio import format_helpers
+from asyncio import format_helpers, sslproto
 from collections.abc import Mapping
 from typing import Any
 
 from serai import _engine
 
+_describe: Any = format_helpers._format_callback_source
+# Newer versions of asyncio show the values of arguments in debug mode only.
+_without_values = {"debug": False} if "debug" in inspect.signature(_describe).parameters else {}
+
 
 class EventLoop(_engine.LoopBase, asyncio.SelectorEventLoop):
     """Drives a server's requests as well, when it is given one; else an event loop like any other of asyncio's."""
+
+    _transport_type: Any  # of TCP and Unix sockets: asyncio's own, which sends and receives in C++
 
     def __init__(self, server: Any = None) -> None:
         if server is not None:
             server._attach(self)
         super().__init__(_Selector(self))
 
+    def _make_socket_transport(
+        self, sock: Any, protocol: Any, waiter: Any = None, *, extra: Any = None, server: Any = None
+    ) -> Any:
+        return self._transport_type(self, sock, protocol, waiter, extra, server)
+
+    def _make_ssl_transport(
+        self,
+        rawsock: Any,
+        protocol: Any,
+        sslcontext: Any,
+        waiter: Any = None,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        extra: Any = None,
+        server: Any = None,
+        **time_limits: Any,
+    ) -> Any:
+        tls: Any = sslproto.SSLProtocol(self, protocol, sslcontext, waiter, server_side, server_hostname, **time_limits)
+        self._transport_type(self, rawsock, tls, extra=extra, server=server)
+        return tls._app_transport
+
     def _callback_raised(self, handle: asyncio.Handle, exception: BaseException) -> None:
-        """As Handle._run does."""
-        callback = format_helpers._format_callback_source(handle._callback, handle._args)  # type: ignore[attr-defined]
+        """As Handle._run does, outside of debug mode."""
+        callback = _describe(handle._callback, handle._args, **_without_values)  # type: ignore[attr-defined]
         context = {"message": f"Exception in callback {callback}", "exception": exception, "handle": handle}
         self.call_exception_handler(context)
 

@@ -73,6 +73,8 @@ class Loop {
   int visit(visitproc visitor, void* arg) const;
   void clear();
 
+  Support& support() const { return support_; }
+
   // --- for handles
   bool is_debugged() const { return debug; }
   void note_cancelled_timer() { cancelled_timers++; }

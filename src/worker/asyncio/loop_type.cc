@@ -103,8 +103,7 @@ Call read_call(const char* method, const char* first, const Arguments& given) {
 
 // asyncio's own method, for debug mode.
 python::Ref as_asyncio_does(PyObject* self, const char* method, const Arguments& given) {
-  python::Ref function =
-      python::attribute(State::of_module(module_of(Py_TYPE(self))).asyncio_support->base_loop.get(), method);
+  python::Ref function = python::attribute(loop_in(self).support().base_loop.get(), method);
   const Py_ssize_t keywords = given.keywords ? PyTuple_GET_SIZE(given.keywords) : 0;
   std::vector<PyObject*> all = {self};
   all.insert(all.end(), given.values, given.values + given.count + keywords);
@@ -308,7 +307,12 @@ int set_closed(PyObject* self, PyObject* value, void*) {
   return 0;
 }
 
+PyObject* get_transport_type(PyObject* self, void*) {
+  return loop_in(self).support().socket_transport.share().release();
+}
+
 PyGetSetDef attributes[] = {
+    {"_transport_type", get_transport_type, nullptr, nullptr, nullptr},
     {"_ready", get_object<&Loop::ready>, set_object<&Loop::ready>, nullptr, nullptr},
     {"_scheduled", get_object<&Loop::scheduled>, set_scheduled, nullptr, nullptr},
     {"_timer_cancelled_count", get_cancelled_timers, set_cancelled_timers, nullptr, nullptr},

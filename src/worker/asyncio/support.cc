@@ -1,6 +1,7 @@
 #include "worker/asyncio/support.h"
 
 #include "python/convert.h"
+#include "worker/asyncio/transport_type.h"
 #include "worker/state.h"
 
 namespace worker::asyncio {
@@ -27,8 +28,18 @@ Support::Support(State& state, PyObject* module)
       heappush(from("heapq", "heappush")),
       heappop(from("heapq", "heappop")),
       heapify(from("heapq", "heapify")),
+      base_transport(from("asyncio.selector_events", "_SelectorSocketTransport")),
+      transport_offset(reinterpret_cast<PyTypeObject*>(base_transport.get())->tp_basicsize),
+      socket_transport(make_transport_type(module, base_transport.get())),
+      buffered_protocol(from("asyncio", "BufferedProtocol")),
       run_name(python::interned("_run")),
       callback_raised(python::interned("_callback_raised")),
+      data_received(python::interned("data_received")),
+      read_ready_on_eof(python::interned("_read_ready__on_eof")),
+      fatal_error(python::interned("_fatal_error")),
+      protocol(python::interned("_protocol")),
+      buffer(python::interned("_buffer")),
+      empty_waiter(python::interned("_empty_waiter")),
       clock_resolution(monotonic_resolution()) {}
 
 Support& support_of(State& state, PyObject* module) {

@@ -1,6 +1,8 @@
 // asyncio::Support: what our event loops use of the standard library, looked up once per interpreter.
 #pragma once
 
+#include <vector>
+
 #include "worker/asyncio/handles.h"
 
 namespace worker::asyncio {
@@ -15,8 +17,13 @@ struct Support {
   python::Ref loop_keyword;
   python::Ref append, popleft;             // of collections.deque
   python::Ref heappush, heappop, heapify;  // of heapq
-  python::Ref run_name, callback_raised;
-  double clock_resolution;  // of time.monotonic, in seconds
+  python::Ref base_transport;              // asyncio.selector_events._SelectorSocketTransport
+  Py_ssize_t transport_offset;             // of what ours has more
+  python::Ref socket_transport;            // ours
+  python::Ref buffered_protocol;           // asyncio.BufferedProtocol
+  python::Ref run_name, callback_raised, data_received, read_ready_on_eof, fatal_error, protocol, buffer, empty_waiter;
+  std::vector<char> scratch;  // what is received, until it is a bytes object
+  double clock_resolution;    // of time.monotonic, in seconds
 };
 
 // The support of the interpreter of `state`, whose module is `module`; made at the first call. Throws python::Raised.
