@@ -28,9 +28,8 @@ BLOCK = float(os.environ.get("BLOCK", 4))
 MOST_RATIO = 1.5
 
 IMPATIENT = [
-    *("--header-timeout", "300ms", "--body-timeout", "300ms", "--keep-alive-timeout", "300ms"),
-    *("--write-timeout", "300ms", "--ws-ping-interval", "300ms", "--ws-ping-timeout", "300ms"),
-    *("--tls-handshake-timeout", "300ms"),
+    *("--header-timeout", "500ms", "--body-timeout", "500ms", "--write-timeout", "500ms", "--max-body", "1MiB"),
+    *("--ws-ping-interval", "300ms", "--ws-ping-timeout", "300ms", "--tls-handshake-timeout", "500ms"),
 ]
 
 Start = Callable[..., Server]
@@ -75,10 +74,8 @@ class Watch:
 def test_each_alone_is_dealt_with(folder: Folder, start: Start, kind: str, encryption: str) -> None:
     server = start(kind, encryption, *IMPATIENT).ready()
     watch = Watch(server, folder)
-    door = Door(server.port, encryption == "tls", patience=1.5)
-    with Steady(server.port, 1, kinds="get,post,stream", tls=door.tls):
-        pass
-    until(watch.has_none, "the good client is forgotten")
+    door = Door(server.port, encryption == "tls", patience=0.6)
+    warm_up(door, watch)
     before = watch.memory_kib()
     for name, attack in known(door.tls).items():
         begun = time.monotonic()
@@ -94,6 +91,17 @@ def test_each_alone_is_dealt_with(folder: Folder, start: Start, kind: str, encry
             f"{name}: {seconds:.1f} s, the slowest of {good.last.lap} answers took {good.last.slowest_ms} ms, {kib} KiB"
         )
     assert watch.memory_kib() - before < LEFT_KIB
+
+
+def warm_up(door: Door, watch: Watch) -> None:
+    """What only the first one costs, such as the app's own buffers, is not what bad clients leave."""
+    attacks = [threading.Thread(target=let_loose, args=(a, door), daemon=True) for a in known(door.tls).values()]
+    with Steady(door.port, 4, tls=door.tls):
+        for attack in attacks:
+            attack.start()
+        for attack in attacks:
+            attack.join(20)
+    until(watch.has_none, "all are forgotten")
 
 
 # All at once.
