@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from .places import REPOSITORY
+from .priority import put_ahead
 
 TOOLS = REPOSITORY / os.environ.get("SERAI_BUILD", "build/release") / "test-tools"
 ALL_KINDS = "get,post,stream"
@@ -50,6 +51,8 @@ class Steady:
     kinds: str = ALL_KINDS
     tls: bool = False
     reports: list[Report] = field(default_factory=list)
+    ahead: bool = False
+    """Before other processes, for tests that measure time."""
 
     def __enter__(self) -> Self:
         settings = [str(v) for v in (self.port, self.connections, self.rest_ms, self.kinds)]
@@ -57,6 +60,8 @@ class Steady:
         self._process = subprocess.Popen(
             [TOOLS / "steady", *settings], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        if self.ahead:
+            put_ahead(self._process.pid)
         if self._line() != "ready\n":
             self._process.kill()
             raise AssertionError("the clients were not all answered")
