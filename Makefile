@@ -10,7 +10,8 @@ THREADED := net control edge daemon
 space := $(subst ,, )
 
 .PHONY: help setup build engines wheel sdist install demo test test-all test-unit test-python test-asan test-tsan \
-        bench bench-quick bench-latency bench-memory bench-edge bench-hosted soak differential fuzz fuzz-coverage format format-check lint clean hooks
+        bench bench-quick bench-latency bench-memory bench-edge bench-hosted soak siege differential \
+        fuzz fuzz-coverage format format-check lint clean hooks
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -65,8 +66,11 @@ bench-edge: build  ## CPU per request of the edge beside nginx
 bench-hosted: build  ## the whole hosted path beside nginx + uvicorn and nginx + gunicorn
 	@scripts/bench hosted
 
-soak: build  ## reloads, recycling and crashes under load, failed requests counted; REQUESTS=1000000 RELOADS=200 CRASHES=20
-	@$(VENV)/bin/python -m pytest tests/serve/test_soak.py -m slow -s -q
+soak: build  ## reloads, recycling and crashes under load, and memory over time; REQUESTS=1000000 RELOADS=200 CRASHES=20
+	@$(VENV)/bin/python -m pytest tests/serve/test_soak.py tests/serve/test_growth.py -m slow -s -q
+
+siege: build  ## good clients beside bad ones, greedy applications, ten thousand idle connections; PAIRS=20
+	@$(VENV)/bin/python -m pytest tests/serve/test_bad_clients.py tests/serve/test_greedy_apps.py tests/serve/test_many_connections.py -m "" -s -q
 
 differential: build  ## our HTTP/1 parser beside llhttp, httptools and h11 over MUTATIONS=1000000 of known requests
 	@$(VENV)/bin/python -m pytest tests/differential -m slow -s -q

@@ -16,6 +16,7 @@ from support.steady import Steady
 
 from tests.serve.bad_clients import Door, known, let_loose
 from tests.serve.conftest import Folder
+from tests.serve.memory import proportional_kib
 from tests.serve.server import Server
 from tests.serve.test_metrics import scrape
 from tests.support.authority import Authority
@@ -60,12 +61,7 @@ class Watch:
         return found["serai_connections"] == found["serai_requests_in_flight"] == 0
 
     def memory_kib(self) -> int:
-        """Of all workers, shared pages in parts."""
-        total = 0
-        for pid in self._server.workers():
-            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                total += int(line.split()[1]) if line.startswith("Pss:") else 0
-        return total
+        return proportional_kib(*self._server.workers())
 
 
 # Alone.
