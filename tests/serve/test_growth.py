@@ -12,11 +12,11 @@ import pytest
 from support.steady import Steady
 
 from tests.engine.http2 import Http2Client
-from tests.serve.authority import Authority
 from tests.serve.bad_clients import HANDSHAKE, Door, masked
 from tests.serve.conftest import Folder
 from tests.serve.memory import proportional_kib
 from tests.serve.server import Server
+from tests.support.authority import Authority
 
 REQUESTS = int(os.environ.get("REQUESTS", 1_000_000))
 LAPS = 20

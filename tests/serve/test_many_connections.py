@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from support.steady import Steady
 
-from tests.serve.authority import Authority
 from tests.serve.conftest import Folder
 from tests.serve.memory import proportional_kib
 from tests.serve.server import Server
+from tests.support.authority import Authority
 from tests.support.wait import until
 
 MOST_BYTES = {"plain": 2048, "tls": 18 * 1024}
