@@ -5,10 +5,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.serve.authority import Authority
 
 from tests.serve.conftest import Folder
 from tests.serve.server import Server, run
+from tests.support.authority import Authority
 from tests.support.wait import until
 
 APP = """
