@@ -139,7 +139,10 @@ void Loop::after_wait() {
   if (watches_) watches_->deliver([this](PyObject* handle) { queue(handle); });
 }
 
+// Whoever reckons in Python how long to wait (asyncio's own turn in debug mode, nest_asyncio) may give up the GIL
+// afterwards: what other threads have queued since has woken nobody.
 void Loop::select(nanoseconds most) {
+  if (has_ready()) most = nanoseconds(0);
   if (driver_) return driver_->drive(most);
   net::Loop& net = this->net();
   before_wait(most != nanoseconds(0));

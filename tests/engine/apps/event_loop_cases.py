@@ -178,6 +178,13 @@ class Threads(Case):
         self.loop.run_forever()
         thread.join()
 
+    def test_what_was_queued_before_the_loop_waits_is_not_slept_through(self):
+        # asyncio's own turn, in debug mode, has reckoned how long to wait by then.
+        self.loop.call_soon_threadsafe(lambda: None)
+        began = time.monotonic()
+        self.loop._selector.select(10)
+        self.assertLess(time.monotonic() - began, 5)
+
     def test_no_call_of_many_threads_is_lost(self):
         count, threads = 0, 8
         done = self.loop.create_future()
