@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
 import signal
 import sys
 import threading
@@ -17,6 +18,7 @@ import types
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from serai import processes
 from serai.failure import Failure
 
 DRAINED = 0
@@ -37,8 +39,12 @@ def run(server: Any, on_ready: Callable[[], object]) -> tuple[int, str | None]:
     loop = new_loop(server._loop)
     asyncio.set_event_loop(loop)
     before = _hear_signals(loop)
+    pid = os.getpid()
     try:
         return loop.run_until_complete(serve(server, on_ready))
+    except BaseException as error:
+        processes.leave_if_forked(pid, error)
+        raise
     finally:
         try:
             _end(loop)
@@ -127,9 +133,13 @@ def _run_in_own_loop(server: Any, on_ready: Callable[[], object]) -> tuple[int, 
     before = _hear_signals(loop)
     finished: asyncio.Future[int] = loop.create_future()
     server._set_finished(finished)
+    pid = os.getpid()
     try:
         # Inside run_until_complete, so that anyio and others find a root task that outlives the requests.
         return loop.run_until_complete(_serve(server, finished, on_ready))
+    except BaseException as error:
+        processes.leave_if_forked(pid, error)
+        raise
     finally:
         try:
             _end(loop)

@@ -17,11 +17,14 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
+from serai import processes
+
 logger = logging.getLogger("serai.error")
 
 
 def run(server: Any, on_ready: Callable[[], object]) -> int:
     """Serves until the server is finished; gives the outcome."""
+    pid = os.getpid()
     server._open(FileWrapper, file_place, open_input, _log_error, _log_timeout)
     read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     on_main_thread = threading.current_thread() is threading.main_thread()
@@ -33,6 +36,9 @@ def run(server: Any, on_ready: Callable[[], object]) -> int:
             server._work()
         else:
             _work_in_threads(server, read_end, write_end)
+    except BaseException as error:
+        processes.leave_if_forked(pid, error)
+        raise
     finally:
         if on_main_thread:
             signal.set_wakeup_fd(before)
@@ -50,11 +56,13 @@ def _work_in_threads(server: Any, read_end: int, write_end: int) -> None:
     then, although their requests have timed out, are left behind.
     """
     ends: list[BaseException] = []
+    pid = os.getpid()
 
     def work() -> None:
         try:
             server._work()
         except BaseException as error:  # KeyboardInterrupt or SystemExit raised by the application
+            processes.leave_if_forked(pid, error)
             ends.append(error)
             server.stop()
         finally:

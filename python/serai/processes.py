@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import sys
 from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
@@ -89,7 +90,6 @@ def send_signal(pid: int, signum: int) -> None:
 def leave(code: int) -> NoReturn:
     """Ends a forked process as the interpreter would, but without running what its parent has on the stack."""
     import atexit
-    import sys
     import threading
 
     try:
@@ -99,3 +99,21 @@ def leave(code: int) -> NoReturn:
         sys.stderr.flush()
     finally:
         os._exit(code)
+
+
+def leave_if_forked(pid: int, reason: BaseException) -> None:
+    """Ends the calling process unless it is `pid`: then the app has forked it, and left by sys.exit() or the like.
+
+    On its stack is the server of its parent, with whom it shares sockets and event queues, and whose threads it lacks:
+    closing it here would make the parent deaf, or wait for ever.
+    """
+    if os.getpid() == pid:
+        return
+    code = 1
+    if isinstance(reason, SystemExit) and (reason.code is None or isinstance(reason.code, int)):
+        code = reason.code or 0
+    elif isinstance(reason, SystemExit):
+        print(reason.code, file=sys.stderr)
+    else:
+        sys.excepthook(type(reason), reason, reason.__traceback__)
+    leave(code & 0xFF)
