@@ -92,7 +92,9 @@ TEST_F(RemoveTreeTest, FoldersWithoutPermissionsStopNobodyWhoOwnsThem) {
     ASSERT_EQ(::seteuid(65534), 0);
   }
   auto removed = remove_tree(tree_);
-  if (::getuid() == 0) ASSERT_EQ(::seteuid(0), 0);
+  if (::getuid() == 0) {
+    ASSERT_EQ(::seteuid(0), 0);
+  }
   EXPECT_TRUE(removed) << removed.error().describe();
   EXPECT_FALSE(fs::exists(tree_));
 }

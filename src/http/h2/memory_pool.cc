@@ -15,6 +15,7 @@
 #endif
 
 namespace http::h2 {
+#ifndef SERAI_SEES_MEMORY
 namespace {
 
 // In front of each block: its class, so that it is known when it comes back.
@@ -102,6 +103,7 @@ void* resize(void* memory, std::size_t size, void*) {
 }
 
 }  // namespace
+#endif
 
 nghttp2_mem* pooled_memory() {
 #ifdef SERAI_SEES_MEMORY
