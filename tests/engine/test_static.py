@@ -75,6 +75,16 @@ def test_head_has_the_length_and_no_body(serve: Serve) -> None:
     assert client.request("/static/base.27e20196a850.css").body == b"b {}"
 
 
+def test_head_tells_what_get_does_also_where_responses_are_compressed(serve: Serve, files: Path) -> None:
+    (files / "plain.txt").write_text("text\n" * 1000)
+    client = serve(compress=["gzip"]).client()
+    names = ("content-length", "content-encoding", "etag", "accept-ranges", "vary")
+    answers = [client.request("/static/plain.txt", method, Accept_Encoding="gzip") for method in ("GET", "HEAD")]
+    first, second = ([answer.header(name) for name in names] for answer in answers)
+    assert first == second
+    assert first[0] == "5000"
+
+
 def test_other_methods_are_refused_where_there_is_a_file(serve: Serve) -> None:
     client = serve().client()
     answer = client.request("/static/site.css", "POST", b"x" * 100)

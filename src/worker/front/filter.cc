@@ -73,10 +73,7 @@ base::Result<void> Filter::finish_head(std::optional<std::uint64_t> length) {
   length_ = length ? length : declared;
   chosen_ = coding_->settle(length_);
   state_ = State::undecided;
-  if (chosen_ == http::Coding::identity) return go_plain();
-  if (head().method != http::Method::head) return {};
-  state_ = State::plain;
-  return write_head(chosen_, std::nullopt);
+  return chosen_ == http::Coding::identity ? go_plain() : base::Result<void>();
 }
 
 base::Result<void> Filter::write_head(http::Coding coding, std::optional<std::uint64_t> length) {
@@ -98,6 +95,10 @@ base::Result<void> Filter::go_plain() {
 // --- the body -------------------------------------------------------------------------------------------------------
 
 base::Result<void> Filter::decide() {
+  if (head().method == http::Method::head) {  // the protocol keeps the body back
+    state_ = State::plain;
+    return write_head(chosen_, std::nullopt);
+  }
   const std::size_t memory = http::Compressor::memory_of(chosen_, length_);
   if (!front_.reserve(memory)) return go_plain();
   reserved_ = memory;
@@ -165,8 +166,10 @@ void Filter::end_bytes() {
 
 void Filter::append_file(std::shared_ptr<const base::Fd> file, std::uint64_t offset, std::uint64_t length) {
   if (state_ == State::undecided) {
-    auto begun = go_plain() ? begin_bytes(length) : base::Result<bool>(false);
-    failed_ = !begun || !*begun;
+    const bool is_plain = go_plain().has_value();
+    auto begun = is_plain ? begin_bytes(length) : base::Result<bool>(false);
+    failed_ = !is_plain || !begun;
+    if (begun && !*begun) return;  // HEAD
   }
   if (failed_) return;
   if (state_ == State::plain) return inner_.append_file(std::move(file), offset, length);
@@ -189,7 +192,7 @@ bool Filter::code_file(const base::Fd& file, std::uint64_t offset, std::uint64_t
 }
 
 base::Result<void> Filter::end_body() {
-  if (state_ == State::undecided) return go_plain();
+  if (state_ == State::undecided) return head().method == http::Method::head ? decide() : go_plain();
   if (state_ == State::plain || state_ == State::over) return {};
   if (length_ && taken_ != *length_) return std::unexpected(of_another_length(taken_, *length_));
   if (auto done = code({}, Then::end); !done) return done;
