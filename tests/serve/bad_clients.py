@@ -359,7 +359,7 @@ def websocket_oversized(door: Door) -> None:
 
 H2_GET = block(pseudo())
 H2_POST = block(pseudo("/echo", "POST"))
-H2_MEGABYTES = block(pseudo("/megabytes"))
+H2_MEGABYTE = block(pseudo("/megabyte"))
 
 
 def http2(door: Door, frames: bytes, settings: bytes = b"", stays: bool = False, buffer: int = 0) -> None:
@@ -428,19 +428,19 @@ def h2_priority_flood(door: Door) -> None:
 
 @bad
 def h2_window_dribble(door: Door) -> None:
-    """CVE-2019-9511: megabytes, a byte of window at a time."""
+    """CVE-2019-9511: a megabyte, a byte of window at a time."""
     one = (1).to_bytes(4, "big")
     http2(
         door,
-        frame(HEADERS, END_HEADERS | END_STREAM, 1, H2_MEGABYTES) + frame(WINDOW_UPDATE, 0, 1, one) * MANY * 4,
+        frame(HEADERS, END_HEADERS | END_STREAM, 1, H2_MEGABYTE) + frame(WINDOW_UPDATE, 0, 1, one) * MANY * 4,
         settings=b"\0\4" + one,
     )
 
 
 @bad
 def h2_zero_window(door: Door) -> None:
-    """CVE-2019-9517: a hundred times megabytes, and no window for any of them."""
-    streams = each(100, lambda s: frame(HEADERS, END_HEADERS | END_STREAM, s, H2_MEGABYTES))
+    """CVE-2019-9517: a hundred times a megabyte, and no window for any of them."""
+    streams = each(100, lambda s: frame(HEADERS, END_HEADERS | END_STREAM, s, H2_MEGABYTE))
     http2(door, streams, settings=b"\0\4" + bytes(4), stays=True)
 
 

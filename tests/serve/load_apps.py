@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 
-MEGABYTES = b"m" * (8 << 20)
+LARGE = {"/megabyte": b"m" * (1 << 20), "/megabytes": b"m" * (8 << 20)}
 
 
 def wsgi(environ, start_response) -> Iterable[bytes]:  # type: ignore[no-untyped-def]
@@ -18,8 +18,8 @@ def wsgi(environ, start_response) -> Iterable[bytes]:  # type: ignore[no-untyped
 
 
 def body_of(path: str, uploaded) -> bytes:  # type: ignore[no-untyped-def]
-    if path == "/megabytes":
-        return MEGABYTES
+    if path in LARGE:
+        return LARGE[path]
     return path.removeprefix("/echo/").encode() if path.startswith("/echo/") else uploaded()
 
 
