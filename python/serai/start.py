@@ -5,6 +5,7 @@ import dataclasses
 import importlib.util
 import os
 import sys
+import sysconfig
 from collections.abc import Iterator
 
 from serai import application, log
@@ -80,6 +81,17 @@ def _check(settings: Settings) -> None:
         raise Failure(
             "loading the engine", found, "install the wheel built for it: make wheel PYTHON=…, or pip install serai"
         )
+    _check_gil()
+
+
+def _check_gil() -> None:
+    """A free-threaded CPython turns its lock on when it loads the engine, unless it was told never to."""
+    if not sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return
+    if getattr(sys.flags, "gil", None) == 0:
+        found = "the engine needs the GIL, and PYTHON_GIL=0 or -X gil=0 keeps it off"
+        raise Failure("loading the engine", found, "leave that out: it is turned on by itself")
+    log.warning("serve.gil", "this CPython is free-threaded: the GIL is on all the same, since the engine needs it")
 
 
 def _check_probe() -> None:

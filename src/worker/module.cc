@@ -79,7 +79,12 @@ void free_module(void* module) {
   if (slot) delete std::exchange(*slot, nullptr);
 }
 
-PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void*>(execute)}, {}};
+PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, reinterpret_cast<void*>(execute)},
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_USED},  // a free-threaded CPython turns it on; python/serai/start.py says so
+#endif
+    {}};
 
 PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, "serai._engine", nullptr, sizeof(State*), functions, slots, nullptr, nullptr, free_module};

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -31,6 +32,20 @@ def python(request: pytest.FixtureRequest) -> Path:
     if request.param.name != current and not request.config.getoption("--every-python"):
         pytest.skip("only with --every-python")
     return Path(request.param)
+
+
+def test_a_free_threaded_cpython_hears_that_the_engine_needs_the_gil(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from serai import start
+    from serai.failure import Failure
+
+    monkeypatch.setattr(start.sysconfig, "get_config_var", lambda name: 1 if name == "Py_GIL_DISABLED" else None)
+    start._check_gil()
+    assert "the GIL is on all the same" in capfd.readouterr().err
+    monkeypatch.setattr(start, "sys", SimpleNamespace(flags=SimpleNamespace(gil=0)))
+    with pytest.raises(Failure, match="keeps it off"):
+        start._check_gil()
 
 
 @pytest.mark.parametrize("app", ["wsgi_app:app", "asgi_app:app"])
