@@ -1,10 +1,13 @@
 """Requests that take longer than their time limit: 504, the stack in the log, siblings spared."""
 
+import socket
+import struct
 import time
 
 import h2.events
 import pytest
 from engine.harness import Server, Start, request_bytes
+from engine.http2 import Http2Client
 
 from tests.support.wait import until
 
@@ -88,6 +91,18 @@ def test_an_answer_that_has_begun_is_broken_off_by_a_blocked_loop_too(asgi: Star
     with pytest.raises((EOFError, ConnectionResetError)):
         list(client.chunks())
     assert time.monotonic() - began < 0.9
+
+
+def test_a_connection_that_fails_meanwhile_is_not_taken_from_a_send_that_blocks(asgi: Start) -> None:
+    server = asgi(request_timeout=0.3)
+    client = Http2Client.to(server.address)
+    client.begin("/overstay")  # is due while the other one's headers are made, and its connection is gone then
+    time.sleep(0.1)
+    client.begin("/slow-headers")
+    time.sleep(0.1)
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.socket.close()
+    assert server.get("/").status == 200
 
 
 def test_a_loop_that_is_blocked_for_less_is_left_alone(asgi: Start) -> None:

@@ -48,7 +48,7 @@ void Exchange::on_lost() {
 
 void Exchange::on_overdue() {
   if (place == Place::waiting) return handler_.turn_away_waiting(*this);
-  if (handler_.is_answered_for() && calls_ == 0) {
+  if (handler_.is_answered_for()) {
     block_is_logged_ = true;
     answer_overdue();
     handler_.log_blocked_later(request_line_);
@@ -80,7 +80,11 @@ void Exchange::run() {
 }
 
 void Exchange::start() {
-  python::Ref scope = stream_ ? make_scope() : python::Ref();
+  python::Ref scope;
+  if (stream_) {
+    Handler::Inside inside(handler_);
+    scope = make_scope();
+  }
   task_done_ = !scope.is_set();
   if (task_done_) return;  // the client has gone, or it was answered without the application
   if (stream_) stream_->head_used();

@@ -48,17 +48,7 @@ class Exchange : public worker::Exchange, public std::enable_shared_from_this<Ex
   bool is_congested() const { return stream_ && stream_->is_congested(); }
   // Counts one await that completed at once; true when this task has had enough of this turn.
   bool spend_budget();
-  // While the application's `receive` or `send` is in here, nobody else may end the exchange.
-  class Call {
-   public:
-    explicit Call(Exchange& exchange) : exchange_(exchange) { exchange_.calls_++; }
-    ~Call() { exchange_.calls_--; }
-    Call(const Call&) = delete;
-    Call& operator=(const Call&) = delete;
-
-   private:
-    Exchange& exchange_;
-  };
+  Handler& handler() const { return handler_; }
   void on_task_done(PyObject* task);
   // No more comes from the application, for an error of its own or of ours.
   void fail();
@@ -110,8 +100,6 @@ class Exchange : public worker::Exchange, public std::enable_shared_from_this<Ex
   void fail_response();
   [[noreturn]] static void refuse(const base::Error& error);
 
-  Handler& handler() const { return handler_; }
-
  private:
   std::shared_ptr<Handler> owner_;  // applications may keep `send` for longer than the server lives
   Handler& handler_;
@@ -139,7 +127,6 @@ class Exchange : public worker::Exchange, public std::enable_shared_from_this<Ex
   std::uint64_t turn_ = 0;
   unsigned spent_count_ = 0;
   std::size_t spent_bytes_ = 0;
-  unsigned calls_ = 0;
   bool started_ = false, task_done_ = false, overdue_ = false;
   bool timed_out_ = false, block_is_logged_ = false;
 };

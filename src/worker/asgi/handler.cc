@@ -329,7 +329,7 @@ void Handler::turn_away(Exchange& exchange) {
 
 // On the watchdog's thread.
 void Handler::answer_for_loop() {
-  if (is_waiting_ || !log_blocked_.is_set()) return;
+  if (is_waiting_ || depth_inside_ > 0 || !log_blocked_.is_set()) return;
   is_answered_for_ = true;
   time_limit_->look();
   server_->loop().run_deferred();

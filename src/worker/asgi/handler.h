@@ -73,6 +73,19 @@ class Handler final : public worker::Handler, private asyncio::Driver, public st
   // The task's time is over: logs where it stands, unless that is told already, and cancels it.
   enum class Log { yes, no };
   void interrupt(PyObject* task, const std::string& request_line, Log log);
+  // The loop's thread works for some exchange. Python code that it calls (headers may come from a generator) must not
+  // find its stream gone afterwards, so the watchdog answers for nobody meanwhile: a connection that fails takes all
+  // its streams along.
+  class Inside {
+   public:
+    explicit Inside(Handler& handler) : depth_(handler.depth_inside_) { depth_++; }
+    ~Inside() { depth_--; }
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+
+   private:
+    unsigned& depth_;
+  };
   // The watchdog is answering for the loop's thread, which is in the application.
   bool is_answered_for() const { return is_answered_for_; }
   void log_blocked_later(const std::string& request_line) { blocked_requests_.push_back(request_line); }
@@ -130,6 +143,7 @@ class Handler final : public worker::Handler, private asyncio::Driver, public st
   int queue_runs_ = 0;  // the same of run_queue
   bool may_step_ = false;
   bool is_waiting_ = false;  // the loop's thread runs our code without the GIL
+  unsigned depth_inside_ = 0;
   bool is_answered_for_ = false, was_answered_for_ = false;
   std::vector<std::string> blocked_requests_;
   unsigned long python_thread_ = 0;     // the loop's, as Python names it

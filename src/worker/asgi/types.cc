@@ -66,7 +66,7 @@ PySendResult advance_send(Operation& operation, PyObject** result) {
 PySendResult advance(PyObject* self, PyObject** result) {
   Operation& operation = *operation_of(self);
   if (operation.stage == Stage::done) return complete(operation, result);
-  Exchange::Call call(*operation.exchange);
+  Handler::Inside inside(operation.exchange->handler());
   if (operation.stage == Stage::fresh && operation.exchange->spend_budget()) {
     operation.stage = Stage::yielded;
     *result = Py_NewRef(Py_None);  // a bare yield: the task goes on in the loop's next turn, as after sleep(0)

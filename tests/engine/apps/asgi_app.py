@@ -300,6 +300,16 @@ async def overstay(scope, receive, send):
     await sleep_deeply(10)
 
 
+@route("/slow-headers")
+async def slow_headers(scope, receive, send):
+    def headers():
+        time.sleep(1)
+        yield b"x-slow", b"1"
+
+    await send({"type": "http.response.start", "status": 200, "headers": headers()})
+    await send({"type": "http.response.body", "body": b"late"})
+
+
 @route("/block")
 async def block(scope, receive, send):
     if b"begin" in scope["query_string"]:
