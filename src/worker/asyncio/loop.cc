@@ -44,6 +44,7 @@ Watches& Loop::watches() {
 
 void Loop::check_open() const {
   if (closed) python::raise(PyExc_RuntimeError, "Event loop is closed");
+  if (!ready.is_set() || !scheduled.is_set()) python::raise(PyExc_RuntimeError, "EventLoop.__init__ was not called");
 }
 
 void Loop::release_descriptors() {

@@ -267,6 +267,10 @@ PyObject* get_object(PyObject* self, void*) {
 
 template <python::Ref Loop::* member>
 int set_object(PyObject* self, PyObject* value, void*) {
+  if (!value) {
+    PyErr_SetString(PyExc_AttributeError, "the event loop needs it");
+    return -1;
+  }
   loop_in(self).*member = python::Ref::borrow(value);
   return 0;
 }

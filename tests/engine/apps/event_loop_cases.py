@@ -70,6 +70,21 @@ class Calls(Case):
         self.run_briefly()
         self.assertEqual(ran, ["queued", "later"])
 
+    def test_a_loop_that_was_not_initialised_refuses_calls(self):
+        class Lazy(EventLoop):
+            def __init__(self):
+                pass
+
+            def __del__(self):
+                pass
+
+        with self.assertRaises(RuntimeError):
+            Lazy().call_soon(print)
+        with self.assertRaises(RuntimeError):
+            Lazy().call_later(1, print)
+        with self.assertRaises(AttributeError):
+            del self.loop._ready
+
     def test_wrong_calls_are_refused(self):
         with self.assertRaises(TypeError):
             self.loop.call_soon()
