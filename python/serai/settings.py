@@ -215,7 +215,7 @@ class Settings:
         "auto",
         group=_APP,
         choices=("auto", "serai", "asyncio", "uvloop"),
-        help="ASGI: whose event loop runs the app; auto: asyncio's with the engine inside (serai), the fastest here",
+        help="ASGI: whose event loop runs the app; auto: the engine's own (serai), asyncio's with the hot parts in C++",
     )
     env_file: str = _option(
         "",

@@ -3,7 +3,7 @@
 // A turn is: wait once, call each ready Pollable, run what was deferred to the end of the turn, fire due timers, run
 // what other threads posted. All members are for the loop's own thread, except `post`, `wake` and
 // `stop`.
-// The worker runs turns from inside asyncio's selector, so a turn never blocks longer than asked. As the guest of
+// The worker runs turns from inside asyncio's event loop, so a turn never blocks longer than asked. As the guest of
 // another loop, which watches `fd` and turns it when there is something to do, it also tells that by `set_nudge`.
 #pragma once
 

@@ -67,6 +67,7 @@ void Handler::begin_on(PyObject* loop) {
 }
 
 void Handler::attach(PyObject* loop) {
+  if (!server_) python::raise(PyExc_RuntimeError, "the server has ended");
   begin_on(loop);
   host_ = asyncio::Loop::of(state_, loop);
   if (!host_) python::raise(PyExc_TypeError, "the engine drives a serai._loop.EventLoop only");
@@ -164,7 +165,7 @@ double Handler::turn_as_guest() {
 void Handler::turn_once(nanoseconds most) {
   if (std::exchange(was_answered_for_, false)) [[unlikely]]
     counters_.set(Counter::stuck, 0);
-  if (host_) host_->before_wait(most != nanoseconds(0));
+  if (host_) most = host_->before_wait(most);
   is_waiting_ = true;
   {
     python::GilRelease released;

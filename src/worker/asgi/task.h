@@ -1,4 +1,4 @@
-// asgi::TaskStarter: runs a coroutine's first step now, inside the selector, in an asyncio.Task of its own.
+// asgi::TaskStarter: runs a coroutine's first step now, while the loop waits, in an asyncio.Task of its own.
 //
 // 3.12 and later: asyncio.Task(..., eager_start=True). Before: a normal Task whose first `loop.call_soon` is caught and
 // run at once (reference: CPython Modules/_asynciomodule.c, task_call_step_soon). Either way `current_task()` is that

@@ -1,7 +1,7 @@
 // asgi::Waiters: the tasks that wait for one thing, such as a message to receive.
 //
 // What a task waits on is a Waiter, which is to asyncio's Task what a Future is. Unlike a Future it can go on with the
-// task at once, inside the selector, when no task is running: no handle, no queue, no turn of asyncio's loop. It is
+// task at once, while the loop waits, when no task is running: no handle, no queue, no turn of asyncio's loop. It is
 // used again for the next wait. With the GIL, on the loop's thread.
 #pragma once
 

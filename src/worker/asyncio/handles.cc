@@ -82,6 +82,7 @@ Handles::Handles(State& state, PyObject* module)
       when_name_(python::interned("_when")),
       scheduled_name_(python::interned("_scheduled")),
       cancel_name_(python::interned("cancel")) {
+  for (auto* spare : {&spare_handles_, &spare_timers_}) spare->reserve(most_spare);  // dealloc must not fail
   python::Ref asyncio = python::import("asyncio");
   base_handle_ = Type(python::attribute(asyncio.get(), "Handle"));
   base_timer_ = Type(python::attribute(asyncio.get(), "TimerHandle"));

@@ -20,7 +20,12 @@ constexpr auto longest_wait = std::chrono::hours(24);
 
 }  // namespace
 
-Loop::Loop(State& state, Support& support, PyObject* self) : state_(state), support_(support), self_(self) {}
+Loop::Loop(State& state, Support& support, PyObject* self)
+    : ready(python::call(support.deque_type.get())),
+      scheduled(python::checked(PyList_New(0))),
+      state_(state),
+      support_(support),
+      self_(self) {}
 
 void Loop::set_driver(Driver& driver, std::shared_ptr<net::Loop> net) {
   if (net_) python::raise(PyExc_RuntimeError, "the event loop was used before the engine came");
@@ -88,7 +93,7 @@ python::Ref Loop::create_future() const {
 
 nanoseconds Loop::until_next_timer() const {
   if (timer_count() == 0) return nanoseconds(-1);
-  const double left = support_.handles.when(first_timer()) - seconds_now();
+  const double left = support_.handles.when(first_timer().get()) - seconds_now();
   if (left <= 0) return nanoseconds(0);
   const std::chrono::duration<double> wait =
       std::min(std::chrono::duration<double>(left), std::chrono::duration<double>(longest_wait));
@@ -98,7 +103,7 @@ nanoseconds Loop::until_next_timer() const {
 void Loop::reap_timers() {
   const Py_ssize_t count = timer_count();
   if (count > few_timers && cancelled_timers * 2 > count) return forget_cancelled_timers();
-  while (timer_count() > 0 && support_.handles.is_cancelled(first_timer())) {
+  while (timer_count() > 0 && support_.handles.is_cancelled(first_timer().get())) {
     cancelled_timers--;
     python::Ref timer = python::call(support_.heappop.get(), scheduled.get());
     support_.handles.set_scheduled(timer.get(), false);
@@ -122,7 +127,7 @@ void Loop::forget_cancelled_timers() {
 void Loop::queue_due_timers() {
   if (timer_count() == 0) return;
   const double end = seconds_now() + support_.clock_resolution;
-  while (timer_count() > 0 && support_.handles.when(first_timer()) < end) {
+  while (timer_count() > 0 && support_.handles.when(first_timer().get()) < end) {
     python::Ref timer = python::call(support_.heappop.get(), scheduled.get());
     support_.handles.set_scheduled(timer.get(), false);
     queue(timer.get());
@@ -142,11 +147,16 @@ void Loop::after_wait() {
 
 // Whoever reckons in Python how long to wait (asyncio's own turn in debug mode, nest_asyncio) may give up the GIL
 // afterwards: what other threads have queued since has woken nobody.
+nanoseconds Loop::before_wait(nanoseconds most) {
+  if (most != nanoseconds(0) && has_ready()) most = nanoseconds(0);
+  asleep_ = most != nanoseconds(0);
+  return most;
+}
+
 void Loop::select(nanoseconds most) {
-  if (has_ready()) most = nanoseconds(0);
   if (driver_) return driver_->drive(most);
   net::Loop& net = this->net();
-  before_wait(most != nanoseconds(0));
+  most = before_wait(most);
   {
     python::GilRelease released;
     net.turn(most);

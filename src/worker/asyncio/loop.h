@@ -51,8 +51,9 @@ class Loop {
   bool has_work() const { return has_ready() || stopping || until_next_timer() == net::nanoseconds(0); }
   // Negative: there is none.
   net::nanoseconds until_next_timer() const;
-  // Around waiting, with the GIL: other threads wake a loop that `sleeps`; what came for readers and writers is queued.
-  void before_wait(bool sleeps) { asleep_ = sleeps; }
+  // Around waiting, with the GIL, which is given up in between only. Gives how long to wait: not at all when a call is
+  // queued. Other threads wake a loop that waits; what came for readers and writers is queued.
+  net::nanoseconds before_wait(net::nanoseconds most);
   void after_wait();
 
   // --- for LoopBase
@@ -88,7 +89,7 @@ class Loop {
   bool has_ready() const;
   Py_ssize_t ready_count() const;
   Py_ssize_t timer_count() const { return scheduled.is_set() ? PyList_GET_SIZE(scheduled.get()) : 0; }
-  PyObject* first_timer() const { return PyList_GET_ITEM(scheduled.get(), 0); }
+  python::Ref first_timer() const { return python::Ref::borrow(PyList_GET_ITEM(scheduled.get(), 0)); }
   net::Loop& net();
   Watches& watches();
   python::Ref context_or_current(PyObject* context) const;

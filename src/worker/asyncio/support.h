@@ -15,7 +15,8 @@ struct Support {
   python::Ref base_loop;    // asyncio.BaseEventLoop
   python::Ref future_type;  // asyncio.Future
   python::Ref loop_keyword;
-  python::Ref append, popleft;             // of collections.deque
+  python::Ref deque_type;                  // collections.deque
+  python::Ref append, popleft;             // its methods
   python::Ref heappush, heappop, heapify;  // of heapq
   python::Ref base_transport;              // asyncio.selector_events._SelectorSocketTransport
   Py_ssize_t transport_offset;             // of what ours has more

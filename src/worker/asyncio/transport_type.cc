@@ -3,8 +3,11 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "python/convert.h"
@@ -51,15 +54,26 @@ python::Ref as_asyncio_does(PyObject* self, const char* method, PyObject* argume
 
 // --- writing --------------------------------------------------------------------------------------------------------
 
-// How much the socket took; 0 also where it failed, which the next attempt, asyncio's own, will find.
-std::size_t send(int fd, const iovec* pieces, std::size_t count) {
+// The exception that is pending ends the connection, unless it ends the program.
+void fail(PyObject* self, const char* message) {
+  if (python::ends_program()) python::rethrow();
+  python::Ref exception = python::take_exception();
+  python::call_method(self, support_of(self).fatal_error.get(), exception.get(), python::text(message).get());
+}
+
+// How much the socket took. Nothing: it has failed, which ends the connection.
+std::optional<std::size_t> send(PyObject* self, const iovec* pieces, std::size_t count) {
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces);
   message.msg_iovlen = count;
   ssize_t sent = 0;
-  do sent = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  do sent = ::sendmsg(transport_of(self).fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   while (sent < 0 && errno == EINTR);
-  return sent < 0 ? 0 : static_cast<std::size_t>(sent);
+  if (sent >= 0) return static_cast<std::size_t>(sent);
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
+  PyErr_SetFromErrno(PyExc_OSError);
+  fail(self, "Fatal write error on socket transport");
+  return {};
 }
 
 iovec piece_of(PyObject* bytes) {
@@ -68,14 +82,13 @@ iovec piece_of(PyObject* bytes) {
 
 PyObject* write(PyObject* self, PyObject* data) {
   return python::guard([&]() -> PyObject* {
-    Transport& transport = transport_of(self);
     if (!PyBytes_CheckExact(data) || !may_send(self)) return as_asyncio_does(self, "write", data).release();
     const iovec piece = piece_of(data);
     if (piece.iov_len == 0) return Py_NewRef(Py_None);
-    const std::size_t sent = send(transport.fd, &piece, 1);
-    if (sent == piece.iov_len) return Py_NewRef(Py_None);
-    if (sent == 0) return as_asyncio_does(self, "write", data).release();
-    python::Ref rest = python::bytes(python::view_of_bytes(data).substr(sent));
+    const auto sent = send(self, &piece, 1);
+    if (!sent || *sent == piece.iov_len) return Py_NewRef(Py_None);
+    if (*sent == 0) return as_asyncio_does(self, "write", data).release();
+    python::Ref rest = python::bytes(python::view_of_bytes(data).substr(*sent));
     return as_asyncio_does(self, "write", rest.get()).release();
   });
 }
@@ -98,7 +111,6 @@ python::Ref joined_from(const std::vector<iovec>& pieces, std::size_t position) 
 
 PyObject* writelines(PyObject* self, PyObject* list) {
   return python::guard([&]() -> PyObject* {
-    Transport& transport = transport_of(self);
     if (!PyList_CheckExact(list) || PyList_GET_SIZE(list) > most_pieces || !are_all_bytes(list) || !may_send(self)) {
       return as_asyncio_does(self, "writelines", list).release();
     }
@@ -109,20 +121,13 @@ PyObject* writelines(PyObject* self, PyObject* list) {
       length += pieces.back().iov_len;
     }
     if (length == 0) return Py_NewRef(Py_None);
-    const std::size_t sent = send(transport.fd, pieces.data(), pieces.size());
-    if (sent == length) return Py_NewRef(Py_None);
-    return as_asyncio_does(self, "write", joined_from(pieces, sent).get()).release();
+    const auto sent = send(self, pieces.data(), pieces.size());
+    if (!sent || *sent == length) return Py_NewRef(Py_None);
+    return as_asyncio_does(self, "write", joined_from(pieces, *sent).get()).release();
   });
 }
 
 // --- reading --------------------------------------------------------------------------------------------------------
-
-// The exception that is pending ends the connection, unless it ends the program.
-void fail(PyObject* self, const char* message) {
-  if (python::ends_program()) python::rethrow();
-  python::Ref exception = python::take_exception();
-  python::call_method(self, support_of(self).fatal_error.get(), exception.get(), python::text(message).get());
-}
 
 ssize_t receive(int fd, void* data, std::size_t length) {
   ssize_t count = 0;

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import unittest
@@ -479,6 +480,32 @@ class Life(Case):
         asyncio.set_event_loop(self.loop)
         self.assertEqual(self.loop.run_until_complete(main()), b"meow")
         asyncio.set_event_loop(None)
+
+    def test_no_object_is_lost_by_calls_timers_and_transports(self):
+        async def work():
+            near, far = socket.socketpair()
+            reader, writer = await asyncio.open_unix_connection(sock=near)
+            _, other = await asyncio.open_unix_connection(sock=far)
+            for _ in range(300):
+                other.writelines([b"ab", b"c"])
+                await asyncio.wait_for(reader.readexactly(3), 10)
+                self.loop.call_soon(print).cancel()
+                self.loop.call_later(60, print).cancel()
+                self.loop.call_soon(int, "no number")
+                await asyncio.sleep(0)
+                self.problems.clear()
+            for end in (writer, other):
+                end.close()
+                await end.wait_closed()
+
+        def blocks_after_work():
+            self.loop.run_until_complete(work())
+            gc.collect()
+            return sys.getallocatedblocks()
+
+        for _ in range(3):
+            before = blocks_after_work()
+        self.assertLess(blocks_after_work() - before, 100)
 
     def test_nothing_of_a_loop_is_left(self):
         loop = EventLoop()
