@@ -77,7 +77,7 @@ base::Result<std::vector<std::string>> use_certificates(Certificates certificate
   }
   tls::Options options;
   options.certificates = std::move(certificates.pairs);
-  options.alpn = {"http/1.1"};
+  options.alpn = {"h2", "http/1.1"};
   options.ticket_secret = certificates.secret;
   auto made = tls::Context::create(std::move(options));
   if (!made) return std::unexpected(made.error());

@@ -7,6 +7,7 @@
 
 #include "edge/client_set.h"
 #include "edge/dispatch.h"
+#include "edge/http2_client.h"
 
 namespace edge {
 namespace {
@@ -23,15 +24,6 @@ constexpr milliseconds kDrainGrace{1000};          // for requests that are on t
 constexpr int kReadsPerTurn = 16;                  // of requests; then others get their turn
 constexpr std::size_t kCopyBelow = 8 << 10;        // smaller pieces of an answer are gathered until the end of the turn
 constexpr std::uint64_t kFilePerTurn = 1 << 20;    // then others get their turn
-
-// Of a head that has no body.
-std::vector<http::Header> fields_to_pass(const AnswerHead& head) {
-  std::vector<http::Header> fields;
-  std::ranges::copy_if(head.fields, std::back_inserter(fields), [&](const http::Header& field) {
-    return field.id != http::HeaderId::content_length && !http::is_hop_by_hop(field, head.fields, head.nominates);
-  });
-  return fields;
-}
 
 // How large a body may be is each app's own matter, see dispatch.
 http::Limits limits_of_heads(http::Limits limits) {
@@ -113,6 +105,7 @@ void ClientConnection::read() {
 void ClientConnection::process(std::string_view bytes) {
   if (processing_) return;
   if (is_tunnel_) return process_tunnel(bytes);
+  if (first_request_ && !transport_.layer() && is_for_http2(bytes)) return;
   bool direct = input_.empty();
   if (!direct) save_input(bytes);
   std::string_view rest = direct ? bytes : input_.view();
@@ -130,6 +123,29 @@ void ClientConnection::process(std::string_view bytes) {
     since_ = context_.loop.now();
   }
   input_.release_if_empty();
+}
+
+// Whether the first bytes are those of HTTP/2 without TLS ("prior knowledge", RFC 9113 section 3.3), or may become
+// such.
+bool ClientConnection::is_for_http2(std::string_view bytes) {
+  using http::h2::Preface;
+  if (http::h2::look_for_preface(input_.empty() ? bytes : input_.view()) == Preface::not_h2) return false;
+  save_input(bytes);
+  if (state_ == State::waiting) {
+    state_ = State::head;
+    since_ = context_.loop.now();
+  }
+  auto seen = http::h2::look_for_preface(input_.view());
+  if (seen == Preface::h2) become_http2();
+  if (seen == Preface::not_h2) process({});
+  return true;
+}
+
+void ClientConnection::become_http2() {
+  state_ = State::closed;
+  context_.loop.remove(transport_.descriptor(), *this);
+  set_.replace(*this, std::make_unique<Http2Client>(context_, set_, std::move(transport_), std::move(peer_)),
+               input_.view());
 }
 
 // What came with the handshake goes first.

@@ -62,6 +62,8 @@ class ClientConnection final : net::Pollable, net::Deferred, public Client, Stre
   bool wants_event() const;
   void read();
   void process(std::string_view bytes);
+  bool is_for_http2(std::string_view bytes);
+  void become_http2();
   void process_tunnel(std::string_view bytes);
   void save_input(std::string_view rest);
   bool handle(const http::Event& event);

@@ -63,7 +63,6 @@ TEST_F(ClientTest, AmbiguousRequestsAreRefusedAndReachNoApp) {
       {"a method that is none", "G(T / HTTP/1.1\r\nHost: h\r\n\r\n"},
       {"a tunnel", "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n"},
       {"another version", "GET / HTTP/2.0\r\nHost: h\r\n\r\n"},
-      {"HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"},
       {"no version", "GET /\r\n\r\n"},
       {"TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"},
   };

@@ -9,6 +9,7 @@
 #include "edge/options.h"
 #include "edge/request_id.h"
 #include "edge/route_table.h"
+#include "http/h2/server_codec.h"
 #include "net/loop.h"
 
 namespace http {
@@ -28,7 +29,7 @@ class Mortal {
 
 class Context final : net::Deferred {
  public:
-  Context(net::Loop& its_loop, const Options& its_options) : loop(its_loop), options(its_options) {}
+  Context(net::Loop& its_loop, const Options& its_options);
 
   // Destroys it at the end of the turn, when none of its functions runs any more.
   void bury(std::unique_ptr<Mortal> mortal);
@@ -37,6 +38,7 @@ class Context final : net::Deferred {
 
   net::Loop& loop;
   const Options& options;
+  const http::h2::Options http2;
   std::shared_ptr<const RouteTable> table = std::make_shared<RouteTable>();
   http::AccessLog* access_log = nullptr;  // set before the first connection
   std::shared_ptr<tls::Context> tls;      // set before the first secure connection

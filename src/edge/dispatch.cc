@@ -2,11 +2,34 @@
 
 #include "edge/static_exchange.h"
 #include "edge/upstream_exchange.h"
+#include "tls/context.h"
 #include "websocket/handshake.h"
 
 namespace edge {
 
+namespace {
+
+std::string_view without_port(std::string_view host) {
+  auto colon = host.rfind(':');
+  return colon == host.npos || host.ends_with(']') ? host : host.substr(0, colon);
+}
+
+// A request for a host whose handshake would have shown the client another certificate than the one that it saw
+// (RFC 9110 sections 7.4 and 15.5.20): it came on the wrong connection.
+bool is_misdirected(const Stream& client, std::string_view host) {
+  const auto& peer = client.peer();
+  if (peer.server_name.empty()) return false;
+  auto name = without_port(host);
+  return !http::equal_ignoring_case(name, peer.server_name) &&
+         !client.context().tls->serves_alike(peer.server_name, name);
+}
+
+}  // namespace
+
 void dispatch(Stream& client, const http::RequestHead& head, std::unique_ptr<Exchange>& into) {
+  if (is_misdirected(client, head.host)) {
+    return client.answer(Trouble::bad_request, 421, "This connection is for another host. Please try again.");
+  }
   auto table = client.context().table;
   const App* app = table->find(head.host, head.path);
   if (!app) return client.answer(Trouble::no_app);

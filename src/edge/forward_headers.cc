@@ -106,4 +106,12 @@ void ForwardHeaders::apply(const http::RequestHead& head, const Peer& peer, Requ
   out.extra = {extra_.data(), extra_count_};
 }
 
+void ForwardHeaders::translate_websocket(std::string_view key, http::OutgoingRequest& out) {
+  out.method = "GET";
+  out.framing = http::Framing::none;
+  out.drop.set(static_cast<std::size_t>(HeaderId::sec_websocket_key));
+  add(HeaderId::sec_websocket_key, key);
+  out.extra = {extra_.data(), extra_count_};
+}
+
 }  // namespace edge

@@ -27,14 +27,17 @@ class ForwardHeaders {
   // Sets what `out` drops and adds; `id` becomes the incoming id when a trusted peer gave one that fits.
   // What `out` points to then is valid until the next call. One object serves all connections of a thread.
   void apply(const http::RequestHead& head, const Peer& peer, RequestId& id, http::OutgoingRequest& out);
+  // Right after `apply`, for a WebSocket that was asked for over HTTP/2 (RFC 8441): the handshake that says the same in
+  // HTTP/1.1, with this key.
+  void translate_websocket(std::string_view key, http::OutgoingRequest& out);
 
  private:
   void drop_strange_fields(http::OutgoingRequest& out);
   void add(http::HeaderId id, std::string_view value);
 
-  std::array<http::Header, 6> extra_;
+  std::array<http::Header, 7> extra_;
   std::size_t extra_count_ = 0;
-  std::array<std::string, 6> values_;
+  std::array<std::string, 7> values_;
   std::vector<http::Header> kept_;
 };
 

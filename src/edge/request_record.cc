@@ -40,6 +40,7 @@ void RequestRecord::begin(Context& context, const http::RequestHead* head, std::
   accept_ = keep(value_of(from, http::HeaderId::accept));
   peer_ = keep(peer);
   app_ = {};
+  major_version_ = from.major_version;
   minor_version_ = from.minor_version;
 }
 
@@ -72,6 +73,7 @@ void RequestRecord::log(Context& context, std::chrono::nanoseconds took) const {
   context.access_log->add({.peer = piece(peer_),
                            .method = piece(method_),
                            .target = piece(target_),
+                           .major_version = major_version_,
                            .minor_version = minor_version_,
                            .host = piece(host_),
                            .referer = piece(referer_),

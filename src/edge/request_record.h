@@ -43,7 +43,7 @@ class RequestRecord {
   net::Clock::time_point started_;
   std::string text_;  // the pieces behind each other
   Piece method_, target_, host_, referer_, user_agent_, accept_, peer_, app_;
-  std::uint8_t minor_version_ = 1;
+  std::uint8_t major_version_ = 1, minor_version_ = 1;
 };
 
 }  // namespace edge

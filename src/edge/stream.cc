@@ -1,8 +1,17 @@
 #include "edge/stream.h"
 
-#include <vector>
+#include <algorithm>
+#include <iterator>
 
 namespace edge {
+
+std::vector<http::Header> fields_to_pass(const AnswerHead& head) {
+  std::vector<http::Header> fields;
+  std::ranges::copy_if(head.fields, std::back_inserter(fields), [&](const http::Header& field) {
+    return field.id != http::HeaderId::content_length && !http::is_hop_by_hop(field, head.fields, head.nominates);
+  });
+  return fields;
+}
 
 void Stream::answer(Trouble trouble, int status, std::string_view reason) {
   using http::HeaderId;

@@ -1,5 +1,6 @@
 // edge::Stream: one request of a client and the answer to it, as an exchange sees them, whatever the protocol. A client
-// that speaks HTTP/1 is one stream after the other (client_connection.h).
+// that speaks HTTP/1 is one stream after the other (client_connection.h), one that speaks HTTP/2 has many at a time
+// (http2_stream.h).
 //
 //   answer    inform* ─ pass_head ─ pass_body* ─ pass_trailers? ─ end ─ finish    of an app
 //             pass_head ─ pass_file                      of a file
@@ -16,6 +17,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -35,6 +37,9 @@ struct AnswerHead {
   bool nominates = false;                // as in http::ResponseHead
   std::optional<std::uint64_t> length;   // of the body, when it is known
 };
+
+// Of a head that has no body: all but the hop-by-hop ones and a length.
+std::vector<http::Header> fields_to_pass(const AnswerHead& head);
 
 class Stream {
  public:

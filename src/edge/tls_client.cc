@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "edge/client_connection.h"
+#include "edge/http2_client.h"
 
 namespace edge {
 namespace {
@@ -48,7 +49,14 @@ void TlsClient::on_ready(std::uint32_t epoll_events) {
 void TlsClient::finish() {
   leave();
   peer_.server_name = handshake_.session().server_name();
-  set_.replace(*this, std::make_unique<ClientConnection>(context_, set_, handshake_.secured(), std::move(peer_)), {});
+  bool is_http2 = handshake_.session().alpn() == "h2";
+  auto transport = handshake_.secured();
+  std::unique_ptr<Client> next;
+  if (is_http2)
+    next = std::make_unique<Http2Client>(context_, set_, std::move(transport), std::move(peer_));
+  else
+    next = std::make_unique<ClientConnection>(context_, set_, std::move(transport), std::move(peer_));
+  set_.replace(*this, std::move(next), {});
 }
 
 void TlsClient::note_failure() {

@@ -1,6 +1,7 @@
 #include "edge/upstream_exchange.h"
 
 #include "base/log.h"
+#include "websocket/handshake.h"
 
 namespace edge {
 namespace {
@@ -29,6 +30,10 @@ void UpstreamExchange::begin(const App& app, const http::RequestHead& head, Upgr
   outgoing.accepts_trailers = wants_trailers_;
   if (upgrade == Upgrade::websocket) outgoing.upgrade = "websocket";
   context.forward_headers.apply(head, client_.peer(), client_.record().id, outgoing);
+  if (upgrade != Upgrade::none && head.method == http::Method::connect) {
+    websocket_key_ = websocket::new_key();
+    context.forward_headers.translate_websocket(websocket_key_, outgoing);
+  }
   bool idle = app.state == AppState::up && take_idle(app);
   if (!idle) upstream_ = std::make_unique<UpstreamConnection>(context);
   if (auto written = upstream_->start(outgoing, *this); !written) {
@@ -162,6 +167,11 @@ void UpstreamExchange::on_response_end() {
 // ---- tunnel ----
 
 void UpstreamExchange::open_tunnel(const http::ResponseHead& head) {
+  if (!websocket_key_.empty()) {  // ours: the client cannot check the answer
+    auto* accept = head.find("sec-websocket-accept");
+    bool agreed = accept && accept->value == websocket::accept_key(websocket_key_);
+    if (!agreed) return fail(Trouble::app_failed, "the app agreed to another WebSocket than the one asked for");
+  }
   auto opened =
       client_.open_tunnel({.status = head.status, .fields = head.headers, .nominates = head.nominates, .length = {}});
   if (!opened) return fail(Trouble::app_failed, opened.error().describe());

@@ -67,6 +67,7 @@ class UpstreamExchange final : public Exchange, UpstreamConnection::Receiver, He
   std::chrono::seconds request_timeout_{0}, tunnel_idle_{0};
   net::Clock::time_point hold_until_;                        // set when it is held first
   net::Clock::time_point connecting_since_, waiting_since_;  // the latter is of a tunnel's last byte, too
+  std::string websocket_key_;                                // of a WebSocket that came over HTTP/2
   int quick_retries_ = 0;
   bool was_held_ = false, expect_continue_ = false, answering_ = false;
   bool wants_trailers_ = false;

@@ -38,6 +38,15 @@ std::shared_ptr<const CertificateSet> Context::certificates() const {
   return certificates_;
 }
 
+bool Context::serves_alike(std::string_view host, std::string_view other) const {
+  auto set = certificates();
+  auto chosen = [&](std::string_view name) {
+    auto* found = set->find(name);
+    return found ? found : set->initial();
+  };
+  return chosen(host) == chosen(other);
+}
+
 std::vector<std::string> Context::warnings() const { return certificates()->warnings(); }
 
 base::Result<std::unique_ptr<Session>> Context::accept(int socket) const {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -30,6 +31,9 @@ class Context {
   base::Result<void> replace(std::vector<KeyPair> certificates, std::string client_authorities = {});
   // Sentences on what works but should not stay so: certificates that have expired or are not valid yet.
   std::vector<std::string> warnings() const;
+
+  // Whether handshakes for both hosts take the same certificate.
+  bool serves_alike(std::string_view host, std::string_view other) const;
 
   // A session on a connected, non-blocking socket, which stays the caller's and must outlive it.
   base::Result<std::unique_ptr<Session>> accept(int socket) const;

@@ -1,11 +1,13 @@
 #include "websocket/handshake.h"
 
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <openssl/sha.h>
 
 #include <algorithm>
 #include <array>
 
+#include "base/error.h"
 #include "http/h1/scan.h"
 
 namespace websocket {
@@ -82,6 +84,14 @@ std::string accept_key(std::string_view key) {
   std::array<unsigned char, 29> encoded;  // 28 characters and a zero
   ::EVP_EncodeBlock(encoded.data(), digest.data(), static_cast<int>(digest.size()));
   return {reinterpret_cast<const char*>(encoded.data()), 28};
+}
+
+std::string new_key() {
+  std::array<unsigned char, 16> random;
+  if (::RAND_bytes(random.data(), static_cast<int>(random.size())) != 1) base::panic("OpenSSL has no random bytes");
+  std::array<unsigned char, 25> encoded;  // 24 characters and a zero
+  ::EVP_EncodeBlock(encoded.data(), random.data(), static_cast<int>(random.size()));
+  return {reinterpret_cast<const char*>(encoded.data()), 24};
 }
 
 }  // namespace websocket

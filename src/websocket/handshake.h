@@ -33,4 +33,7 @@ std::expected<Opening, Refusal> read_opening(const http::RequestHead& head);
 // The Sec-WebSocket-Accept value for a client's key (section 4.2.2).
 std::string accept_key(std::string_view key);
 
+// A client's key (section 4.1), for a request that is passed on.
+std::string new_key();
+
 }  // namespace websocket

@@ -1,6 +1,7 @@
 """A small HTTP/1.1 app on a Unix socket, one thread per connection, that ends as a good instance does: it answers what
 has come or still comes on its connections, and leaves it to the edge to close the idle ones."""
 
+import contextlib
 import hashlib
 import socket
 import threading
@@ -32,7 +33,8 @@ class SmallApp:
             thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as stream:
+        # The edge breaks off what its client has given up.
+        with contextlib.suppress(ConnectionError), connection, connection.makefile("rb") as stream:
             while request := stream.readline():
                 answer, last = self._answer(request, stream)
                 connection.sendall(answer)

@@ -52,8 +52,8 @@ def subject(connection: ssl.SSLSocket) -> str:
     return str(dict(field[0] for field in certificate["subject"])["commonName"])  # type: ignore[misc]
 
 
-def get(connection: ssl.SSLSocket, path: str = "/") -> bytes:
-    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: first.test\r\n\r\n".encode())
+def get(connection: ssl.SSLSocket) -> bytes:
+    connection.sendall(f"GET / HTTP/1.1\r\nHost: {connection.server_hostname}\r\n\r\n".encode())
     answer = http.client.HTTPResponse(connection)
     answer.begin()
     assert answer.status == 200

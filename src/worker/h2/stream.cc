@@ -3,8 +3,8 @@
 #include <poll.h>
 
 #include "base/memory.h"
+#include "http/h2/file_source.h"
 #include "worker/h2/connection.h"
-#include "worker/h2/file_source.h"
 #include "worker/server.h"
 
 namespace worker::h2 {
@@ -179,7 +179,7 @@ base::Result<void> Stream::pass_gathered() {
   std::uint64_t offset = 0;
   bool fits_memory = codec().owed(id_) + bytes.size() <= memory_limit_;
   if (fits_memory || !spool_.append(bytes, offset)) return codec().body(id_, bytes);
-  return codec().body(id_, std::make_unique<FileSource>(spool_.file(), offset), bytes.size());
+  return codec().body(id_, std::make_unique<http::h2::FileSource>(spool_.file(), offset), bytes.size());
 }
 
 // How many bytes may still be said is the codec's to check, when they come.
@@ -192,7 +192,7 @@ base::Result<bool> Stream::begin_bytes(std::uint64_t size) {
 void Stream::append_file(std::shared_ptr<const base::Fd> file, std::uint64_t offset, std::uint64_t length) {
   auto held = lock();
   if (!gathered_.empty()) (void)pass_gathered();
-  (void)codec().body(id_, std::make_unique<FileSource>(std::move(file), offset), length);
+  (void)codec().body(id_, std::make_unique<http::h2::FileSource>(std::move(file), offset), length);
 }
 
 base::Result<void> Stream::inform(int status, std::span<const http::Header> fields) {

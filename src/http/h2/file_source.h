@@ -1,4 +1,4 @@
-// h2::FileSource: a range of a file as the body of a response, read when it can be sent.
+// http::h2::FileSource: a range of a file as the body of a response, read when it can be sent.
 #pragma once
 
 #include <unistd.h>
@@ -11,9 +11,9 @@
 #include "base/fd.h"
 #include "http/h2/body_source.h"
 
-namespace worker::h2 {
+namespace http::h2 {
 
-class FileSource final : public http::h2::BodySource {
+class FileSource final : public BodySource {
  public:
   FileSource(std::shared_ptr<const base::Fd> file, std::uint64_t offset) : file_(std::move(file)), offset_(offset) {}
 
@@ -30,4 +30,4 @@ class FileSource final : public http::h2::BodySource {
   std::uint64_t offset_;
 };
 
-}  // namespace worker::h2
+}  // namespace http::h2
