@@ -98,15 +98,12 @@ def until_thrown_out(client: socket.socket) -> None:
         pass
 
 
-def drip(client: socket.socket, pieces: Iterator[bytes], pause: float = 0.1) -> None:
-    for piece in pieces:
+def drip(door: Door, client: socket.socket, piece: bytes) -> None:
+    """Also when it has long been told to leave."""
+    end = time.monotonic() + door.patience + 0.5
+    while time.monotonic() < end:
         client.sendall(piece)
-        time.sleep(pause)
-
-
-def endless(piece: bytes) -> Iterator[bytes]:
-    while True:
-        yield piece
+        time.sleep(0.1)
 
 
 # -- HTTP/1.1 ----------------------------------------------------------------------------------------------------------
@@ -124,7 +121,7 @@ def slow_head(door: Door) -> None:
     """Slowloris: a header line every 100 ms, never the last one."""
     with door.open() as client:
         client.sendall(HEAD)
-        drip(client, endless(b"X-A: b\r\n"))
+        drip(door, client, b"X-A: b\r\n")
 
 
 @bad
@@ -132,7 +129,7 @@ def slow_body(door: Door) -> None:
     """A byte of the body every 100 ms."""
     with door.open() as client:
         client.sendall(POST + b"Content-Length: 1000000\r\n\r\n")
-        drip(client, endless(b"x"))
+        drip(door, client, b"x")
 
 
 @bad
@@ -140,7 +137,7 @@ def slow_chunks(door: Door) -> None:
     """Chunks of one byte, one every 100 ms."""
     with door.open() as client:
         client.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\n")
-        drip(client, endless(b"1\r\nx\r\n"))
+        drip(door, client, b"1\r\nx\r\n")
 
 
 @bad
