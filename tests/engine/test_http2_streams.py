@@ -74,6 +74,24 @@ def test_large_answers_that_nobody_takes_are_not_copied(server: Server) -> None:
     client.close()
 
 
+def test_large_answers_that_nobody_takes_go_to_disk_together(wsgi: Start) -> None:
+    """Each of them alone would have its place in memory."""
+    server = wsgi("wsgi_app:app", threads=2)
+    client = Http2Client.to(server.address, {h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 10})
+    client.ping()
+    before = resident_kib(server)
+    streams = [client.begin("/one-megabyte") for _ in range(60)]
+    client.held |= set(streams)
+    client.wait(lambda: all(client.answers[stream].body for stream in streams), "the first bytes")
+    client.ping()
+    assert resident_kib(server) - before < 24 * KIB  # of 60 MiB
+    for stream in (streams[0], streams[30], streams[-1]):
+        client.h2.increment_flow_control_window(2 * MIB, stream)
+        client.ping()
+        assert client.response(stream).body == bytes(range(256)) * (4 * KIB)
+    client.close()
+
+
 def test_an_app_that_does_not_read_stalls_its_own_upload_only(server: Server, client: Http2Client) -> None:
     memory = resident_kib(server)
     body = bytes(MIB)

@@ -23,7 +23,7 @@ from tests.support.authority import Authority
 from tests.support.places import REPOSITORY
 from tests.support.wait import until
 
-LEFT_KIB = 4096
+LEFT_KIB = 8192
 """What a worker may keep after all of them: free memory of the allocators, which the next ones use."""
 PAIRS = int(os.environ.get("PAIRS", 20))
 BLOCK = float(os.environ.get("BLOCK", 4))

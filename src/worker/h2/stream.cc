@@ -16,6 +16,8 @@ using http::h2::ErrorCode;
 constexpr std::uint64_t high_water = 64 * 1024;
 // Small pieces go to the spool together: a million of them must not become a million parts.
 constexpr std::size_t spool_part = 64 * 1024;
+// Of all streams of a connection together; less than a part of each of them is always there.
+constexpr std::uint64_t most_owed_in_memory = 4 << 20;
 // How long a borrowing thread waits before it looks whether somebody else has read what it waits for.
 constexpr auto longest_look_away = std::chrono::milliseconds(20);
 constexpr std::size_t kept_capacity = 4096;
@@ -165,8 +167,14 @@ bool Stream::head_is_finished() const {
 
 base::Result<void> Stream::body(std::string_view bytes) {
   auto held = lock();
-  bool spools = memory_limit_ != SIZE_MAX && (!gathered_.empty() || codec().owed(id_) + bytes.size() > memory_limit_);
+  bool spools = memory_limit_ != SIZE_MAX && (!gathered_.empty() || !fits_memory(bytes.size()));
   return spools ? add_to_spool(bytes) : codec().body(id_, bytes);
+}
+
+// A client that takes nothing of a hundred answers must not have them all in memory.
+bool Stream::fits_memory(std::size_t more) const {
+  const std::uint64_t owed = codec().owed(id_) + more;
+  return owed <= memory_limit_ && (owed < spool_part || codec().owed() + more <= most_owed_in_memory);
 }
 
 base::Result<void> Stream::add_to_spool(std::string_view bytes) {
@@ -177,8 +185,7 @@ base::Result<void> Stream::add_to_spool(std::string_view bytes) {
 base::Result<void> Stream::pass_gathered() {
   std::string bytes = std::exchange(gathered_, {});
   std::uint64_t offset = 0;
-  bool fits_memory = codec().owed(id_) + bytes.size() <= memory_limit_;
-  if (fits_memory || !spool_.append(bytes, offset)) return codec().body(id_, bytes);
+  if (fits_memory(bytes.size()) || !spool_.append(bytes, offset)) return codec().body(id_, bytes);
   return codec().body(id_, std::make_unique<http::h2::FileSource>(spool_.file(), offset), bytes.size());
 }
 

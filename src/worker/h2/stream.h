@@ -80,6 +80,7 @@ class Stream final : public worker::Stream {
   void leave(Completion completion);
   void begin_body_time();
   void set_body_deadline();
+  bool fits_memory(std::size_t more) const;
   base::Result<void> add_to_spool(std::string_view bytes);
   base::Result<void> pass_gathered();
   void pass_tunnel_output();

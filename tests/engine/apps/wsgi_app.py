@@ -236,6 +236,15 @@ def megabytes(environ, start_response):
         yield bytes(1 << 20)
 
 
+ONE_MEGABYTE = bytes(range(256)) * (4 << 10)
+
+
+@route
+def one_megabyte(environ, start_response):
+    start_response("200 OK", [])
+    return [ONE_MEGABYTE]
+
+
 @route
 def slow(environ, start_response):
     time.sleep(float(environ["QUERY_STRING"] or 0.2))
