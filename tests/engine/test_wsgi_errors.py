@@ -92,3 +92,14 @@ def test_connections_wait_while_there_is_no_descriptor(wsgi: Start) -> None:
     until(lambda: "cannot accept connections" in server.log(), "the warning")
     early.request("/many-descriptors")
     assert late.response().body == b"hello"
+
+
+def test_a_client_that_leaves_while_the_app_writes_is_no_error(wsgi: Start) -> None:
+    server = wsgi(threads=2)
+    client = server.client()
+    client.send(request_bytes("/write-forever"))
+    client.head()
+    client.reset()
+    until(lambda: server.get("/").status == 200, "the server answers")
+    assert server.stop()["stats"]["in_flight"] == 0
+    assert "Exception" not in server.log()

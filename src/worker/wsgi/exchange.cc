@@ -251,6 +251,9 @@ Ending Exchange::run() {
 Ending Exchange::on_exception() {
   python::Ref exception = python::take_exception();
   if (overstay_) return Ending::revoked;  // told already
+  if (is_client_gone_ && PyErr_GivenExceptionMatches(exception.get(), handler_.state().client_disconnected.get())) {
+    return Ending::aborted;
+  }
   handler_.log_error("Exception in WSGI application", exception.get());
   if (gathers()) send_what_is_there();
   return head_sent_ ? Ending::aborted : Ending::internal_error;
@@ -496,6 +499,17 @@ bool Exchange::send_file(PyObject* wrapper) {
   return true;
 }
 
+// The application called: it gets a Python exception when the client is gone.
+template <typename Call>
+void Exchange::for_application(Call&& call) {
+  try {
+    call();
+  } catch (const ClientGone&) {
+    is_client_gone_ = true;
+    python::raise(handler_.state().client_disconnected.get(), "the client has disconnected");
+  }
+}
+
 // --- start_response -------------------------------------------------------------------------------------------------
 
 void Exchange::start_response(PyObject* status, PyObject* headers, PyObject* exc_info) {
@@ -542,15 +556,17 @@ void Exchange::send_early_hints(PyObject* headers) {
     fields.push_back({name, value, http::find_header_id(name)});
   }
   check(stream_.inform(103, fields));
-  send_some();
+  for_application([&] { send_some(); });
 }
 
 Exchange* Exchange::current() { return current_exchange; }
 
 void Exchange::write(PyObject* bytes) {
   Visit visit(*this);
-  append(bytes);
-  pass_on();
+  for_application([&] {
+    append(bytes);
+    pass_on();
+  });
 }
 
 }  // namespace worker::wsgi

@@ -95,6 +95,8 @@ class Exchange final : public worker::Exchange, public TimeLimit::Subject, publi
   Ending on_exception();
   template <typename Call>
   auto in_application(Call&& call);
+  template <typename Call>
+  void for_application(Call&& call);
   class Outside;
   class Visit;
   class End;
@@ -114,7 +116,7 @@ class Exchange final : public worker::Exchange, public TimeLimit::Subject, publi
   std::mutex custody_;  // of the stream and what follows, while the thread is in the application
   bool in_application_ = false;
   bool is_settled_ = false;             // the answer is whole: nobody takes it away
-  bool is_client_gone_ = false;         // the courier has found out
+  bool is_client_gone_ = false;         // the courier or `write` has found out
   net::Clock::time_point due_ = never;  // to be sent, of what was gathered
   unsigned long thread_ = 0;
   std::shared_ptr<Overstay> overstay_;  // under custody: set when the stream was taken away

@@ -116,6 +116,13 @@ def thread_of_iteration(environ, start_response):
 
 
 @route
+def write_forever(environ, start_response):
+    write = start_response("200 OK", [])
+    while True:
+        write(b"x" * 1000)
+
+
+@route
 def write(environ, start_response):
     send = start_response("200 OK", [])
     send(b"written ")
