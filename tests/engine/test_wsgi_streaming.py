@@ -60,10 +60,11 @@ def test_what_a_slow_client_has_not_taken_goes_on_while_the_application_sleeps(
     wsgi: Start, tmp_path: Path, threads: int
 ) -> None:
     seen = tmp_path / "seen"
-    chunks = begin(wsgi(STREAMS, threads=threads), f"/many-then-asleep?{seen}").chunks()
-    assert sum(len(next(chunks)) for _ in range(16 * 1024)) == 16 << 20
+    client = begin(wsgi(STREAMS, threads=threads), f"/many-then-asleep?{seen}")
+    framed = b"400\r\n" + bytes(1024) + b"\r\n"
+    assert client.exactly(16 * 1024 * len(framed)) == 16 * 1024 * framed
     seen.touch()
-    assert list(chunks) == [b"last"]
+    assert list(client.chunks()) == [b"last"]
 
 
 @THREADS
