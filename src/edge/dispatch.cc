@@ -18,7 +18,7 @@ std::string_view without_port(std::string_view host) {
 // (RFC 9110 sections 7.4 and 15.5.20): it came on the wrong connection.
 bool is_misdirected(const Stream& client, std::string_view host) {
   const auto& peer = client.peer();
-  if (peer.server_name.empty()) return false;
+  if (peer.server_name.empty() || host.empty()) return false;
   auto name = without_port(host);
   return !http::equal_ignoring_case(name, peer.server_name) &&
          !client.context().tls->serves_alike(peer.server_name, name);

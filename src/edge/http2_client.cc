@@ -106,7 +106,7 @@ void Http2Client::handle(const Event& event) {
 
 // Beyond the client's share of what the edge can do at once, requests are answered at once.
 void Http2Client::begin_stream(http::StreamId id) {
-  in_head_ = first_request_ = false;
+  in_head_ = first_request_ = is_resting_ = false;
   bool is_first = streams_.empty();
   bool has_share = !is_first && set_.take_share(*this, peer_);
   add_stream(id, has_share).begin(is_first || has_share);
@@ -236,7 +236,7 @@ void Http2Client::sweep_idle(net::Clock::time_point now) {
     codec_.terminate(ErrorCode::no_error);
     return begin_closing();
   }
-  if (passed < kRest || !output_.is_empty()) return;
+  if (passed < kRest || !output_.is_empty() || std::exchange(is_resting_, true)) return;
   codec_.give_back();
   output_.shrink(0);
 }

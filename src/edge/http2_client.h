@@ -76,6 +76,7 @@ class Http2Client final : net::Pollable, net::Deferred, public Client {
   bool readable_ = false, half_closed_ = false;
   bool processing_ = false;
   bool draining_ = false;
+  bool is_resting_ = false;  // has given its memory back
 };
 
 }  // namespace edge

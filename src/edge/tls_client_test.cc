@@ -132,6 +132,20 @@ TEST_F(TlsTest, TheNameChoosesTheCertificate) {
   EXPECT_EQ(connect("elsewhere.test")->certificate(), "first");
 }
 
+TEST_F(TlsTest, ARequestForAHostWithAnotherCertificateIsMisdirected) {
+  auto client = connect("second.test");
+  client->send("GET / HTTP/1.1\r\nHost: first.test\r\n\r\n");
+  expect(*client, "HTTP/1.1 421 ");
+  client->send("GET / HTTP/1.1\r\nHost: SECOND.test:443\r\n\r\n");
+  auto upstream = accept(app);
+  expect(*upstream, "SECOND.test");
+  upstream->send(kOk);
+  expect(*client, "200 OK");
+  auto old = connect("second.test");
+  old->send("GET / HTTP/1.0\r\n\r\n");  // names no host at all
+  expect(*upstream, "GET / HTTP/1.");
+}
+
 TEST_F(TlsTest, NewCertificatesAreForNewHandshakesAndOpenConnectionsStay) {
   auto before = connect();
   Identity renewed = make_identity("renewed", {.hosts = {"first.test"}});

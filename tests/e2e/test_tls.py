@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from support.authority import Authority
 from support.host import Host, free_port
@@ -86,6 +87,10 @@ def test_certificates_are_renewed_without_a_dropped_connection_and_outlive_the_e
 ) -> None:
     host = secure.host
     host.deploy(write("site", {"app.py": APP}), name="site")
+    with httpx.Client(http1=False, http2=True, verify=secure.authority.client()) as browser:
+        named = {"headers": {"host": "site.localhost"}, "extensions": {"sni_hostname": "site.localhost"}}
+        answer = browser.get(f"https://127.0.0.1:{secure.port}/", **named)  # type: ignore[arg-type]
+    assert (answer.status_code, answer.http_version, answer.text) == (200, "HTTP/2", "https")
     with secure.connect() as open_connection:
         ask(open_connection)
         secure.certificate.write_text("no certificate")
