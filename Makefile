@@ -10,11 +10,11 @@ THREADED := net control edge daemon
 space := $(subst ,, )
 
 .PHONY: help setup build engines wheel sdist install demo test test-all test-unit test-python test-asan test-tsan \
-        bench bench-quick bench-latency bench-memory bench-edge bench-hosted soak siege differential \
-        fuzz fuzz-coverage format format-check lint clean hooks
+        test-engine-asan test-other-pythons bench bench-quick bench-latency bench-memory bench-edge bench-hosted \
+        soak siege differential fuzz fuzz-coverage format format-check lint clean hooks
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 setup:  ## system packages (packaging/debian-packages.txt), Python tools and git hooks; quick when all is there
 	@scripts/setup
@@ -39,7 +39,7 @@ demo: build  ## a private Serai hosting the example apps; stays until Ctrl-C on 
 
 test: build test-asan test-python test-tsan  ## every test that fits CI's time
 
-test-all: build engines test-asan test-tsan fuzz-coverage  ## every test, on every CPython found; slow ones too
+test-all: build engines test-asan test-tsan test-engine-asan test-other-pythons fuzz-coverage  ## every test, on every CPython found; slow ones too
 	@$(VENV)/bin/python -m pytest tests -m "" --every-python
 
 test-asan: build  ## unit tests and a part of the end-to-end tests under the address and undefined-behaviour sanitizers
@@ -49,6 +49,12 @@ test-asan: build  ## unit tests and a part of the end-to-end tests under the add
 
 test-tsan: setup  ## unit tests of the threaded folders under the thread sanitizer
 	@scripts/build tsan $(THREADED:%=%_test) && ctest --preset tsan -j $(JOBS) -R '^($(subst $(space),|,$(THREADED)))/'
+
+test-engine-asan: setup  ## the engine's tests under the address and undefined-behaviour sanitizers, inside CPython
+	@scripts/sanitized-engine asan
+
+test-other-pythons: setup  ## the engine's tests on CPython 3.14 and 3.15, in a root file system of Debian unstable
+	@scripts/other-pythons
 
 test-python: build  ## engine, serve, edge and end-to-end tests against the release build
 	@$(VENV)/bin/python -m pytest tests

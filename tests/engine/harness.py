@@ -203,7 +203,10 @@ def environment(python: str) -> dict[str, str]:
     # The packages of the test environment last: those of pure Python serve other versions too.
     packages = [path for path in sys.path if path.endswith("site-packages")]
     paths = [str(folder), str(HERE / "apps"), *packages]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
+    more = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
+    if preload := os.environ.get("SERAI_PRELOAD"):  # scripts/sanitized-engine
+        more["LD_PRELOAD"] = preload
+    return {**os.environ, **more}
 
 
 @contextmanager

@@ -189,6 +189,8 @@ def run(folder: Path, *arguments: str, seconds: float = 20, **env: str) -> subpr
 
 def environment_of(extra: dict[str, str]) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if k not in ("PORT", "WEB_CONCURRENCY", "LISTEN_FDS", "LISTEN_PID")}
+    if preload := os.environ.get("SERAI_PRELOAD"):  # scripts/sanitized-engine
+        kept["LD_PRELOAD"] = preload
     return kept | {"PYTHONPATH": str(ENGINE), "PYTHONUNBUFFERED": "1"} | extra
 
 
