@@ -30,6 +30,7 @@ from engine.test_leaks import resident_kib
 GET = block(pseudo())
 POST = block(pseudo("/echo", "POST"))
 CALM = int(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)
+FLOW_CONTROL_ERROR = int(h2.errors.ErrorCodes.FLOW_CONTROL_ERROR)
 MANY = 20_000
 
 
@@ -92,7 +93,9 @@ def test_floods_end_the_connection(kind: str, asgi: Start, wsgi: Start) -> None:
     for name, frames in FLOODS.items():
         ends[name] = flood(server, frames).goaway
         assert good.request().body == b"hello", f"after {name}"
-    assert ends == dict.fromkeys(FLOODS, CALM)
+    calm = dict.fromkeys(FLOODS, CALM)
+    # Later nghttp2 holds a window that overflows against the whole connection, and ends it at the first.
+    assert ends in (calm, {**calm, "made you reset": FLOW_CONTROL_ERROR})
     assert resident_kib(server) - memory < 4000
     good.close()
     server.stop()
