@@ -11,6 +11,7 @@ import platform
 import re
 import signal
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -60,6 +61,7 @@ class Contender:
     port: int
     process_ids: Callable[[], Iterable[int]]  # of everything that works for a request
     host: str = "127.0.0.1"
+    scheme: str = "http"
     costs: list[float] = field(default_factory=list)  # µs of CPU per request, one per round
     rates: list[float] = field(default_factory=list)  # requests per second
 
@@ -132,6 +134,9 @@ def wait_until_answers(contender: Contender, workload: Workload, seconds: float 
 def verify(contender: Contender, workload: Workload) -> None:
     """Asks a few times on one kept-alive connection."""
     connection = http.client.HTTPConnection("127.0.0.1", contender.port, timeout=10)
+    if contender.scheme == "https":
+        trusting = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection("127.0.0.1", contender.port, timeout=10, context=trusting)
     with contextlib.closing(connection):
         for _ in range(3):
             connection.request("GET", workload.path, headers={"Host": contender.host})
@@ -143,7 +148,7 @@ def verify(contender: Contender, workload: Workload) -> None:
 
 def wrk(contender: Contender, workload: Workload, seconds: int) -> int:
     """Asks as fast as it can for some seconds; how many answers came. A single wrong one is an error."""
-    url = f"http://127.0.0.1:{contender.port}{workload.path}"
+    url = f"{contender.scheme}://127.0.0.1:{contender.port}{workload.path}"
     command = ["taskset", "-c", LOAD_CPU, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s"]
     done = subprocess.run([*command, "-H", f"Host: {contender.host}", url], capture_output=True, text=True, check=True)
     if re.search(r"Non-2xx|Socket errors", done.stdout):

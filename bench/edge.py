@@ -4,11 +4,14 @@
 
 Both have one process that works, an access log, and kept-alive connections over a Unix socket to the same small app (an
 nginx of its own that answers a constant), which shares the other CPU with the load. Files are 50 KiB, sent by sendfile.
+Each row is measured plain and over TLS 1.3, on connections that are kept.
 """
 
 import argparse
 import contextlib
+import dataclasses
 import json
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -47,6 +50,10 @@ FRONT = """
     upstream app {{ server unix:{socket}; keepalive 64; keepalive_requests 100000000; }}
     server {{
         listen 127.0.0.1:{port};
+        listen 127.0.0.1:{secure_port} ssl;
+        ssl_certificate {certificate};
+        ssl_certificate_key {key};
+        ssl_protocols TLSv1.3;
         location /static/ {{ root {root}; }}
         location / {{
             proxy_pass http://app;
@@ -89,18 +96,35 @@ def wait_for(socket: Path) -> None:
         time.sleep(0.01)
 
 
+def make_certificate(folder: Path) -> None:
+    certificate, key = folder / "front.crt", folder / "front.key"
+    made = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost"]
+    files = ["-keyout", str(key), "-out", str(certificate), "-days", "2"]
+    subprocess.run(["openssl", "req", *made, *files], check=True, capture_output=True)
+
+
+def plain_and_secure(name: str, program: common.Program, port: int, secure_port: int) -> list[common.Contender]:
+    return [
+        common.Contender(name, port, program.process_ids),
+        common.Contender(name, secure_port, program.process_ids, scheme="https"),
+    ]
+
+
 @contextlib.contextmanager
-def nginx_front(folder: Path, socket: Path) -> Iterator[common.Contender]:
-    port = common.free_port()
+def nginx_front(folder: Path, socket: Path) -> Iterator[list[common.Contender]]:
+    port, secure_port = common.free_port(), common.free_port()
     own = folder / "front"
-    servers = FRONT.format(socket=socket, port=port, root=folder / "root")
+    certificate, key = folder / "front.crt", folder / "front.key"
+    servers = FRONT.format(
+        socket=socket, port=port, secure_port=secure_port, root=folder / "root", certificate=certificate, key=key
+    )
     with nginx(own, servers, f"{own}/access.log") as program:
-        yield common.Contender("nginx", port, program.process_ids)
+        yield plain_and_secure("nginx", program, port, secure_port)
 
 
 @contextlib.contextmanager
-def serai_front(executable: Path, folder: Path, socket: Path) -> Iterator[common.Contender]:
-    port = common.free_port()
+def serai_front(executable: Path, folder: Path, socket: Path) -> Iterator[list[common.Contender]]:
+    port, secure_port = common.free_port(), common.free_port()
     own = folder / "edge"
     own.mkdir()
     route = {
@@ -112,8 +136,10 @@ def serai_front(executable: Path, folder: Path, socket: Path) -> Iterator[common
     }
     (own / "routes.json").write_text(json.dumps({"type": "routes", "generation": 1, "apps": [route]}))
     command = [executable, "edge", "--folder", own, "--listen", f"127.0.0.1:{port}"]
+    command += ["--listen-tls", f"127.0.0.1:{secure_port}"]
+    command += ["--certificate", folder / "front.crt", "--key", folder / "front.key"]
     with common.Program(*command) as program:
-        yield common.Contender(OURS, port, program.process_ids)
+        yield plain_and_secure(OURS, program, port, secure_port)
 
 
 def run(executable: Path, rounds: int, seconds: int) -> None:
@@ -124,14 +150,16 @@ def run(executable: Path, rounds: int, seconds: int) -> None:
         (folder / "root" / "static").mkdir(parents=True)
         (folder / "root" / "static" / "file.bin").write_bytes(b"x" * FILE_BYTES)
         socket = stack.enter_context(app(folder))
-        fronts = [stack.enter_context(serai_front(executable, folder, socket))]
-        fronts.append(stack.enter_context(nginx_front(folder, socket)))
+        make_certificate(folder)
+        ours = stack.enter_context(serai_front(executable, folder, socket))
+        theirs = stack.enter_context(nginx_front(folder, socket))
         for workload in WORKLOADS:
-            for front in fronts:
-                front.costs.clear()
-                front.rates.clear()
-            common.interleave(fronts, workload, rounds, seconds)
-            common.print_table(workload, fronts, OURS)
+            for suffix, fronts in zip(("", ", TLS 1.3"), zip(ours, theirs, strict=True), strict=True):
+                for front in fronts:
+                    front.costs.clear()
+                    front.rates.clear()
+                common.interleave(fronts, workload, rounds, seconds)
+                common.print_table(dataclasses.replace(workload, name=workload.name + suffix), fronts, OURS)
 
 
 def main() -> None:
