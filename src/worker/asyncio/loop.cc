@@ -20,12 +20,7 @@ constexpr auto longest_wait = std::chrono::hours(24);
 
 }  // namespace
 
-Loop::Loop(State& state, Support& support, PyObject* self)
-    : ready(python::call(support.deque_type.get())),
-      scheduled(python::checked(PyList_New(0))),
-      state_(state),
-      support_(support),
-      self_(self) {}
+Loop::Loop(State& state, Support& support, PyObject* self) : state_(state), support_(support), self_(self) {}
 
 void Loop::set_driver(Driver& driver, std::shared_ptr<net::Loop> net) {
   if (net_) python::raise(PyExc_RuntimeError, "the event loop was used before the engine came");
