@@ -11,12 +11,17 @@ from serai import log, settings, sources
 from serai.failure import FAILED, Failure, wrong_use
 from serai.settings import Settings
 
-_EXAMPLE = """\
-examples:
-  serai serve mysite.wsgi                            Django; the callable is found
-  serai serve shop:app --workers 4 --bind :8000
-  serai serve "shop:create_app('production')" --bind unix:/run/shop.sock --health-path /up
+_PURPOSE = """\
+Serve a Python web application, WSGI or ASGI. No option is needed to begin with.
 
+  serai serve mysite.wsgi                            Django; the callable is found
+  serai serve shop:app --reload                      while you write it
+  serai serve shop:app --workers auto --bind :8000   as many processes as CPUs, for everybody
+  serai serve "shop:create_app('production')" --bind unix:/run/shop.sock --health-path /up
+"""
+
+_MORE = """\
+times are 30, 30s, 500ms or 2m; sizes 65536, 64KiB or 32MiB
 every option can also be set in a file (max_body = "1MiB", bind = [":80", ":81"]) and, before that, in the
 environment (SERAI_MAX_BODY=1MiB, SERAI_BIND=:80,:81); --show-settings shows what holds
 
@@ -89,8 +94,9 @@ class _Parser(argparse.ArgumentParser):
 def _parser(program: str) -> _Parser:
     parser = _Parser(
         prog=program,
-        description="Serve a Python web application, WSGI or ASGI.",
-        epilog=_EXAMPLE,
+        usage="%(prog)s [options] module:app",
+        description=_PURPOSE,
+        epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

@@ -175,7 +175,7 @@ def _option(default: Any, **description: Any) -> Any:
 
 
 _APP, _DEVELOPMENT, _PROCESSES = "application", "development", "processes"
-_FILES = "files and answers"
+_LOAD, _FILES = "slow requests and overload", "files and answers"
 _HTTP, _WS, _TLS, _LOG = "HTTP and its limits", "WebSocket", "TLS", "logging and files"
 
 
@@ -284,50 +284,29 @@ class Settings:
         parse=units.seconds,
         help="a worker none of whose threads came back from the app for so long is hung, and replaced; 0: never",
     )
-    request_timeout: float = _option(
-        0.0,
-        group=_PROCESSES,
-        metavar="TIME",
-        parse=units.seconds,
-        help="longest time the app may take from its call to the end of its response, 504 beyond; 0: no limit",
-    )
-    max_concurrency: int = _option(
-        0,
-        group=_PROCESSES,
-        metavar="N",
-        parse=amount,
-        help="requests in the app at a time per worker, WebSockets not counted; others wait; 0: no limit",
-    )
-    max_queue: int = _option(
-        0,
-        group=_PROCESSES,
-        metavar="N",
-        parse=amount,
-        help="requests that wait for the app per worker, 503 beyond; 0: no limit",
-    )
-    queue_timeout: float = _option(
-        0.0,
-        group=_PROCESSES,
-        metavar="TIME",
-        parse=units.seconds,
-        help="longest time that a request waits for the app, 503 beyond; 0: no limit",
-    )
     max_requests: int = _option(
-        0, group=_PROCESSES, metavar="N", parse=amount, help="a worker is replaced after so many requests; 0: never"
+        0,
+        group=_PROCESSES,
+        metavar="N",
+        parse=amount,
+        help="a worker is replaced after so many requests",
+        shown_default="never",
     )
     max_worker_age: float = _option(
         0.0,
         group=_PROCESSES,
         metavar="TIME",
         parse=units.seconds,
-        help="a worker is replaced after so long; 0: never",
+        help="a worker is replaced after so long",
+        shown_default="never",
     )
     max_worker_memory: int = _option(
         0,
         group=_PROCESSES,
         metavar="SIZE",
         parse=units.size,
-        help="a worker is replaced when it holds so much memory; 0: never",
+        help="a worker is replaced when it holds so much memory",
+        shown_default="never",
     )
     health_path: str = _option(
         "",
@@ -339,6 +318,39 @@ class Settings:
     )
     health_timeout: float = _option(
         30.0, group=_PROCESSES, metavar="TIME", parse=units.seconds, help="how long a new worker may take for that"
+    )
+
+    request_timeout: float = _option(
+        0.0,
+        group=_LOAD,
+        metavar="TIME",
+        parse=units.seconds,
+        help="longest time the app may take from its call to the end of its response, 504 beyond",
+        shown_default="no limit",
+    )
+    max_concurrency: int = _option(
+        0,
+        group=_LOAD,
+        metavar="N",
+        parse=amount,
+        help="requests in the app at a time per worker, WebSockets not counted; others wait",
+        shown_default="no limit",
+    )
+    max_queue: int = _option(
+        0,
+        group=_LOAD,
+        metavar="N",
+        parse=amount,
+        help="requests that wait for the app per worker, 503 beyond",
+        shown_default="no limit",
+    )
+    queue_timeout: float = _option(
+        0.0,
+        group=_LOAD,
+        metavar="TIME",
+        parse=units.seconds,
+        help="longest time that a request waits for the app, 503 beyond",
+        shown_default="no limit",
     )
 
     static: list[str] = _option(

@@ -48,6 +48,7 @@ json web_json(const WebProcess& web) {
                  {"max_body", web.max_body}};
   put(object, "workers", web.workers);
   put(object, "threads", web.threads);
+  put(object, "max_in_flight", web.max_in_flight);
   return object;
 }
 
@@ -73,6 +74,7 @@ WebProcess web_from(const json& object) {
   web.max_body = whole<std::uint64_t>(object.at("max_body"));
   take(object, "workers", web.workers);
   take(object, "threads", web.threads);
+  take(object, "max_in_flight", web.max_in_flight);
   return web;
 }
 

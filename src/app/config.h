@@ -51,6 +51,7 @@ struct WebProcess {
   std::chrono::milliseconds request_timeout{30'000};
   std::chrono::milliseconds websocket_timeout{3'600'000};  // without a byte, either way
   std::uint64_t max_body = 32 << 20;
+  std::optional<std::int64_t> max_in_flight;  // requests; by default what the edge has for one app
 };
 
 // The arguments after `python -m serai` for Kind::engine, without --bind.

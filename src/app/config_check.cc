@@ -40,6 +40,7 @@ class Checker {
     check("web.request_timeout", web.request_timeout);
     check("web.websocket_timeout", web.websocket_timeout);
     check("web.graceful_timeout", web.graceful_timeout);
+    if (web.max_in_flight) check("web.max_in_flight", *web.max_in_flight);
     if (web.workers) check("web.workers", std::int64_t{*web.workers});
     if (web.threads) check("web.threads", std::int64_t{*web.threads});
     for (const auto& [prefix, folder] : config_.static_files) check("web.static." + prefix, folder, prefix);

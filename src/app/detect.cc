@@ -300,6 +300,7 @@ class Detector {
     w.request_timeout = manifest().duration("web.request_timeout").value_or(w.request_timeout);
     w.websocket_timeout = manifest().duration("web.websocket_timeout").value_or(w.websocket_timeout);
     w.graceful_timeout = manifest().duration("web.graceful_timeout").value_or(w.graceful_timeout);
+    w.max_in_flight = manifest().integer("web.max_in_flight");
     w.max_body = manifest().size("web.max_body").value_or(w.max_body);
   }
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cli/certificates.h"
 #include "cli/command.h"
+#include "cli/edge_limits.h"
 
 namespace cli {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 struct Options {
   control_plane::Options daemon;
   CertificateOptions certificates;
+  EdgeLimits limits;
   std::string log_format = "text";
   bool everything = false;
 };
@@ -22,6 +24,7 @@ Result<int> run_daemon(const Context& context, const Options& options) {
   base::set_log_format(options.log_format == "json" ? base::LogFormat::json : base::LogFormat::text);
   auto daemon_options = options.daemon;
   daemon_options.root = context.root;
+  daemon_options.edge_limits = arguments(options.limits);
   auto certificates = pair_up(options.certificates, !options.daemon.listen_tls.empty());
   if (!certificates) return std::unexpected(certificates.error());
   daemon_options.certificates = std::move(*certificates);
@@ -58,6 +61,7 @@ void add_daemon(const Parser& parser) {
                    "An address range whose forwarded headers the edge believes (repeatable)")
       ->type_size(1)
       ->allow_extra_args(false);
+  add_edge_limits(*command, options->limits);
   command->add_option("--access-log-format", options->daemon.access_log_format, "Of the edge: text or json")
       ->check(CLI::IsMember({"text", "json"}));
   command->add_option("--log-format", options->log_format, "text or json")->check(CLI::IsMember({"text", "json"}));

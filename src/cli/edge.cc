@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/certificates.h"
 #include "cli/command.h"
+#include "cli/edge_limits.h"
 #include "edge/options.h"
 
 namespace cli {
@@ -12,6 +13,7 @@ namespace {
 struct Options {
   edge::Options edge;
   CertificateOptions certificates;
+  EdgeLimits limits;
   std::string log_format = "text", access_log_format = "text";
 };
 
@@ -19,6 +21,7 @@ Result<int> run_edge(const Context& context, const Options& options) {
   auto format = [](const std::string& name) { return name == "json" ? base::LogFormat::json : base::LogFormat::text; };
   base::set_log_format(format(options.log_format));
   auto edge_options = options.edge;
+  apply(options.limits, edge_options);
   edge_options.access_log_format = format(options.access_log_format);
   auto certificates = pair_up(options.certificates, !options.edge.listen_tls.empty());
   if (!certificates) return std::unexpected(certificates.error());
@@ -49,6 +52,7 @@ void add_edge(const Parser& parser) {
                    "An address range whose forwarded headers are believed (repeatable)")
       ->type_size(1)
       ->allow_extra_args(false);
+  add_edge_limits(*command, options->limits);
   auto formats = CLI::IsMember({"text", "json"});
   command->add_option("--log-format", options->log_format, "text or json")->check(formats);
   command->add_option("--access-log-format", options->access_log_format, "text or json")->check(formats);

@@ -105,6 +105,7 @@ base::Result<std::unique_ptr<EdgeKeeper>> start_edge(const Options& options, con
   if (!identities) return std::unexpected(identities.error());
   auto listen = options.listen.empty() ? std::vector<std::string>{":80"} : options.listen;
   std::vector<std::string> arguments{"--access-log-format", options.access_log_format};
+  arguments.insert(arguments.end(), options.edge_limits.begin(), options.edge_limits.end());
   for (const auto& range : options.trusted_proxies) arguments.insert(arguments.end(), {"--trusted-proxy", range});
   return EdgeKeeper::start({.folder = paths.edge(),
                             .listen = std::move(listen),

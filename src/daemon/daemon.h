@@ -20,6 +20,7 @@ struct Options {
   std::vector<tls::KeyPairFiles> certificates;
   std::vector<std::string> trusted_proxies;  // address ranges whose forwarded headers the edge believes
   std::string access_log_format = "text";    // of the edge: text or json
+  std::vector<std::string> edge_limits;      // more arguments for `serai edge`
   std::string crash_at;                      // for tests: services.h
 };
 

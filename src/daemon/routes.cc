@@ -171,6 +171,7 @@ base::Result<json> Routes::entry(const Placed& placed, const Claims& claims) {
   entry["limits"] = {{"max_body", config.web.max_body},
                      {"request_timeout", seconds(config.web.request_timeout)},
                      {"tunnel_idle", seconds(config.web.websocket_timeout)}};
+  if (config.web.max_in_flight) entry["limits"]["max_in_flight"] = *config.web.max_in_flight;
   if (auto added = add_upstream(entry, placement, config.web); !added) return std::unexpected(added.error());
   return entry;
 }

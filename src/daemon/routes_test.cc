@@ -51,6 +51,13 @@ TEST_F(RoutesTest, AnEngineAppIsUpOnItsInstancesSocket) {
   EXPECT_EQ(host_.routes.urls("shop", config).value().front(), "http://shop.example:8080");
 }
 
+TEST_F(RoutesTest, WhatAnAppTakesAtATimeIsItsOwnLimit) {
+  auto config = engine();
+  config.web.max_in_flight = 40;
+  place("shop", config);
+  EXPECT_EQ(routes_of("shop")["limits"]["max_in_flight"], 40);
+}
+
 TEST_F(RoutesTest, AnOwnServerIsReachedOnItsPortOneClientPerConnection) {
   auto config = engine();
   config.web.kind = app::WebProcess::Kind::own;

@@ -49,7 +49,8 @@ void dispatch(Stream& client, const http::RequestHead& head, std::unique_ptr<Exc
     return exchange.begin();
   }
   if (app->state == AppState::stopped) return client.answer(Trouble::app_stopped);
-  bool is_full = app->runtime->counters.in_flight > client.context().most_requests_per_app;  // this one counts already
+  const auto most = app->max_in_flight > 0 ? app->max_in_flight : client.context().most_requests_per_app;
+  const bool is_full = app->runtime->counters.in_flight > most;  // this one counts already
   if (is_full) return client.answer(Trouble::too_many_wait);
   auto upstream = std::make_unique<UpstreamExchange>(client, app->name);
   auto& exchange = *upstream;

@@ -160,6 +160,7 @@ void parse_limits(Reader& from, App& app) {
   app.max_body = limits.number("max_body", app.max_body);
   app.request_timeout = limits.duration("request_timeout", app.request_timeout);
   app.tunnel_idle = limits.duration("tunnel_idle", app.tunnel_idle);
+  app.max_in_flight = limits.number("max_in_flight", app.max_in_flight);
   limits.refuse_others();
 }
 

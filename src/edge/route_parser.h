@@ -16,7 +16,8 @@
 //                  "immutable": false}],      true: names hold a hash, caches may keep files for a year
 //      "limits": {"max_body": 33554432,       bytes: 413
 //                 "request_timeout": 60,      seconds until the app's answer begins: 504; 0: none
-//                 "tunnel_idle": 3600},       seconds without a byte on a WebSocket, either way: closed
+//                 "tunnel_idle": 3600,        seconds without a byte on a WebSocket, either way: closed
+//                 "max_in_flight": 0},        requests at a time: 503 beyond; 0: what the edge has for one app
 //      "hold": {"max_requests": 512,          waiting at once; beyond: 503
 //               "max_bytes": 16777216,        of waiting heads; beyond: 503
 //               "timeout": 30}                seconds: 503 with Retry-After (502 when the app refuses connections)

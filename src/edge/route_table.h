@@ -52,6 +52,7 @@ struct App {
   std::uint64_t max_body = 0;
   std::chrono::seconds request_timeout{60};  // 0: none
   std::chrono::seconds tunnel_idle{3600};
+  std::size_t max_in_flight = 0;  // 0: Context::most_requests_per_app
   HoldLimits hold;
   std::shared_ptr<AppRuntime> runtime;  // set before the table is built
 };

@@ -278,6 +278,17 @@ TEST_F(ServerTest, OneAppMayNotKeepTheEdgeBusyAlone) {
   ASSERT_TRUE(until([&] { return counters("busy")["in_flight"] == 2; })) << "there is room again";
 }
 
+TEST_F(ServerTest, AnAppMaySayHowMuchItTakesAtATime) {
+  start();
+  set_routes({route(app.path, {{"limits", {{"max_in_flight", 1}}}})});
+  auto first = connect();
+  first->send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  auto slow = accept(app);
+  auto second = connect();
+  second->send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_THAT(expect(*second, "Too many visitors"), StartsWith("HTTP/1.1 503 "));
+}
+
 TEST_F(ServerTest, AnAppIsReachedOverTcpToo) {
   start();
   auto listener = std::move(*net::listen(net::TcpAddress{"127.0.0.1", 0}));

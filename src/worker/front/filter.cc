@@ -64,13 +64,17 @@ base::Result<void> Filter::field(std::string_view name, std::string_view value) 
 }
 
 base::Result<void> Filter::finish_head(std::optional<std::uint64_t> length) {
-  if (!coding_) {
-    state_ = State::plain;
-    return write_head(http::Coding::identity, length);
-  }
+  given_length_ = length;
+  auto done = coding_ ? choose_coding() : go_plain();
+  if (!done) state_ = State::head;
+  return done;
+}
+
+base::Result<void> Filter::choose_coding() {
   const auto declared = coding_->declared_length();
-  if (length && declared && *length != *declared) return std::unexpected(of_another_length(*length, *declared));
-  length_ = length ? length : declared;
+  if (given_length_ && declared && *given_length_ != *declared)
+    return std::unexpected(of_another_length(*given_length_, *declared));
+  length_ = given_length_ ? given_length_ : declared;
   chosen_ = coding_->settle(length_);
   state_ = State::undecided;
   return chosen_ == http::Coding::identity ? go_plain() : base::Result<void>();
@@ -89,7 +93,7 @@ base::Result<void> Filter::write_head(http::Coding coding, std::optional<std::ui
 
 base::Result<void> Filter::go_plain() {
   state_ = State::plain;
-  return write_head(http::Coding::identity, length_);
+  return write_head(http::Coding::identity, given_length_);
 }
 
 // --- the body -------------------------------------------------------------------------------------------------------

@@ -85,6 +85,7 @@ class Filter final : public Stream, public Exchange {
   void show_id();
   bool gives_id(std::string_view name) const;
   base::Result<void> write_head(http::Coding coding, std::optional<std::uint64_t> length);
+  base::Result<void> choose_coding();
   base::Result<void> go_plain();
   base::Result<void> decide();
   base::Result<void> begin_compressing();
@@ -107,10 +108,11 @@ class Filter final : public Stream, public Exchange {
   std::optional<http::ResponseCoding> coding_;
   http::Coding chosen_ = http::Coding::identity;
   std::unique_ptr<http::Compressor> compressor_;
-  std::size_t reserved_ = 0;  // of the front's memory for compressors
-  std::string coded_;         // not with `inner_` yet
-  std::optional<std::uint64_t> length_;
-  std::uint64_t taken_ = 0;  // of the body before it was compressed
+  std::size_t reserved_ = 0;                   // of the front's memory for compressors
+  std::string coded_;                          // not with `inner_` yet
+  std::optional<std::uint64_t> given_length_;  // by the exchange, with finish_head
+  std::optional<std::uint64_t> length_;        // that, or what Content-Length says
+  std::uint64_t taken_ = 0;                    // of the body before it was compressed
   State state_ = State::head;
   bool id_is_given_ = false;      // by the application
   bool bytes_are_begun_ = false;  // with `inner_`

@@ -61,9 +61,9 @@ class Front final : public Handler, private net::Deferred {
   std::vector<Mount> mounts_;
   // They answer at the end of the turn: within the protocol's own call that began them they could not end.
   std::deque<std::unique_ptr<StaticExchange>> ready_;
-  Places<std::unique_ptr<Filter>> filters_;
   http::RequestIds request_ids_;
   std::atomic<std::size_t> reserved_ = 0;
+  Places<std::unique_ptr<Filter>> filters_;
 };
 
 }  // namespace worker::front
