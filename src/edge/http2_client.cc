@@ -207,6 +207,7 @@ void Http2Client::on_sweep(net::Clock::time_point now) {
     codec_.shut_down();
     wrote();
   }
+  private_upstreams_.close_idle_since_before(now - timeouts.own_server_idle);
   sweep_streams(now);
   if (state_ != State::serving) return;
   if (head_is_late(now)) {
@@ -229,7 +230,6 @@ bool Http2Client::head_is_late(net::Clock::time_point now) {
 void Http2Client::sweep_idle(net::Clock::time_point now) {
   const auto& timeouts = context_.options.timeouts;
   auto passed = now - since_;
-  private_upstreams_.close_idle_since_before(now - timeouts.own_server_idle);
   bool is_due = passed > (first_request_ ? timeouts.head : timeouts.keep_alive) ||
                 (draining_ && passed > kDrainGrace && now - context_.draining_since > kDrainGrace);
   if (is_due) {

@@ -92,15 +92,15 @@ void Http2Stream::refuse(const http::Problem& problem) {
     record().begin(context(), &codec().head(id_), peer().host);
   }
   if (!head_is_finished()) return answer(Trouble::bad_request, problem.status, problem.reason);
-  end_exchange();
-  codec().reset(id_, ErrorCode::no_error);
-  leave();
+  abort();
 }
 
 void Http2Stream::lose() {
   if (over_) return;
   record().aborted = !is_tunnel_;  // those end in any way their ends like
   end_exchange();
+  // The share is given back now: what it stood for, such as an open file, must not stay with the codec.
+  if (has_share_) codec().reset(id_, ErrorCode::cancel);
   leave();
 }
 
@@ -169,7 +169,11 @@ base::Result<void> Http2Stream::open_tunnel(const AnswerHead& head) {
   return {};
 }
 
-bool Http2Stream::is_congested() const { return codec().owed(id_) >= kHighWater || codec().owed() >= kMostOwed; }
+// What others owe, such as the rest of a large file, keeps no stream from going on that owes nothing itself.
+bool Http2Stream::is_congested() const {
+  auto owed = codec().owed(id_);
+  return owed >= kHighWater || (owed > 0 && codec().owed() >= kMostOwed);
+}
 
 void Http2Stream::want_room() {
   room_wanted_ = true;
@@ -213,7 +217,7 @@ void Http2Stream::abort() {
 // The codec may still have to send what has no content, such as the end of the answer.
 void Http2Stream::leave() {
   over_ = true;
-  if (!is_tunnel_) record().bytes_out = codec().body_bytes(id_) - codec().owed(id_);
+  if (!is_tunnel_) record().bytes_out = codec().sent_bytes(id_);
   record().finish(context());
   codec().release(id_);
   client_.retire(*this, has_share_);
@@ -236,9 +240,8 @@ void Http2Stream::on_sweep(net::Clock::time_point now) {
 
 // A client that reads other streams, or none, while this one is owed bytes.
 bool Http2Stream::is_stalled(net::Clock::time_point now) {
-  auto owed = codec().owed(id_);
-  auto sent = codec().body_bytes(id_) - owed;
-  if (owed == 0 || sent != sent_) last_progress_ = now;
+  auto sent = codec().sent_bytes(id_);
+  if (codec().owed(id_) == 0 || sent != sent_) last_progress_ = now;
   sent_ = sent;
   return now - last_progress_ > context().options.timeouts.write;
 }

@@ -256,6 +256,95 @@ TEST_F(Http2Test, FilesComeWholeAndInParts) {
   EXPECT_EQ(counters()["static"], 3);
 }
 
+// Descriptors of this process that are open files of this name.
+std::size_t count_open(const std::filesystem::path& file) {
+  std::size_t count = 0;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
+    count += std::filesystem::read_symlink(entry.path(), ignored) == file;
+  return count;
+}
+
+struct Http2FileTest : Http2Test {
+  std::filesystem::path file = folder.path / "files" / "large.bin";
+  static constexpr std::int32_t kMuch = 64 << 20;
+
+  void SetUp() override {
+    ASSERT_TRUE(base::make_folders(file.parent_path()));
+    ASSERT_TRUE(base::write_file_atomically(file, std::string(8 << 20, 'f')));
+    begin({{"static", {{{"prefix", "/static/"}, {"folder", file.parent_path().string()}}}}});
+  }
+  static void open_window(Http2Wire& wire, StreamId stream) {
+    nghttp2_submit_window_update(wire.client.get(), NGHTTP2_FLAG_NONE, static_cast<std::int32_t>(stream), kMuch);
+  }
+};
+
+TEST_F(Http2FileTest, ALargeFileThatIsNotTakenHoldsNoOtherAnswerUp) {
+  auto client = speak({.takes_body = false});
+  open_window(*client, 0);
+  auto file_stream = client->client.request(get("/static/large.bin"));
+  EXPECT_TRUE(until(*client, [&] { return (*client)[file_stream].body.size() == 65535; }));
+  auto other = client->client.request(get("/"));
+  auto upstream = accept(*client);
+  request_of(*client, *upstream);
+  open_window(*client, other);
+  upstream->send("HTTP/1.1 200 OK\r\nContent-Length: 150000\r\n\r\n" + std::string(150000, 'x'));
+  EXPECT_EQ(answer(*client, other).body.size(), 150000u);
+  EXPECT_FALSE((*client)[file_stream].closed);
+}
+
+TEST_F(Http2FileTest, OfAnAnswerThatIsCutWhatWasSentCounts) {
+  auto client = speak({.takes_body = false});
+  auto stream = client->client.request(get("/static/large.bin"));
+  EXPECT_TRUE(until(*client, [&] { return (*client)[stream].body.size() == 65535; }));
+  nghttp2_submit_rst_stream(client->client.get(), NGHTTP2_FLAG_NONE, static_cast<std::int32_t>(stream), NGHTTP2_CANCEL);
+  EXPECT_TRUE(until(*client, [&] { return counters()["aborted"] == 1; }));
+  EXPECT_EQ(counters()["bytes_out"], 65535);
+}
+
+TEST_F(Http2FileTest, AClientThatEndsItsSideKeepsNoMoreFilesOpenThanItsConnectionCountsFor) {
+  auto client = speak({.settings = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 64 << 20}}});
+  open_window(*client, 0);
+  for (int i = 0; i < 10; i++) client->client.request(get("/static/large.bin"));
+  client->turn();
+  client->wire->stop_reading();
+  EXPECT_TRUE(until(*client, [&] { return counters()["in_flight"] == 10; }));
+  EXPECT_EQ(count_open(file), 10u);
+  client->wire->half_close();
+  EXPECT_TRUE(until(*client, [&] { return counters()["in_flight"] == 0; }));
+  EXPECT_LE(count_open(file), 1u);
+}
+
+TEST_F(Http2Test, ABodyThatGrowsTooLargeBehindTheHeadOfTheAnswerBreaksThatOff) {
+  begin({{"limits", {{"max_body", 10}}}});
+  auto client = speak();
+  auto stream = client->client.request(post("/"), "first", true);
+  auto upstream = accept(*client);
+  request_of(*client, *upstream, "first");
+  upstream->send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
+  EXPECT_TRUE(until(*client, [&] { return (*client)[stream].body == "half"; }));
+  client->client.send(stream, "much too much");
+  auto& reply = answer(*client, stream);
+  EXPECT_FALSE(reply.ended);
+  EXPECT_NE(reply.code, static_cast<std::uint32_t>(NGHTTP2_NO_ERROR)) << "it must not look whole";
+}
+
+TEST_F(Http2Test, IdleConnectionsToAnOwnServerEndThoughOtherRequestsGoOn) {
+  options.timeouts.own_server_idle = milliseconds(50);
+  begin({{"pooling", "per_client"}});
+  auto client = speak();
+  client->client.request(get("/long"));
+  auto busy = accept(*client);
+  request_of(*client, *busy);
+  auto brief = client->client.request(get("/brief"));
+  auto idle = accept(*client);
+  request_of(*client, *idle);
+  idle->send(kOk);
+  EXPECT_EQ(answer(*client, brief).body, "hi");
+  EXPECT_TRUE(until(*client, [&] { return idle->is_ended(); }));
+  EXPECT_FALSE(busy->is_ended());
+}
+
 TEST_F(Http2Test, RefusalsAreAnsweredOnTheirStreams) {
   begin({{"limits", {{"max_body", 10}}}, {"hosts", {"a.test"}}});
   auto client = speak();
@@ -435,6 +524,11 @@ TEST_F(Http2Test, AWebSocketThatTheAppRefusesOrMistakesIsNoTunnel) {
       "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
       "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
   EXPECT_EQ(answer(*client, mistaken)[":status"], "502");
+  auto page = client->client.request(websocket(), {}, true);
+  upstream = accept(*client);
+  request_of(*client, *upstream);
+  upstream->send(kOk);
+  EXPECT_EQ(answer(*client, page)[":status"], "502") << "200 would open it";
   auto without = client->client.request({{":method", "CONNECT"}, {":authority", "a.test:443"}});
   auto& reply = answer(*client, without);
   EXPECT_TRUE(reply[":status"].starts_with("4") || reply[":status"].starts_with("5") || !reply.ended);

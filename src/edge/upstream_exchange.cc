@@ -133,6 +133,9 @@ void UpstreamExchange::on_response_head(const http::ResponseHead& head) {
   answering_ = true;
   client_.record().status = head.status;
   if (head.status == 101) return open_tunnel(head);
+  if (!websocket_key_.empty() && head.status < 300) {  // over HTTP/2 that would open it (RFC 8441 section 5)
+    return fail(Trouble::app_failed, "the app answered a WebSocket's handshake with a page");
+  }
   auto length = head.declares_length ? std::optional(head.content_length) : std::nullopt;
   auto passed =
       client_.pass_head({.status = head.status, .fields = head.headers, .nominates = head.nominates, .length = length});

@@ -283,6 +283,7 @@ int Callbacks::send_data(nghttp2_session* session, nghttp2_frame* frame, const s
     out.resize(before);
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;  // nghttp2 resets the stream with INTERNAL_ERROR
   }
+  stream->sent += size;
   codec.content_written_ += size;
   codec.owed_ -= size;
   codec.note_owed(*stream);

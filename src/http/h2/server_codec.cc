@@ -354,6 +354,7 @@ void ServerCodec::note_owed(Stream& stream) {
 std::uint64_t ServerCodec::owed(StreamId stream) const { return known(stream).answer.owed.size(); }
 int ServerCodec::status(StreamId stream) const { return known(stream).answer.status(); }
 std::uint64_t ServerCodec::body_bytes(StreamId stream) const { return known(stream).answer.body_bytes(); }
+std::uint64_t ServerCodec::sent_bytes(StreamId stream) const { return known(stream).sent; }
 bool ServerCodec::head_is_finished(StreamId stream) const { return known(stream).answer.head_is_finished(); }
 bool ServerCodec::is_over(StreamId stream) const { return known(stream).is_over(); }
 

@@ -159,6 +159,7 @@ class ServerCodec {
   std::uint64_t owed(StreamId stream) const;
   int status(StreamId stream) const;
   std::uint64_t body_bytes(StreamId stream) const;  // content said so far
+  std::uint64_t sent_bytes(StreamId stream) const;  // of these, what is in the output, also when the rest never will be
   bool head_is_finished(StreamId stream) const;
   // The peer has reset the stream, or the owner has.
   bool is_over(StreamId stream) const;

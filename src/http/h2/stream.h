@@ -17,6 +17,7 @@ struct StreamState {
   std::uint64_t body_limit = 0;
   std::uint64_t body_received = 0;
   std::uint64_t unconsumed = 0;  // bytes given to the owner that it has not consumed
+  std::uint64_t sent = 0;        // of the answer's body, in the output
 
   bool is_open = false;        // nghttp2 has it
   bool is_owned = false;       // the owner knows it and has not released it
