@@ -238,11 +238,13 @@ void Http2Stream::on_sweep(net::Clock::time_point now) {
   if (exchange_) exchange_->on_sweep(now);
 }
 
-// A client that reads other streams, or none, while this one is owed bytes.
+// A client that reads other streams, or none, while this one is owed bytes; but not one that wants others first.
 bool Http2Stream::is_stalled(net::Clock::time_point now) {
-  auto sent = codec().sent_bytes(id_);
-  if (codec().owed(id_) == 0 || sent != sent_) last_progress_ = now;
+  auto sent = codec().sent_bytes(id_), sent_by_all = codec().content_written();
+  bool awaits_turn = sent_by_all != sent_by_all_ && codec().has_window(id_);
+  if (codec().owed(id_) == 0 || sent != sent_ || awaits_turn) last_progress_ = now;
   sent_ = sent;
+  sent_by_all_ = sent_by_all;
   return now - last_progress_ > context().options.timeouts.write;
 }
 

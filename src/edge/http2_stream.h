@@ -73,7 +73,7 @@ class Http2Stream final : public Mortal, Stream {
   net::Clock::time_point last_read_, last_progress_;
   std::chrono::milliseconds body_wanted_for_{0};
   std::uint64_t body_limit_ = UINT64_MAX;
-  std::uint64_t sent_ = 0;  // of the answer's body, when that was looked at last
+  std::uint64_t sent_ = 0, sent_by_all_ = 0;  // of the answers' bodies, when that was looked at last
   const bool has_share_;
   bool has_body_ = false;
   bool request_ended_ = false, body_ended_ = false;  // the latter: the exchange knows

@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <thread>
+
 #include "base/file.h"
 #include "edge/test_support.h"
 #include "http/h2/test_client.h"
@@ -291,6 +293,26 @@ TEST_F(Http2FileTest, ALargeFileThatIsNotTakenHoldsNoOtherAnswerUp) {
   upstream->send("HTTP/1.1 200 OK\r\nContent-Length: 150000\r\n\r\n" + std::string(150000, 'x'));
   EXPECT_EQ(answer(*client, other).body.size(), 150000u);
   EXPECT_FALSE((*client)[file_stream].closed);
+}
+
+TEST_F(Http2FileTest, AnAnswerThatAwaitsItsTurnIsNotGivenUp) {
+  options.timeouts.write = milliseconds(100);
+  SetUp();
+  auto client = speak({.settings = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kMuch}}, .takes_body = false});
+  auto first = client->client.request(get("/static/large.bin", {{"priority", "u=1"}}));
+  auto second = client->client.request(get("/static/large.bin", {{"priority", "u=6"}}));
+  EXPECT_TRUE(until(*client, [&] { return (*client)[first].body.size() + (*client)[second].body.size() == 65535; }));
+  for (int i = 0; i < 60; i++) {  // slowly, and long enough for a stream that gets nothing to be given up
+    nghttp2_submit_window_update(client->client.get(), NGHTTP2_FLAG_NONE, 0, 4096);
+    client->turn();
+    loop->turn(milliseconds(0));
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  EXPECT_GT((*client)[first].body.size(), 200000u);
+  EXPECT_FALSE((*client)[second].closed);
+  open_window(*client, 0);
+  EXPECT_EQ(answer(*client, second).body.size(), 8u << 20);
+  EXPECT_EQ(answer(*client, first).body.size(), 8u << 20);
 }
 
 TEST_F(Http2FileTest, OfAnAnswerThatIsCutWhatWasSentCounts) {

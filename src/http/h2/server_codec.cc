@@ -356,6 +356,9 @@ int ServerCodec::status(StreamId stream) const { return known(stream).answer.sta
 std::uint64_t ServerCodec::body_bytes(StreamId stream) const { return known(stream).answer.body_bytes(); }
 std::uint64_t ServerCodec::sent_bytes(StreamId stream) const { return known(stream).sent; }
 bool ServerCodec::head_is_finished(StreamId stream) const { return known(stream).answer.head_is_finished(); }
+bool ServerCodec::has_window(StreamId stream) const {
+  return nghttp2_session_get_stream_remote_window_size(session_.get(), as_int(stream)) > 0;
+}
 bool ServerCodec::is_over(StreamId stream) const { return known(stream).is_over(); }
 
 // --- writing --------------------------------------------------------------------------------------------------------

@@ -161,6 +161,8 @@ class ServerCodec {
   std::uint64_t body_bytes(StreamId stream) const;  // content said so far
   std::uint64_t sent_bytes(StreamId stream) const;  // of these, what is in the output, also when the rest never will be
   bool head_is_finished(StreamId stream) const;
+  // The peer's window for the stream lets something through; whether the connection's does is another matter.
+  bool has_window(StreamId stream) const;
   // The peer has reset the stream, or the owner has.
   bool is_over(StreamId stream) const;
 
