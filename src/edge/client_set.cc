@@ -5,6 +5,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "edge/client_connection.h"
 #include "edge/tls_client.h"
@@ -36,6 +38,7 @@ void ClientSet::add(base::Fd socket, Peer peer) {
   watch_for_vanished(socket.get(), context_.options.timeouts.write);
   auto network = by_network_.try_emplace(network_of(peer.host), 0).first;
   network->second++;
+  if (peer.secure && handshakes_.size() >= kMostHandshakes) give_up_a_handshake(&*network);
   auto client = make(std::move(socket), std::move(peer));
   if (!client) return uncount(&*network);
   client->network = &*network;
@@ -44,11 +47,16 @@ void ClientSet::add(base::Fd socket, Peer peer) {
   opened.open({});
 }
 
+// The oldest of the newcomer's own network, if there is one: who begins many must not end those of others.
+void ClientSet::give_up_a_handshake(const Client::Network* newcomer) {
+  auto own = std::ranges::find_if(handshakes_, [&](const Client* client) { return client->network == newcomer; });
+  (own != handshakes_.end() ? *own : handshakes_.front())->close();
+}
+
 // Null: there is nothing to be had for it; the socket is closed.
 std::unique_ptr<Client> ClientSet::make(base::Fd socket, Peer peer) {
   net::Transport transport(std::move(socket));
   if (!peer.secure) return std::make_unique<ClientConnection>(context_, *this, std::move(transport), std::move(peer));
-  if (handshakes_.size() >= kMostHandshakes) handshakes_.front()->close();
   auto session = context_.tls->accept(transport.descriptor());
   if (session) {
     return std::make_unique<TlsClient>(context_, *this, transport.release(), std::move(peer), std::move(*session));

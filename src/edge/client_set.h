@@ -43,7 +43,7 @@ class ClientSet {
   bool take_share(Client& client, const Peer& peer);
   void give_back_share(Client& client);
 
-  // Handshakes in progress: beyond a bound the oldest is given up.
+  // Handshakes in progress: beyond a bound one is given up for each newcomer.
   using Handshakes = std::list<TlsClient*>;
   Handshakes::iterator handshake_begun(TlsClient& client) { return handshakes_.insert(handshakes_.end(), &client); }
   void handshake_ended(Handshakes::iterator place) { handshakes_.erase(place); }
@@ -53,6 +53,7 @@ class ClientSet {
 
  private:
   std::unique_ptr<Client> make(base::Fd socket, Peer peer);
+  void give_up_a_handshake(const Client::Network* newcomer);
   void uncount(Client::Network* network);
 
   Context& context_;

@@ -89,17 +89,19 @@ struct TlsTest : EdgeTest {
   Identity first = make_identity("first", {.hosts = {"first.test"}});
   Identity second = make_identity("second", {.hosts = {"second.test"}});
 
-  void SetUp() override {
-    options.timeouts.tls_handshake = std::chrono::milliseconds(300);
+  void SetUp() override { begin(std::chrono::milliseconds(300)); }
+  void begin(std::chrono::milliseconds handshake_timeout) {
+    options.timeouts.tls_handshake = handshake_timeout;
+    server.reset();
     start();
     auto applied = server->apply_certificates(message_of({&first, &second}));
     ASSERT_TRUE(applied) << applied.error().describe();
     set_routes({route(app.path)});
   }
-  base::Fd connect_raw() {
+  base::Fd connect_raw(const char* address = "192.0.2.7") {
     auto pair = std::move(*base::socketpair(SOCK_STREAM));
     (void)base::set_nonblocking(pair.ours.get(), true);
-    server->adopt(std::move(pair.ours), "192.0.2.7", true);
+    server->adopt(std::move(pair.ours), address, true);
     return std::move(pair.theirs);
   }
   std::unique_ptr<SecureWire> connect(const char* name = "first.test") {
@@ -124,6 +126,18 @@ TEST_F(TlsTest, ARequestIsPassedOnWithItsScheme) {
   expect(*client, "\r\n\r\nhi");
   client->send(kGet);  // the connection is kept
   expect(*upstream, "GET / ");
+}
+
+TEST_F(TlsTest, WhoBeginsManyHandshakesEndsNoneOfOthers) {
+  begin(std::chrono::minutes(1));
+  auto others = connect_raw("198.51.100.1"), oldest = connect_raw();
+  for (int i = 0; i < 600; i++) (void)connect_raw();  // no turn between them: each is still a handshake
+  EXPECT_LT(server->counters()["connections"], 600);
+  char byte;
+  EXPECT_EQ(::recv(oldest.get(), &byte, 1, MSG_DONTWAIT), 0) << "given up";
+  ASSERT_LT(::recv(others.get(), &byte, 1, MSG_DONTWAIT), 0) << "closed";
+  SecureWire client(std::move(others), "first.test");
+  EXPECT_TRUE(until([&] { return client.shake_hands(); }));
 }
 
 TEST_F(TlsTest, TheNameChoosesTheCertificate) {
