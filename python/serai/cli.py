@@ -12,7 +12,7 @@ from serai.failure import FAILED, Failure, wrong_use
 from serai.settings import Settings
 
 _PURPOSE = """\
-Serve a Python web application, WSGI or ASGI. No option is needed to begin with.
+Serve a Python web application, WSGI or ASGI. No option is needed to begin with. For example:
 
   serai serve mysite.wsgi                            Django; the callable is found
   serai serve shop:app --reload                      while you write it

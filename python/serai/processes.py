@@ -102,18 +102,24 @@ def leave(code: int) -> NoReturn:
 
 
 def leave_if_forked(pid: int, reason: BaseException) -> None:
-    """Ends the calling process unless it is `pid`: then the app has forked it, and left by sys.exit() or the like.
+    """Ends the calling process unless it is `pid`: then the app has forked it, and left by sys.exit() or the like."""
+    if os.getpid() != pid:
+        leave_forked(reason)
+
+
+def leave_forked(reason: BaseException | None) -> NoReturn:
+    """Ends a process that the app has forked and that comes back to us: with `reason`, or because it returned.
 
     On its stack is the server of its parent, with whom it shares sockets and event queues, and whose threads it lacks:
     closing it here would make the parent deaf, or wait for ever.
     """
-    if os.getpid() == pid:
-        return
     code = 1
-    if isinstance(reason, SystemExit) and (reason.code is None or isinstance(reason.code, int)):
-        code = reason.code or 0
-    elif isinstance(reason, SystemExit):
-        print(reason.code, file=sys.stderr)
-    else:
+    if reason is None:
+        print("serai: a child that the application forked returned into the server; it ends here", file=sys.stderr)
+    elif not isinstance(reason, SystemExit):
         sys.excepthook(type(reason), reason, reason.__traceback__)
+    elif reason.code is None or isinstance(reason.code, int):
+        code = reason.code or 0
+    else:
+        print(reason.code, file=sys.stderr)
     leave(code & 0xFF)

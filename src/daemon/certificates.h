@@ -20,6 +20,8 @@ class Certificates {
   base::Result<std::string> read();
   // Whether reading them again gives something else than the last `read`, be it another error.
   bool have_changed() const;
+  // As if nothing had been read: they have changed, until they are read again.
+  void forget() { last_.clear(); }
 
  private:
   base::Result<std::string> read_message() const;

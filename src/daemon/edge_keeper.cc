@@ -192,7 +192,10 @@ base::Result<void> EdgeKeeper::give_certificates() {
   auto text = certificates_.read();
   if (!text) return std::unexpected(text.error());
   auto taken = ask(control::Message(json::parse(*text)));
-  if (!taken) return std::unexpected(taken.error());
+  if (!taken) {
+    if (taken.error().kind() != base::Kind::invalid) certificates_.forget();  // nobody has judged them
+    return std::unexpected(taken.error());
+  }
   certificates_text_ = std::move(*text);
   for (const auto& sentence : taken->body().value("warnings", std::vector<std::string>{}))
     base::log(base::Level::warning, "tls.certificate", {}, sentence);

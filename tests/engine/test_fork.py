@@ -14,6 +14,14 @@ def test_under_wsgi(wsgi: Start, threads: int) -> None:
     check(wsgi("fork_app:wsgi", threads=threads))
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_child_that_returns_ends(wsgi: Start, threads: int) -> None:
+    server = wsgi("fork_app:wsgi", threads=threads)
+    assert server.get("/return").body == b"1"
+    assert server.get("/").body == b"hello"
+    assert "a child that the application forked returned into the server" in server.log()
+
+
 @pytest.mark.parametrize("loop", ["serai", "asyncio"])
 def test_under_asgi(asgi: Start, loop: str) -> None:
     check(asgi("fork_app:asgi", loop=loop))

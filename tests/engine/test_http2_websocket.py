@@ -174,6 +174,7 @@ def test_denials_are_ordinary_answers(server: Server, client: Http2Client) -> No
     assert client.response(WebSocket(client, "/forbid").stream).status == 403
     denied = client.response(WebSocket(client, "/deny").stream)
     assert (denied.status, denied.body, denied.header("x-why")) == (401, b"no entry", "test")
+    assert client.response(WebSocket(client, "/deny-with-success").stream).status == 403  # it would open the WebSocket
     assert client.response(WebSocket(client, "/raise-early").stream).status == 500
     assert client.reset_of(WebSocket(client, "/deny-halfway").stream) == h2.errors.ErrorCodes.INTERNAL_ERROR
 

@@ -76,20 +76,18 @@ def test_changed_code_is_served_at_once(folder: Folder, develop: Callable[..., S
     assert "wsgi_app.py changed" in server.wait_for("serve.changed")["message"]
 
 
-def test_a_reload_takes_less_than_a_start(folder: Folder, develop: Callable[..., Server]) -> None:
-    """And well under a second where nothing else runs: the best of three counts here."""
+def test_a_reload_takes_well_under_a_second(folder: Folder, develop: Callable[..., Server]) -> None:
+    """The best of three counts, since other work may hold one up."""
     source = (folder.path / "wsgi_app.py").read_text()
-    began = time.monotonic()
     server = develop("wsgi_app:app").ready()
     assert server.get()[1].endswith("one")
-    start = time.monotonic() - began
     times = []
     for version in ("second", "third", "fourth"):
         (folder.path / "wsgi_app.py").write_text(source.replace('"one"', f'"{version}"'))
         began = time.monotonic()
         answers(server, version)
         times.append(time.monotonic() - began)
-    assert min(times) < min(start, 2), (times, start)
+    assert min(times) < 0.8, times
 
 
 def test_a_module_outside_the_folder_is_watched_once_it_is_imported(

@@ -198,12 +198,22 @@ void WebSocketExchange::close(PyObject* message) {
   socket_.close(code, reason);
 }
 
+// RFC 8441 section 5: over HTTP/2 it would open the WebSocket.
+void WebSocketExchange::reject_success(PyObject* status) {
+  const long code = status ? PyLong_AsLong(status) : 0;
+  if (code == -1 && PyErr_Occurred()) python::rethrow();
+  if (code >= 200 && code < 300) {
+    python::raise(PyExc_ValueError, "over HTTP/2 no WebSocket can be denied with status " + std::to_string(code));
+  }
+}
+
 // The extension websocket.http.response: an HTTP response of the application's instead of 403.
 Progress WebSocketExchange::deny(PyObject* type, PyObject* message) {
   const Names& names = handler().state().names;
   if (equals(type, names.websocket_response_start)) {
     expect(Phase::connecting, type);
     if (!stream_) raise_disconnected();
+    if (stream_->protocol() == Protocol::http2) reject_success(find(message, names.status));
     begin_response(message);
     phase_ = Phase::denied;
     socket_.abandon();

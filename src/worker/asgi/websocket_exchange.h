@@ -44,6 +44,7 @@ class WebSocketExchange final : public Exchange, private WebSocket::Listener {
   void accept(PyObject* message);
   Progress send_data(PyObject* message);
   void close(PyObject* message);
+  static void reject_success(PyObject* status);
   Progress deny(PyObject* type, PyObject* message);
   void expect(Phase phase, PyObject* type) const;
 

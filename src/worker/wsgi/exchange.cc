@@ -157,6 +157,7 @@ class Exchange::Outside {
     if (exchange.handler_.time_limit() || exchange.gathers()) move(true);
   }
   ~Outside() {
+    if (exchange_.handler_.fork_guard().is_child()) ForkGuard::leave();
     if (exchange_.in_application_) move(false);
   }
   Outside(const Outside&) = delete;
@@ -189,6 +190,7 @@ auto Exchange::in_application(Call&& call) {
 class Exchange::Visit {
  public:
   explicit Visit(Exchange& exchange) : exchange_(exchange) {
+    if (exchange.handler_.fork_guard().is_child()) ForkGuard::leave();
     if (!exchange.in_application_) return;
     {
       auto held = python::lock_with_gil(exchange.custody_);

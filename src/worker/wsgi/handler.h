@@ -17,6 +17,7 @@
 #include <string>
 #include <thread>
 
+#include "worker/fork_guard.h"
 #include "worker/places.h"
 #include "worker/server.h"
 #include "worker/signal_pipe.h"
@@ -65,6 +66,7 @@ class Handler final : public worker::Handler {
   const TimeLimit* time_limit() const { return time_limit_.get(); }
   // No longer kept here: the connection is lost, or the exchange over before its body was whole.
   std::unique_ptr<Exchange> take(Exchange& exchange);
+  const ForkGuard& fork_guard() const { return fork_guard_; }
   State& state() { return state_; }
   Server& server() { return *server_; }
   const Options& options() const { return options_; }
@@ -134,6 +136,7 @@ class Handler final : public worker::Handler {
   std::vector<std::shared_ptr<Overstay>> overstays_;  // to be interrupted
   std::thread stand_in_;
   Courier courier_;
+  ForkGuard fork_guard_;
   std::atomic<int> slow_closes_ = 0;  // so many requests are still sent before close() is called
   std::unique_ptr<SignalPipe> signals_;
   int end_fd_ = -1;

@@ -1,4 +1,5 @@
-"""Forks in a request: the child leaves by sys.exit(7), as naive code does, and the parent answers with its status."""
+"""Forks in a request: the child leaves by sys.exit(7), as naive code does, or returns, which is worse; the parent
+answers with its status."""
 
 import os
 import signal
@@ -6,8 +7,10 @@ import sys
 import time
 
 
-def fork():
+def fork(returns=False):
     pid = os.fork()
+    if pid == 0 and returns:
+        return b"I am the child"
     if pid == 0:
         sys.exit(7)
     end = time.monotonic() + 10
@@ -25,6 +28,8 @@ def wsgi(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     if environ["PATH_INFO"] == "/":
         return [b"hello"]
+    if environ["PATH_INFO"] == "/return":
+        return [fork(returns=True)]
     return stream()
 
 

@@ -120,6 +120,16 @@ async def deny(scope, receive, send):
     note(await receive())
 
 
+@route("/deny-with-success")
+async def deny_with_success(scope, receive, send):
+    await receive()
+    try:
+        await send({"type": "websocket.http.response.start", "status": 200, "headers": []})
+    except ValueError as error:
+        note(str(error))
+    await send({"type": "websocket.close"})
+
+
 @route("/deny-halfway")
 async def deny_halfway(scope, receive, send):
     await receive()
