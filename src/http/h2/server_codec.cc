@@ -283,9 +283,13 @@ void ServerCodec::give_up(Stream& stream, ErrorCode code) {
   nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, as_int(stream.id), static_cast<std::uint32_t>(code));
 }
 
-// After the last byte of an answer: nobody wants the rest of the request.
+// After the last byte of an answer: nobody wants the rest of the request. Where all of its declared length came, the
+// frame that says so is awaited: clients that send it by itself, as httpx does, take it badly to find their stream
+// closed.
 void ServerCodec::give_up_rest(const Stream& stream) {
   if (stream.request_ended || stream.is_over()) return;
+  const RequestHead& head = stream.request.head();
+  if (head.framing == Framing::length && stream.body_received >= head.content_length) return;
   nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, as_int(stream.id), NGHTTP2_NO_ERROR);
 }
 

@@ -387,6 +387,25 @@ TEST(ServerCodec, LetsThePeerEndATunnelThatItsOwnerHasReleased) {
   EXPECT_EQ(talk.codec.open_streams(), 0u);
 }
 
+TEST(ServerCodec, AwaitsTheEndOfARequestWhoseDeclaredLengthCame) {
+  for (std::string body : {"", "all"}) {
+    Talk talk;
+    Fields fields = post();
+    fields.push_back({"content-length", std::to_string(body.size())});
+    const StreamId id = talk.client.request(fields, body, true);
+    talk.run();
+    talk.answer(id, 200, "yes");
+    talk.run();
+    EXPECT_TRUE(talk.client.replies[id].ended);
+    EXPECT_FALSE(talk.client.replies[id].closed) << "the client has yet to end its side";
+    talk.client.send(id, "", true);
+    talk.run();
+    EXPECT_TRUE(talk.client.replies[id].closed);
+    EXPECT_EQ(talk.client.replies[id].code, NGHTTP2_NO_ERROR);
+    EXPECT_EQ(talk.codec.open_streams(), 0u);
+  }
+}
+
 TEST(ServerCodec, ResetsAReleasedTunnelThroughWhichMoreComes) {
   Talk talk;
   const StreamId id = connect(talk, 200);
