@@ -55,7 +55,8 @@ void LoadConnection::ask(const http::OutgoingRequest& request, std::string_view 
 void LoadConnection::on_ready(std::uint32_t epoll_events) {
   if (connecting_ && !finish_connecting()) return;
   if (epoll_events & EPOLLOUT) send();
-  if (epoll_events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) read();
+  const bool has_ended = epoll_events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+  if (has_ended || epoll_events & EPOLLIN) read(has_ended);
 }
 
 bool LoadConnection::finish_connecting() {
@@ -75,7 +76,8 @@ void LoadConnection::send() {
   }
 }
 
-void LoadConnection::read() {
+// `has_ended`: behind what is there comes the end, which no further event tells.
+void LoadConnection::read(bool has_ended) {
   while (is_connected()) {
     auto room = input_.space(kReadSize);
     auto count = ::recv(socket_.get(), room.data(), room.size(), MSG_DONTWAIT);
@@ -84,7 +86,7 @@ void LoadConnection::read() {
     if (count == 0) return on_end_of_input();
     input_.commit(static_cast<std::size_t>(count));
     if (!process()) return;
-    if (static_cast<std::size_t>(count) < room.size()) return;
+    if (!has_ended && static_cast<std::size_t>(count) < room.size()) return;
   }
 }
 

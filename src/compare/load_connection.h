@@ -52,7 +52,7 @@ class LoadConnection final : net::Pollable {
   void on_ready(std::uint32_t epoll_events) override;
   bool finish_connecting();
   void send();
-  void read();
+  void read(bool has_ended);
   bool process();
   bool handle(const http::Event& event);
   void on_end_of_input();

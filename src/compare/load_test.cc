@@ -131,6 +131,7 @@ struct Fault {
   std::string answer;
   const char* reason;
 };
+void PrintTo(const Fault& fault, std::ostream* out) { *out << fault.name; }
 class FaultTest : public testing::TestWithParam<Fault> {};
 
 TEST_P(FaultTest, IsCountedByItsReason) {
