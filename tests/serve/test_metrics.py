@@ -37,6 +37,10 @@ def scrape(path: Path) -> dict[str, float]:
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 
 
+def answered(found: dict[str, float]) -> float:
+    return sum(value for name, value in found.items() if name.startswith("serai_request_duration_seconds_count"))
+
+
 def test_requests_are_counted_by_status_and_time(folder: Folder, serve: Callable[..., Server]) -> None:
     folder.write("counted.py", APP)
     path = folder.path / "metrics.sock"
@@ -44,6 +48,7 @@ def test_requests_are_counted_by_status_and_time(folder: Folder, serve: Callable
     for target, count in (("/", 5), ("/missing", 2), ("/raise", 1), ("/slow", 2)):
         for _ in range(count):
             server.get(target)
+    until(lambda: answered(scrape(path)) == 10, "an answer counts once it is sent")
     found = scrape(path)
     assert found["serai_requests_total"] == 10
     assert found["serai_workers"] == found["serai_workers_wanted"] == found["serai_workers_started_total"] == 2
