@@ -18,7 +18,7 @@ class Cause:
     code: int | None = None
     """Exit code, or number of the signal."""
     stack: str = ""
-    """What faulthandler wrote, of all threads; empty where it could not."""
+    """What faulthandler wrote: of the thread that crashed, or of all threads that hang; empty where it could not."""
 
     def as_message(self) -> dict[str, Any]:
         """The `cause` of `worker_exited`."""

@@ -29,7 +29,7 @@ from serai.probe import HealthCheck
 from serai.recycling import Recycling
 from serai.reporter import Reporter, unexplained
 from serai.settings import MAX_WORKERS, Settings
-from serai.worker import CERTIFICATES, LISTEN, RETIRE
+from serai.worker import CERTIFICATES, LISTEN, RETIRE, TELL_AND_DIE
 from serai.worker_process import WorkerProcess
 from serai.zygote import Import, Inheritance
 
@@ -473,7 +473,7 @@ class Fleet:
         for worker in [w for g in self._generations for w in g.workers.values()]:
             if worker.busy_seconds() > limit and not worker.condemned:
                 sentence = f"hung: for {limit:g} s no thread of it came back from the app (--worker-timeout)"
-                worker.condemn(self._loop, "hung", sentence, signal.SIGABRT)
+                worker.condemn(self._loop, "hung", sentence, TELL_AND_DIE)
                 self._advance()
         self._loop.call_later(min(1.0, limit / 4), self._watch_for_hung_workers)
 

@@ -21,14 +21,16 @@ from serai.settings import Settings
 if TYPE_CHECKING:
     from serai._engine import AsgiServer, WsgiServer
 
-# What the master asks a worker for by signal. SIGTERM: end, closing idle connections at once. SIGABRT: tell where you
-# hang, and die. The others are real-time signals, since apps use the named ones.
+# What the master asks a worker for by signal. SIGTERM: end, closing idle connections at once. The others are real-time
+# signals, since apps use the named ones.
 RETIRE = signal.SIGRTMAX - 3
 """End, but leave idle connections to their next request or the graceful timeout."""
 LISTEN = signal.SIGRTMAX - 4
 """You have passed the health check: accept on the public sockets."""
 CERTIFICATES = signal.SIGRTMAX - 5
 """There are new TLS certificates in your channel."""
+TELL_AND_DIE = signal.SIGRTMAX - 6
+"""You hang: write where each of your threads is, and die."""
 
 SIGNALS = {signal.SIGTERM, signal.SIGUSR1, RETIRE, LISTEN, CERTIFICATES, processes.PARENT_DIED}
 """Blocked by the zygote around the fork, until the worker has handlers of its own for them."""
@@ -88,7 +90,7 @@ class Worker:
     def _settle(self) -> None:
         """Signals, name, where crashes are reported, and what happens when the parent goes."""
         processes.set_name("serai-worker")
-        faulthandler.enable(file=self._post.stack_fd, all_threads=True)
+        self._report_crashes()
         for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
             signal.signal(signum, leave_to_master)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until there is a server to drain
@@ -100,6 +102,12 @@ class Worker:
         processes.on_parent_death(processes.PARENT_DIED)
         if os.getppid() != self._post.zygote:  # it died before the kernel knew that we want to be told
             self._on_parent_death()
+
+    def _report_crashes(self) -> None:
+        # After a crash the other threads may run on, and reading their frames meanwhile can crash faulthandler itself.
+        # The threads of a worker that hangs stand still.
+        faulthandler.enable(file=self._post.stack_fd, all_threads=False)
+        faulthandler.register(TELL_AND_DIE, file=self._post.stack_fd, all_threads=True, chain=True)
 
     def _load(self) -> Application:
         app = application.load(self._post.settings)

@@ -16,6 +16,7 @@ from serai.channel import Channel, Message
 from serai.counters import Cell
 from serai.loop import Callback, Loop, Timer
 from serai.recycling import Recycling
+from serai.worker import TELL_AND_DIE
 
 if TYPE_CHECKING:
     from serai.generation import Generation
@@ -93,10 +94,10 @@ class WorkerProcess:
         self.signal(signal.SIGTERM if starting else signum)
         limit = timeout + STOP_MARGIN
         sentence = f"killed: it did not end within {limit:g} s"
-        self._be_patient(loop, limit, lambda: self.condemn(loop, "hung", sentence, signal.SIGABRT))
+        self._be_patient(loop, limit, lambda: self.condemn(loop, "hung", sentence, TELL_AND_DIE))
 
     def condemn(self, loop: Loop, kind: str, sentence: str, signum: int) -> None:
-        """Kills it: first so that it can write its stack (SIGABRT), then for sure."""
+        """Kills it: first by `signum`, so that it can write its stack or shut the app down, then for sure."""
         if not self.condemned:
             self.condemned = kind, sentence
             self.signal(signum)
@@ -137,7 +138,7 @@ class WorkerProcess:
         return (time.monotonic_ns() - since) / 1e9 if since else 0.0
 
     def stack(self) -> str:
-        """What faulthandler wrote, without our own frames below the app's."""
+        """What faulthandler wrote, without our own frames around the app's."""
         return _trim_stack(os.pread(self._stack_fd, _MAX_STACK, 0).decode(errors="replace").strip())
 
     def close(self) -> None:

@@ -339,7 +339,7 @@ constexpr std::array table{
             .type = Type::anything,
             .effect = Effect::restart,
             .help = "Certificates and protocols.",
-            .later = "put a TLS proxy in front for now"},
+            .later = "remove it: the certificates of all apps are given to `serai daemon --certificate`"},
 
     Setting{.path = "env.*",
             .type = Type::variable,

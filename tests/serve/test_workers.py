@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,12 +57,16 @@ def test_workers_that_keep_crashing_are_started_ever_more_rarely(serve: Callable
     assert [event["seconds"] for event in server.named("serve.back_off")] == [0.1, 0.2, 0.4]
 
 
-def test_a_hung_worker_shows_its_stack_and_is_replaced(serve: Callable[..., Server]) -> None:
-    server = serve("wsgi_app:app", "--worker-timeout", "300ms", "--threads", "1").ready()
-    quietly(server, "/hang")
+def test_a_hung_worker_shows_its_stacks_and_is_replaced(serve: Callable[..., Server]) -> None:
+    server = serve("wsgi_app:app", "--worker-timeout", "300ms", "--threads", "2").ready()
+    clients = [threading.Thread(target=quietly, args=(server, "/hang")) for _ in range(2)]
+    for client in clients:
+        client.start()
     exited = server.wait_for("worker.exited")
+    for client in clients:
+        client.join()
     assert "hung" in exited["message"]
-    assert 'wsgi_app.py", line' in exited["stack"]
+    assert exited["stack"].count('wsgi_app.py", line') == 2
     server.wait_for("worker.ready", 2)
     assert server.get()[0] == 200
 
