@@ -17,6 +17,8 @@
 #include "control/channel.h"
 #include "instance/privileges.h"
 #include "instance/report.h"
+#include "instance/scope.h"
+#include "instance/system_calls.h"
 #include "instance/view.h"
 
 namespace instance {
@@ -46,6 +48,7 @@ base::Result<void> set_up(const Plan& plan) {
   auto done = build_view(plan);
   if (done) done = limit_resources();
   if (done) done = become_user(plan.uid, plan.gid);
+  if (done) done = keep_to_itself();
   if (done) done = filter_system_calls();
   return done;
 }

@@ -246,8 +246,9 @@ base::Result<void> View::apply(const Mount& mount) {
     return new_file_system(mount, "proc", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, {});
   }
   if (mount.kind == "devpts") {
+    // The host has so many terminals for all (kernel.pty.max): an app gets some of them.
     return new_file_system(mount, "devpts", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
-                           {{"ptmxmode", "0666"}, {"mode", "0620"}});
+                           {{"ptmxmode", "0666"}, {"mode", "0620"}, {"max", "64"}});
   }
   if (mount.kind == "device") return device(mount);
   if (mount.kind == "folder") return made_folder(mount);

@@ -64,7 +64,7 @@ for family in (38, 17, 16):
 socket.socket(socket.AF_INET6)
 END)"));
   EXPECT_EQ(out,
-            "unshare EPERM\nmount EPERM\nio_uring EPERM\nkeyctl EPERM\nsocket refused 38\nsocket refused 17\nsocket "
+            "unshare EPERM\nmount EPERM\nio_uring ENOSYS\nkeyctl EPERM\nsocket refused 38\nsocket refused 17\nsocket "
             "refused 16\n");
 }
 
