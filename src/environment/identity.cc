@@ -118,6 +118,10 @@ Identity Identities::supervisor() const {
   return base_ ? Identity{base_ + kSupervisor, base_ + kSupervisor} : Identity{::geteuid(), ::getegid()};
 }
 
+UidRange Identities::apps() const {
+  return base_ ? UidRange{base_ + kFirstApp, base_ + kRange - 1} : UidRange{::geteuid(), ::geteuid()};
+}
+
 base::Result<Identity> Identities::claim(const std::string& app) {
   if (!base_) return Identity{::geteuid(), ::getegid()};
   auto lock = Lock::take(layout_.root / "identities.lock");

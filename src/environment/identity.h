@@ -20,6 +20,10 @@ struct Identity {
   friend bool operator==(const Identity&, const Identity&) = default;
 };
 
+struct UidRange {
+  uid_t first = 0, last = 0;
+};
+
 class Identities {
  public:
   // Reserves the root's range the first time; ROOT/identities.json remembers it. `registry` is host-wide.
@@ -27,6 +31,7 @@ class Identities {
 
   Identity edge() const;        // may connect to the instances' sockets
   Identity supervisor() const;  // owns the logs
+  UidRange apps() const;        // what apps are given
   // The app's own; claimed the first time and kept until `release`.
   base::Result<Identity> claim(const std::string& app);
   base::Result<void> release(const std::string& app);

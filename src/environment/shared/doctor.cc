@@ -1,5 +1,4 @@
 // What this host can do, each thing tried out.
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -7,6 +6,7 @@
 
 #include "base/file.h"
 #include "environment/shared/shared.h"
+#include "instance/scope.h"
 
 namespace environment {
 namespace {
@@ -47,15 +47,16 @@ Fact groups(const allocation::Hierarchy& hierarchy, const std::string& name) {
   return fact;
 }
 
-// landlock(7): ABI 1 files, 4 TCP ports (Linux 6.7), 6 abstract sockets and signals (6.12).
 Fact landlock() {
-  long abi = ::syscall(444 /* landlock_create_ruleset */, nullptr, 0, 1 /* LANDLOCK_CREATE_RULESET_VERSION */);
-  if (abi > 0)
+  if (instance::can_keep_to_itself())
     return {.name = "Landlock",
-            .found = fmt::format("ABI {} (not used in this version)", abi),
+            .found = "abstract Unix sockets are kept to the instance that opened them",
             .advice = {},
             .state = State::good};
-  return {.name = "Landlock", .found = "not there (not used in this version)", .advice = {}, .state = State::degraded};
+  return {.name = "Landlock",
+          .found = "this kernel cannot keep abstract Unix sockets apart: apps reach those of others",
+          .advice = "Linux 6.12 with Landlock switched on can",
+          .state = State::degraded};
 }
 
 Fact firewall(bool is_root) {
@@ -64,8 +65,8 @@ Fact firewall(bool is_root) {
   if (probed) return fact;
   fact.found = probed.error().describe();
   fact.advice =
-      "the port of a program that brings its own server cannot be closed to other apps: run as root with the package "
-      "nftables";
+      "neither the port of a program that brings its own server nor the addresses at which clouds give out credentials "
+      "can be closed to apps: run as root with the package nftables";
   fact.state = State::degraded;
   return fact;
 }

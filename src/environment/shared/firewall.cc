@@ -47,6 +47,19 @@ add element inet {0} servers {{ {2} . {1} }}
   return nft(rules);
 }
 
+// Link-local addresses are never another app's or site's business (RFC 3927); the others are single services of clouds.
+base::Result<void> Firewall::close_metadata(UidRange apps) const {
+  return nft(fmt::format(
+      R"(add table inet {0}
+add chain inet {0} metadata {{ type filter hook output priority 0; policy accept; }}
+flush chain inet {0} metadata
+add rule inet {0} metadata meta skuid {1}-{2} meta l4proto {{ tcp, udp }} th dport 53 accept
+add rule inet {0} metadata meta skuid {1}-{2} ip daddr {{ 169.254.0.0/16, 100.100.100.200, 168.63.129.16, 192.0.0.192 }} reject with icmp admin-prohibited
+add rule inet {0} metadata meta skuid {1}-{2} ip6 daddr {{ fd00:ec2::254, fd00:ec2::23, fd20:ce::254, fd00:c1::a9fe:a9fe }} reject with icmpv6 admin-prohibited
+)",
+      table_, apps.first, apps.last));
+}
+
 base::Result<void> Firewall::release(std::uint16_t port, uid_t app) const {
   return nft(
       fmt::format("delete element inet {0} guarded {{ {1} }}\n"

@@ -1,5 +1,6 @@
 // environment::Firewall: closes the loopback ports of programs that bring their own server to everybody but the edge,
-// the app itself and root, and sees to it that only the app can answer on its port.
+// the app itself and root, and sees to it that only the app can answer on its port. Closes the addresses at which
+// clouds give a machine its credentials to all apps.
 //
 // One nftables table per root, in the host's network namespace, by `nft` with an argument vector and its rules on
 // standard input. Chosen over a private network namespace with a relay because the app keeps its ordinary network, and
@@ -12,6 +13,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "environment/identity.h"
 
 namespace environment {
 
@@ -20,6 +22,8 @@ class Firewall {
   // `table` is the root's Identities::host_name.
   Firewall(std::string table, uid_t edge) : table_(std::move(table)), edge_(edge) {}
 
+  // For these users; resolvers at such addresses (port 53) stay open.
+  base::Result<void> close_metadata(UidRange apps) const;
   // Kind::unsupported where nft or the kernel's nftables is missing.
   base::Result<void> guard(std::uint16_t port, uid_t app) const;
   base::Result<void> release(std::uint16_t port, uid_t app) const;

@@ -175,6 +175,7 @@ base::Result<RunResult> SharedEnvironment::run_in(const RunSpec& spec, Record& r
   }
   plan.processes.push_back(
       {.name = "run", .argv = spec.argv, .env = as_list(base_environment(spec.parts, spec.env)), .cwd = spec.cwd});
+  close_metadata();
   auto streams = Streams::open(spec);
   if (!streams) return std::unexpected(streams.error());
   auto started = start_program(options_.instance_program, plan, streams->descriptors);
@@ -200,7 +201,10 @@ void SharedEnvironment::sweep() {
     known.insert(at->path().filename());
   if (error) return;
   allocation::Group::sweep(hierarchy_, identities_.host_name(), known);
-  if (!any_port_but("")) firewall_.remove();
+  if (is_anybody_left())
+    close_metadata();
+  else
+    firewall_.remove();
 }
 
 void SharedEnvironment::sweep_runs() {

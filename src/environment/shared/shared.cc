@@ -266,6 +266,7 @@ base::Result<Instance> SharedEnvironment::start_steps(const InstanceSpec& spec, 
 
 base::Result<Instance> SharedEnvironment::start_processes(const InstanceSpec& spec, Record& record, AppView view,
                                                           int listener, Launch& launch) {
+  close_metadata();
   auto started = start_program(options_.instance_program, plan(record, spec, std::move(view)), {.listener = listener});
   if (!started) {
     launch.failed(started.error());
@@ -305,16 +306,29 @@ void SharedEnvironment::ask_to_stop(const Record& record, milliseconds graceful_
   }
 }
 
-void SharedEnvironment::close_port(const Record& record) {
+void SharedEnvironment::close_metadata() {
   std::lock_guard lock(ports_);
-  (void)firewall_.release(record.port, record.user.uid);
-  if (!any_port_but(record.id)) firewall_.remove();
+  if (!identities_.is_root() || metadata_closed_) return;
+  metadata_closed_ = true;  // or tried: where there is no nftables, the first warning says all
+  if (auto closed = firewall_.close_metadata(identities_.apps()); !closed)
+    base::log(base::Level::warning, "environment.metadata", {}, closed.error().describe());
 }
 
-bool SharedEnvironment::any_port_but(const std::string& id) {
-  for (const auto& other : instances().value_or(std::vector<std::string>{})) {
-    if (other == id) continue;
-    if (auto record = Record::read(layout_, other); record && record->port != 0) return true;
+void SharedEnvironment::leave_firewall(const Record& record) {
+  std::lock_guard lock(ports_);
+  ended_.insert(record.id);
+  if (!identities_.is_root()) return;
+  if (record.port) (void)firewall_.release(record.port, record.user.uid);
+  if (is_anybody_left()) return;
+  firewall_.remove();
+  metadata_closed_ = false;
+}
+
+bool SharedEnvironment::is_anybody_left() {
+  std::error_code error;
+  for (fs::directory_iterator at(layout_.instances(), error), end; !error && at != end; at.increment(error)) {
+    auto id = at->path().filename().string();
+    if (!ended_.contains(id) && Record::read(layout_, id)) return true;
   }
   return false;
 }
@@ -330,7 +344,7 @@ base::Result<Adoption> SharedEnvironment::end(const Record& record) {
     adoption = std::move(*adopted);
     if (auto gone = kept->let_go(record.id); !gone) return std::unexpected(gone.error());
   }
-  if (record.port && identities_.is_root()) close_port(record);
+  leave_firewall(record);
   if (auto removed = group.remove(); !removed) return std::unexpected(removed.error());
   return adoption;
 }
@@ -352,7 +366,12 @@ base::Result<void> SharedEnvironment::destroy(const std::string& id) {
   return remove(id);
 }
 
-base::Result<void> SharedEnvironment::remove(const std::string& id) { return base::remove_tree(layout_.instance(id)); }
+base::Result<void> SharedEnvironment::remove(const std::string& id) {
+  auto removed = base::remove_tree(layout_.instance(id));
+  std::lock_guard lock(ports_);
+  if (removed) ended_.erase(id);
+  return removed;
+}
 
 base::Result<Inspection> SharedEnvironment::inspect(const std::string& id) {
   auto record = Record::read(layout_, id);

@@ -2,9 +2,10 @@
 // kernel and the network are everybody's.
 #pragma once
 
-#include <optional>
-
 #include <mutex>
+#include <optional>
+#include <set>
+
 #include "allocation/group.h"
 #include "environment/data/kept.h"
 
@@ -55,10 +56,11 @@ class SharedEnvironment final : public Environment {
   Instance instance_of(const Record& record) const;
   // Ends what runs, adopts, releases group and port. The record stays.
   base::Result<Adoption> end(const Record& record);
-  // Opens the record's port again; the table goes with the last port.
   void sweep_runs();
-  bool any_port_but(const std::string& id);
-  void close_port(const Record& record);
+  // The firewall stands while anybody runs: from the first record that is written until the last one's end.
+  void close_metadata();
+  void leave_firewall(const Record& record);
+  bool is_anybody_left();
   void ask_to_stop(const Record& record, std::chrono::milliseconds graceful_timeout);
   base::Result<void> remove(const std::string& id);
   base::Result<RunResult> run_in(const RunSpec& spec, Record& record);
@@ -70,6 +72,8 @@ class SharedEnvironment final : public Environment {
   Firewall firewall_;
   std::mutex
       ports_;  // from writing a port down until it is guarded, and from the last one's end until the table is gone
+  std::set<std::string> ended_;  // their records are still there
+  bool metadata_closed_ = false;
 };
 
 }  // namespace environment
