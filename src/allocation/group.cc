@@ -28,6 +28,17 @@ base::Result<void> write(const fs::path& file, const std::string& value) {
   return {};
 }
 
+// cpuset(7): a new v1 group has neither CPUs nor memory nodes, and no process can enter it before it has.
+base::Result<void> inherit_cpus(const fs::path& folder) {
+  for (const char* file : {"cpuset.mems", "cpuset.cpus"}) {
+    if (base::read_file(folder / file).value_or("").find_first_not_of('\n') != std::string::npos) continue;
+    auto above = base::read_file(folder.parent_path() / file);
+    if (!above) return std::unexpected(above.error());
+    if (auto written = write(folder / file, *above); !written) return written;
+  }
+  return {};
+}
+
 // Makes the group's folders one below the other; on v2 each parent passes its controllers on.
 base::Result<void> make_folders(const Hierarchy::Place& place, const fs::path& name, const std::string& controller) {
   fs::path folder = place.parent;
@@ -40,6 +51,9 @@ base::Result<void> make_folders(const Hierarchy::Place& place, const fs::path& n
     folder /= part;
     if (::mkdir(folder.c_str(), 0755) < 0 && errno != EEXIST) {
       return base::errno_error(fmt::format("create control group {}", folder.string()));
+    }
+    if (place.version == Version::v1 && controller == "cpuset") {
+      if (auto taken = inherit_cpus(folder); !taken) return taken;
     }
   }
   return {};
@@ -55,11 +69,13 @@ struct Setting {
 
 std::vector<Setting> settings(const Limits& limits) {
   auto quota = std::to_string(std::max(1000L, std::lround(limits.cpu * kPeriod)));
+  bool unlimited = !limits.cpus.empty();  // whoever has whole CPUs is never throttled
   auto memory = std::to_string(limits.memory);
   auto processes = std::to_string(limits.processes);
   return {
       {"cpu", "cpu.cfs_period_us", nullptr, std::to_string(kPeriod), ""},
-      {"cpu", "cpu.cfs_quota_us", "cpu.max", quota, quota + " " + std::to_string(kPeriod)},
+      {"cpu", "cpu.cfs_quota_us", "cpu.max", unlimited ? "-1" : quota,
+       (unlimited ? "max" : quota) + " " + std::to_string(kPeriod)},
       {"memory", "memory.limit_in_bytes", "memory.max", memory, memory},
       {"memory", nullptr, "memory.swap.max", "", "0", true},
       {"memory", "memory.swappiness", nullptr, "0", "", true},
@@ -80,7 +96,12 @@ std::vector<pid_t> read_pids(const fs::path& folder) {
 base::Result<Group> Group::create(const Hierarchy& hierarchy, const std::string& name, const Limits& limits) {
   Group group = at(hierarchy, name);
   for (const auto& [controller, place] : hierarchy.controllers) {
-    if (auto made = make_folders(place, name, controller); !made) {
+    auto made = make_folders(place, name, controller);
+    if (!made && controller == "cpuset") {  // what needs it asks for it; the others live without
+      group.folders_.erase(controller);
+      continue;
+    }
+    if (!made) {
       (void)group.remove();
       return std::unexpected(made.error());
     }
@@ -145,6 +166,29 @@ base::Result<void> Group::apply(const Limits& limits) const {
     if (!written && !setting.optional) return written;
   }
   return {};
+}
+
+base::Result<void> Group::set_cpus(const CpuSet& cpus) const {
+  auto folder = find("cpuset");
+  if (!folder)
+    return base::fail(base::Kind::unsupported, "set the CPUs of a control group: it has no cpuset controller");
+  return write(folder->path / "cpuset.cpus", format_cpus(cpus));
+}
+
+base::Result<void> Group::reserve_memory(std::uint64_t bytes) const {
+  auto memory = find("memory");
+  if (!memory || memory->version == Version::v1) return {};
+  return write(memory->path / "memory.min", std::to_string(bytes));
+}
+
+std::vector<std::string> Group::with_cpus(const Hierarchy& hierarchy, const std::string& parent) {
+  std::vector<std::string> names;
+  auto place = hierarchy.controllers.find("cpuset");
+  if (place == hierarchy.controllers.end()) return names;
+  std::error_code error;
+  for (fs::directory_iterator at(place->second.parent / parent, error), end; !error && at != end; at.increment(error))
+    if (at->is_directory(error)) names.push_back(at->path().filename());
+  return names;
 }
 
 const Group::Folder* Group::find(const std::string& controller) const {

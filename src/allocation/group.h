@@ -1,9 +1,9 @@
 // allocation::Group: one control group per instance, on cgroup v2, v1 or a hybrid of both.
 //
-// Each controller (cpu, memory, pids; cpuacct on v1) is used where this host has it: v2 below `GROUP` at the top of the
-// tree (or below the caller's own group when that is delegated to it), v1 below the caller's own group of that
-// hierarchy. Only groups of our own are made, and removed with `remove`. Thread-compatible; no state besides paths, so
-// that a new daemon opens what an old one made.
+// Each controller (cpu, memory, pids, cpuset; cpuacct on v1) is used where this host has it: v2 below `GROUP` at the
+// top of the tree (or below the caller's own group when that is delegated to it), v1 below the caller's own group of
+// that hierarchy. Only groups of our own are made, and removed with `remove`. Thread-compatible; no state besides
+// paths, so that a new daemon opens what an old one made.
 #pragma once
 
 #include <sys/types.h>
@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "allocation/cpus.h"
 #include "allocation/limits.h"
 #include "base/error.h"
 
@@ -28,21 +29,23 @@ struct Hierarchy {
     Version version = Version::v2;
     std::filesystem::path parent;  // the folder below which our groups are made
   };
-  std::map<std::string, Place> controllers;  // "cpu", "memory", "pids", "cpuacct" (v1)
+  std::map<std::string, Place> controllers;  // "cpu", "cpuset", "memory", "pids", "cpuacct" (v1)
 
   // Looks at `mounts` and the caller's own groups; only writable places count. The paths are parameters for tests.
   static base::Result<Hierarchy> detect(const std::filesystem::path& mountinfo = "/proc/self/mountinfo",
                                         const std::filesystem::path& own = "/proc/self/cgroup");
   bool has(const std::string& controller) const { return controllers.contains(controller); }
-  // "cpu, memory, pids (v1)".
+  // "cpu, cpuset, memory, pids (v1)".
   std::string describe() const;
+  // The CPUs that groups of ours can run on; empty without a cpuset controller.
+  CpuSet cpus() const;
 };
 
 class Group {
  public:
   Group() = default;
   // Makes `name` ("serai-1a2b/shop-7f"; intermediate groups included) with these limits. A controller that the host
-  // does not give is left out: see `missing`.
+  // does not give is left out, and so is a cpuset controller that refuses (`has`).
   static base::Result<Group> create(const Hierarchy& hierarchy, const std::string& name, const Limits& limits);
   // The same group without making it, so that its place can be written down first.
   static Group at(const Hierarchy& hierarchy, const std::string& name);
@@ -56,6 +59,10 @@ class Group {
   std::filesystem::path out_of_memory_file() const;
   base::Result<void> add(pid_t pid) const;
   base::Result<void> apply(const Limits& limits) const;
+  // Moves its processes to these CPUs, and keeps them there.
+  base::Result<void> set_cpus(const CpuSet& cpus) const;
+  // Bytes that the kernel leaves it (and the groups in it) when memory is short. Cgroup v2 only; else nothing is done.
+  base::Result<void> reserve_memory(std::uint64_t bytes) const;
   base::Result<Usage> usage() const;
   base::Result<LimitHits> hits() const;
   std::vector<pid_t> processes() const;
@@ -64,6 +71,9 @@ class Group {
   // Kills stragglers and removes the group, and its parent when that is empty. A group that is gone is no error.
   base::Result<void> remove() const;
   bool is_empty() const { return folders_.empty(); }
+  bool has(const std::string& controller) const { return folders_.contains(controller); }
+  // The names of the groups right below `parent` that have CPUs of their own to set.
+  static std::vector<std::string> with_cpus(const Hierarchy& hierarchy, const std::string& parent);
   // Removes the groups right below `parent` ("serai-1a2b") in which no process is, but for those named in `keep`; then
   // `parent` too, when nothing is left in it.
   static void sweep(const Hierarchy& hierarchy, const std::string& parent, const std::set<std::string>& keep);

@@ -53,7 +53,7 @@ class FakeHost : public testing::Test {
 TEST_F(FakeHost, UsesVersionTwoWhereTheControllersAreThere) {
   be_v2();
   auto hierarchy = detect();
-  EXPECT_EQ(hierarchy.describe(), "cpu, memory, pids (v2)");
+  EXPECT_EQ(hierarchy.describe(), "cpu, cpuset, memory, pids (v2)");
   auto group = Group::create(hierarchy, "serai-1/shop", {.cpu = 0.5, .memory = 64 << 20, .processes = 32});
   ASSERT_TRUE(group) << group.error().describe();
   EXPECT_EQ(read("v2/serai-1/shop/cpu.max"), "50000 100000");
@@ -89,6 +89,44 @@ TEST_F(FakeHost, UsesVersionOneBelowTheCallersOwnGroupsOnAHybridHost) {
   EXPECT_EQ(read("memory/session/serai-1/shop/memory.limit_in_bytes"), "67108864");
   EXPECT_EQ(read("pids/serai-1/shop/pids.max"), "32");
   EXPECT_EQ(group->entrances().size(), 4u);
+}
+
+TEST_F(FakeHost, GivesAVersionOneGroupTheCpusAndMemoryNodesOfTheOneAbove) {
+  be_hybrid();
+  write("cpuset/cpuset.cpus", "0-3\n");
+  write("cpuset/cpuset.mems", "0\n");
+  auto mounts = read("mountinfo") + "32 24 0:28 / " + (root_ / "cpuset").string() + " rw - cgroup cgroup rw,cpuset\n";
+  write("mountinfo", mounts);
+  auto hierarchy = detect();
+  EXPECT_EQ(hierarchy.cpus(), (CpuSet{0, 1, 2, 3}));
+  auto group = Group::create(hierarchy, "serai-1/shop", {}).value();
+  EXPECT_EQ(read("cpuset/serai-1/cpuset.mems"), "0\n");
+  EXPECT_EQ(read("cpuset/serai-1/shop/cpuset.cpus"), "0-3\n");
+  ASSERT_TRUE(group.set_cpus({2, 3}));
+  EXPECT_EQ(read("cpuset/serai-1/shop/cpuset.cpus"), "2-3");
+  EXPECT_THAT(Group::with_cpus(hierarchy, "serai-1"), testing::ElementsAre("shop"));
+}
+
+TEST_F(FakeHost, LeavesOutCpusetsThatCannotBeUsed) {
+  be_hybrid();
+  fs::create_directories(root_ / "cpuset");
+  auto mounts = read("mountinfo") + "32 24 0:28 / " + (root_ / "cpuset").string() + " rw - cgroup cgroup rw,cpuset\n";
+  write("mountinfo", mounts);
+  auto group = Group::create(detect(), "serai-1/shop", {});
+  ASSERT_TRUE(group) << group.error().describe();
+  EXPECT_FALSE(group->has("cpuset"));
+  EXPECT_FALSE(group->set_cpus({0}));
+  EXPECT_EQ(group->entrances().size(), 4u);
+}
+
+TEST_F(FakeHost, WhoHasCpusOfItsOwnHasNoQuotaAndOnVersionTwoMemoryOfItsOwn) {
+  be_v2();
+  auto group = Group::create(detect(), "serai-1/shop", {.cpu = 2, .cpus = "2-3"}).value();
+  EXPECT_EQ(read("v2/serai-1/shop/cpu.max"), "max 100000");
+  ASSERT_TRUE(group.set_cpus({2, 3}));
+  ASSERT_TRUE(group.reserve_memory(64 << 20));
+  EXPECT_EQ(read("v2/serai-1/shop/cpuset.cpus"), "2-3");
+  EXPECT_EQ(read("v2/serai-1/shop/memory.min"), "67108864");
 }
 
 TEST_F(FakeHost, ReadsUsageAndHitsOfVersionOne) {

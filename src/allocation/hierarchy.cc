@@ -66,13 +66,13 @@ void add_v2(Hierarchy& hierarchy, const Mount& mount, const std::string& own) {
   if (!controllers) return;
   std::istringstream names(*controllers);
   for (std::string name; names >> name;)
-    if (name == "cpu" || name == "memory" || name == "pids")
+    if (name == "cpu" || name == "cpuset" || name == "memory" || name == "pids")
       hierarchy.controllers[name] = {Hierarchy::Version::v2, parent};
 }
 
 void add_v1(Hierarchy& hierarchy, const Mount& mount, const std::map<std::string, std::string>& own) {
   for (const auto& name : split(mount.options, ',')) {
-    if (name != "cpu" && name != "memory" && name != "pids" && name != "cpuacct") continue;
+    if (name != "cpu" && name != "cpuset" && name != "memory" && name != "pids" && name != "cpuacct") continue;
     auto group = own.find(name);
     fs::path parent = own_folder(mount, group == own.end() ? "/" : group->second);
     if (!hierarchy.has(name) && is_writable(parent)) hierarchy.controllers[name] = {Hierarchy::Version::v1, parent};
@@ -93,6 +93,13 @@ base::Result<Hierarchy> Hierarchy::detect(const fs::path& mountinfo, const fs::p
     if (mount.type == "cgroup") add_v1(hierarchy, mount, own);
   }
   return hierarchy;
+}
+
+CpuSet Hierarchy::cpus() const {
+  auto place = controllers.find("cpuset");
+  if (place == controllers.end()) return {};
+  const char* file = place->second.version == Version::v1 ? "cpuset.cpus" : "cpuset.cpus.effective";
+  return parse_cpus(base::read_file(place->second.parent / file).value_or("")).value_or(CpuSet{});
 }
 
 std::string Hierarchy::describe() const {

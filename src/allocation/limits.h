@@ -13,6 +13,9 @@ struct Limits {
   double cpu = 1.0;                     // in CPUs: 0.5 is half of one
   std::uint64_t memory = 512ULL << 20;  // bytes, /dev/shm included
   std::uint32_t processes = 256;        // processes and threads
+  // The CPUs that are its own, as the kernel lists them ("2-3"): then `cpu` is their number and no quota is set.
+  std::string cpus;                   // empty: those that are nobody's
+  std::uint64_t memory_reserved = 0;  // bytes that nobody else gets
 
   friend bool operator==(const Limits&, const Limits&) = default;
 };

@@ -96,6 +96,7 @@ std::vector<Phase> phases_from(const json& list) {
 Config config_from(const json& object) {
   Config config;
   config.name = object.at("name");
+  config.kind = object.value("kind", "");
   config.web = web_from(object.at("web"));
   for (const auto& one : object.at("processes")) config.processes.push_back({one.at("name"), one.at("command")});
   config.build_phases = phases_from(object.at("build_phases"));
@@ -164,6 +165,7 @@ json to_json(const Config& config) {
                  {"secrets", secrets},
                  {"hosts", config.hosts},
                  {"paths", config.paths}};
+  if (!config.kind.empty()) object["kind"] = config.kind;
   put(object, "cpu", config.limits.cpu);
   put(object, "memory", config.limits.memory);
   return object;

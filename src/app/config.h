@@ -78,6 +78,7 @@ struct Limits {
 
 struct Config {
   std::string name;
+  std::string kind;  // of environment, as serai.toml says; empty: it says nothing
   WebProcess web;
   std::vector<Process> processes;  // background, in the order of the Procfile
   std::vector<Phase> build_phases, release_phases;

@@ -16,6 +16,7 @@ class Checker {
   base::Result<void> run() {
     check_names();
     check_web();
+    check_kind();
     check_places();
     if (config_.limits.cpu) check("allocation.cpu", *config_.limits.cpu);
     if (config_.limits.memory) check("allocation.memory", Bytes{*config_.limits.memory});
@@ -46,6 +47,12 @@ class Checker {
     for (const auto& [prefix, folder] : config_.static_files) check("web.static." + prefix, folder, prefix);
     check_inside("the web process's folder", web.folder);
     check_inside("the web process's app_dir", web.app_dir);
+  }
+
+  void check_kind() {
+    auto choices = split(find_setting("environment.kind")->choices, ' ');
+    if (!config_.kind.empty() && std::ranges::find(choices, config_.kind) == choices.end())
+      fail("environment.kind", fmt::format("\"{}\" is none of them", config_.kind));
   }
 
   void check_places() {

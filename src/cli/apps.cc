@@ -11,11 +11,11 @@ namespace {
 struct Options {};
 
 void show(const json& value) {
-  Table table({"app", "state", "release", "url"});
+  Table table({"app", "state", "environment", "release", "url"});
   for (const auto& app : value.value("apps", json::array())) {
     int release = app.value("release", 0);
-    table.add({app.value("app", ""), app.value("state", ""), release ? fmt::format("r{}", release) : "–",
-               app.value("url", "")});
+    table.add({app.value("app", ""), app.value("state", ""), app.value("environment", ""),
+               release ? fmt::format("r{}", release) : "–", app.value("url", "")});
   }
   table.print(std::cout);
 }

@@ -30,6 +30,7 @@ void add_edge(const Parser& parser);
 void add_env(const Parser& parser);
 void add_limits(const Parser& parser);
 void add_logs(const Parser& parser);
+void add_move(const Parser& parser);
 void add_releases(const Parser& parser);
 void add_restart(const Parser& parser);
 void add_rollback(const Parser& parser);

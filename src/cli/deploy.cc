@@ -12,6 +12,7 @@ namespace {
 struct Options {
   std::string folder = ".";
   std::string name;
+  std::string environment;
   std::vector<std::string> env;
 };
 
@@ -22,7 +23,7 @@ Result<int> deploy(const Context& context, const Options& options) {
   if (!name) return std::unexpected(name.error());
   auto upload = pack_and_upload(context, options.folder);
   if (!upload) return base::wrap(upload.error(), "deploy " + *name);
-  auto id = context.client().deploy({.upload = *upload, .app = *name, .env = *env});
+  auto id = context.client().deploy({.upload = *upload, .app = *name, .env = *env, .environment = options.environment});
   if (!id) return base::wrap(id.error(), "deploy " + *name);
   return follow_deploy(context, id);
 }
@@ -35,6 +36,8 @@ void add_deploy(const Parser& parser) {
                               "serai deploy ./mysite --env SECRET_KEY=…", options, deploy);
   command->add_option("folder", options->folder, "The app's folder")->capture_default_str();
   command->add_option("--name", options->name, "The app's name (default: serai.toml, else the folder's name)");
+  command->add_option("--environment", options->environment,
+                      "Where it shall run: shared or dedicated (default: serai.toml, else where it runs, else shared)");
   command->add_option("--env", options->env, "KEY=VALUE, kept with the app and never printed (repeatable)")
       ->type_size(1)
       ->allow_extra_args(false);

@@ -10,13 +10,19 @@ namespace {
 
 struct Options {};
 
+// What is about one kind of environment says which; the shared one's facts hold for all.
+std::string name_of(const json& fact) {
+  auto kind = fact.value("environment", "shared"), what = fact.value("what", "");
+  return kind == "shared" ? what : kind + " " + what;
+}
+
 void show(const json& value) {
   for (const auto& fact : value.value("facts", json::array())) {
     bool good = fact.value("good", false);
     std::cout << (good                                    ? "  ok       "
                   : fact.value("state", "") == "degraded" ? "  limited  "
                                                           : "  missing  ")
-              << padded(fact.value("what", ""), 24) << fact.value("found", "") << '\n';
+              << padded(name_of(fact), 27) << fact.value("found", "") << '\n';
     if (!good && !fact.value("advice", "").empty()) std::cout << "           " << fact.value("advice", "") << '\n';
   }
 }

@@ -14,7 +14,7 @@ void show(const json& value) {
   for (const auto& release : value.value("releases", json::array())) {
     table.add({fmt::format("r{}", release.value("release", 0)), release.value("digest", ""),
                time_text(release.value("created_at", 0LL)), release.value("python", ""),
-               release.value("live", false) ? "live" : ""});
+               release.value("live", false) ? "live in " + release.value("environment", "") : ""});
   }
   table.print(std::cout);
 }

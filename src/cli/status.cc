@@ -10,7 +10,7 @@ namespace cli {
 namespace {
 
 void line(const char* name, const std::string& text) {
-  if (!text.empty()) std::cout << "  " << padded(name, 10) << text << '\n';
+  if (!text.empty()) std::cout << "  " << padded(name, 13) << text << '\n';
 }
 
 std::string joined(const json& list) {
@@ -30,6 +30,8 @@ void show(const json& status) {
   std::cout << status.value("app", "") << "  " << status.value("state", "") << '\n';
   if (int release = status.value("release", 0))
     line("release", fmt::format("r{}  {}", release, status.value("digest", "")));
+  auto cpus = status.value("own_cpus", "");
+  line("environment", status.value("environment", "") + (cpus.empty() ? "" : "  CPUs of its own: " + cpus));
   line("urls", joined(status.value("urls", json::array())));
   line("web", status.value("web", ""));
   show_processes(status.value("processes", json::array()));

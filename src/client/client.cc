@@ -103,9 +103,11 @@ Result<std::string> Client::upload(const ReadBytes& read) const {
 }
 
 Result<std::string> Client::deploy(const DeployRequest& request) const {
-  return begin_deploy(
-      "/v1/deploys",
-      {{"upload", request.upload}, {"app", request.app}, {"env", request.env}, {"only_detect", request.only_detect}});
+  return begin_deploy("/v1/deploys", {{"upload", request.upload},
+                                      {"app", request.app},
+                                      {"env", request.env},
+                                      {"only_detect", request.only_detect},
+                                      {"environment", request.environment}});
 }
 
 Result<void> Client::watch_deploy(const std::string& id, const OnEvent& on_event) const {
@@ -132,6 +134,9 @@ Result<std::string> Client::restart(const std::string& app) const {
 }
 Result<std::string> Client::start(const std::string& app) const {
   return begin_deploy(app_path(app, "/start"), json::object());
+}
+Result<std::string> Client::move(const std::string& app, const std::string& kind) const {
+  return begin_deploy(app_path(app, "/move"), {{"to", kind}});
 }
 Result<std::string> Client::change_env(const std::string& app, const std::map<std::string, std::string>& set,
                                        const std::vector<std::string>& unset) const {

@@ -29,6 +29,7 @@ struct DeployRequest {
   std::string upload, app;
   std::map<std::string, std::string> env;
   bool only_detect = false;  // stop once it is known how the app would run; keep nothing
+  std::string environment;   // the kind of environment; empty: serai.toml, else where the app runs, else shared
 };
 struct LogQuery {
   std::string process;  // empty: all
@@ -67,6 +68,7 @@ class Client {
   Result<std::string> rollback(const std::string& app, int release) const;
   Result<std::string> restart(const std::string& app) const;
   Result<std::string> start(const std::string& app) const;
+  Result<std::string> move(const std::string& app, const std::string& kind) const;
   Result<std::string> change_env(const std::string& app, const std::map<std::string, std::string>& set,
                                  const std::vector<std::string>& unset) const;
   Result<json> stop(const std::string& app) const;

@@ -19,6 +19,7 @@
 #include "daemon/edge_keeper.h"
 #include "daemon/notify.h"
 #include "daemon/watcher.h"
+#include "environment/registry.h"
 
 namespace control_plane {
 namespace {
@@ -93,11 +94,11 @@ void stop_everything(Services& services, EdgeKeeper& edge) {
   }
 }
 
-base::Result<std::unique_ptr<environment::Environment>> make_environment(const Paths& paths, const Tools& tools) {
+base::Result<std::unique_ptr<environment::Registry>> make_environment(const Paths& paths, const Tools& tools) {
   environment::SharedOptions options;
   options.layout = paths;
   options.instance_program = tools.instance_program();
-  return environment::make_shared_environment(std::move(options));
+  return environment::make_registry(std::move(options));
 }
 
 base::Result<std::unique_ptr<EdgeKeeper>> start_edge(const Options& options, const Paths& paths) {

@@ -48,6 +48,11 @@ FakeEnvironment::~FakeEnvironment() {
   for (auto& server : servers_) server.request_stop();
 }
 
+base::Result<void> FakeEnvironment::check(const environment::Demand& demand) {
+  if (!refused.contains(demand.kind)) return {};
+  return base::fail(base::Kind::overloaded, "there is no room for {} in {}", demand.app, to_string(demand.kind));
+}
+
 base::Result<environment::Identity> FakeEnvironment::prepare(const std::string& app) {
   for (const auto& folder : {paths_.data(app), paths_.cache(app)}) fs::create_directories(folder);
   return environment::Identity{::geteuid(), ::getegid()};
@@ -56,6 +61,7 @@ base::Result<environment::Identity> FakeEnvironment::prepare(const std::string& 
 base::Result<environment::Instance> FakeEnvironment::start(const environment::InstanceSpec& spec,
                                                            environment::Launch&) {
   if (fail_start) return base::fail(base::Kind::unavailable, "the instance did not start");
+  started.push_back(spec.kind);
   fs::create_directories(paths_.instance(spec.id));
   std::ofstream(paths_.instance(spec.id) / "port") << spec.port;
   if (answer != 0) serve(spec.port);

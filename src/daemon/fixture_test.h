@@ -24,6 +24,7 @@ class FakeEnvironment final : public environment::Environment {
   explicit FakeEnvironment(const Paths& paths) : paths_(paths) {}
   ~FakeEnvironment() override;
 
+  base::Result<void> check(const environment::Demand& demand) override;
   base::Result<environment::Identity> prepare(const std::string& app) override;
   base::Result<environment::Instance> start(const environment::InstanceSpec& spec,
                                             environment::Launch& launch) override;
@@ -39,10 +40,12 @@ class FakeEnvironment final : public environment::Environment {
 
   std::string fail_command;             // a one-off command that holds this text ends with exit status 1
   bool fail_start = false;              // an instance does not start
+  std::set<environment::Kind> refused;  // kinds that this host cannot do
   int answer = 200;                     // of the instances; 0: they never listen
   std::vector<std::string> unadopted_;  // what every instance wrote beside its data folders
   std::vector<std::string> commands;    // that ran, joined by spaces
   std::vector<std::string> stopped;     // ids, in order
+  std::vector<environment::Kind> started;
 
  private:
   void serve(std::uint16_t port);

@@ -101,6 +101,7 @@ base::Result<environment::InstanceSpec> instance_spec(const Runnable& runnable, 
   environment::InstanceSpec spec;
   spec.app = runnable.app;
   spec.id = id;
+  spec.kind = runnable.kind;
   spec.parts = parts_of(runnable, tools);
   spec.data_folders = config.data_folders;
   spec.data_files = config.data_files;
@@ -128,6 +129,7 @@ environment::RunSpec run_spec(const Runnable& runnable, const Tools& tools, envi
   const auto& config = runnable.details.config;
   environment::RunSpec spec;
   spec.app = runnable.app;
+  spec.kind = runnable.kind;
   spec.parts = parts_of(runnable, tools);
   spec.view = view;
   spec.data_folders = config.data_folders;

@@ -16,6 +16,7 @@ namespace control_plane {
 // A release on its way into an environment.
 struct Runnable {
   std::string app;
+  environment::Kind kind = environment::Kind::shared;
   std::filesystem::path code, venv;
   ReleaseDetails details;
   Variables values;  // the env set's values

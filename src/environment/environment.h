@@ -1,4 +1,8 @@
-// environment::Environment: the kind of place instances live in. One implementation per kind (shared/).
+// environment::Environment: the kind of place instances live in. One implementation per kind (shared/, dedicated/);
+// environment::Registry (registry.h) puts them behind one.
+//
+// ROOT/instances/<id>/record.json names the kind of the instance ("kind") from before anything of it is outside that
+// folder.
 //
 // Calls block and may come from any thread, one at a time per app. What is running is on disk (ROOT/instances) and in
 // the instances' supervisors, so a new daemon goes on with what an old one started. Events of a running instance come
@@ -12,6 +16,7 @@
 
 #include "allocation/limits.h"
 #include "base/child.h"
+#include "environment/kind.h"
 #include "environment/launch.h"
 #include "environment/spec.h"
 
@@ -65,12 +70,25 @@ struct Fact {
   enum class State { good, degraded, missing };
   std::string name, found, advice;
   State state = State::good;
+  Kind kind = Kind::shared;  // which kind of environment it is about
 };
 using Facts = std::vector<Fact>;
+
+// What an app would like to have.
+struct Demand {
+  std::string app;
+  Kind kind = Kind::shared;
+  allocation::Limits limits;
+};
 
 class Environment {
  public:
   virtual ~Environment() = default;
+
+  // Whether an instance like this could be started here and now, besides those of the app that run. Asked before
+  // anything is built or stopped; `start` looks again. An error says what is missing and what would help, or shows the
+  // arithmetic.
+  virtual base::Result<void> check(const Demand& demand) = 0;
 
   // The app's folders with their owners, and its user. Idempotent. The daemon unpacks releases afterwards.
   virtual base::Result<Identity> prepare(const std::string& app) = 0;

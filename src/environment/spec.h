@@ -13,6 +13,7 @@
 #include "allocation/limits.h"
 #include "base/child.h"
 #include "environment/identity.h"
+#include "environment/kind.h"
 
 namespace environment {
 
@@ -52,6 +53,7 @@ struct Parts {
 struct InstanceSpec {
   std::string app;
   std::string id;  // unique below the root; letters, digits, "-" and "."; for example "shop-r7-1"
+  Kind kind = Kind::shared;
   Parts parts;
   std::vector<std::string> data_folders;  // relative to /app: kept besides /app itself (settings, volumes)
   std::vector<std::string> data_files;    // relative to /app: release files that are data (a committed database)
@@ -72,6 +74,7 @@ enum class View {
 
 struct RunSpec {
   std::string app;
+  Kind kind = Kind::shared;  // as the app's instances
   Parts parts;
   View view = View::release;
   std::vector<std::string> data_folders, data_files;

@@ -32,6 +32,7 @@ COMMANDS = [
     "releases",
     "rollback",
     "restart",
+    "move",
     "stop",
     "start",
     "destroy",

@@ -22,10 +22,11 @@ std::string state_of(Resources& resources, const Placement& placement) {
 Result<json> summary(Resources& resources, const App& app) {
   auto placement = resources.services.store.find_placement(app.name);
   if (!placement) return std::unexpected(placement.error());
-  json value{{"app", app.name}, {"release", 0}, {"state", "deploying"}, {"url", ""}};
+  json value{{"app", app.name}, {"release", 0}, {"state", "deploying"}, {"environment", ""}, {"url", ""}};
   if (!*placement) return value;
   value["release"] = (*placement)->release;
   value["state"] = state_of(resources, **placement);
+  value["environment"] = to_string((*placement)->kind);
   if (auto details = find_details(resources, **placement)) {
     auto urls = resources.services.routes.urls(app.name, details->config);
     if (urls && !urls->empty()) value["url"] = urls->front();
@@ -60,6 +61,12 @@ json data_of(Resources& resources, const std::string& app) {
     for (const auto& file : kept->files) data.push_back(file);
   }
   return data;
+}
+
+// The CPUs that are its own, as the kernel lists them; empty: those that are nobody's.
+std::string own_cpus(Resources& resources, const std::string& instance) {
+  auto found = resources.services.environment.inspect(instance);
+  return found ? found->limits.cpus : "";
 }
 
 json last_deploy_of(Resources& resources, const std::string& app) {
@@ -110,6 +117,8 @@ Result<json> status(Resources& resources, const std::string& name) {
               {"release", placement->release},
               {"digest", app::short_id((*release)->digest)},
               {"instance", placement->instance},
+              {"environment", to_string(placement->kind)},
+              {"own_cpus", placement->instance.empty() ? "" : own_cpus(resources, placement->instance)},
               {"urls", urls.value_or(std::vector<std::string>{})},
               {"web", describe_web(details->framework, details->config.web)},
               {"python", details->interpreter.version.text()},
@@ -127,11 +136,13 @@ Result<json> releases(Resources& resources, const std::string& app) {
   json values = json::array();
   for (const auto& release : *found) {
     auto details = ReleaseDetails::from_text(release.config);
+    bool live = release.number == placement->release;
     values.push_back({{"release", release.number},
                       {"digest", app::short_id(release.digest)},
                       {"created_at", release.created_at},
                       {"python", details ? details->interpreter.version.text() : ""},
-                      {"live", release.number == placement->release}});
+                      {"live", live},
+                      {"environment", live ? to_string(placement->kind) : ""}});
   }
   return json{{"app", app}, {"releases", values}};
 }
@@ -166,7 +177,7 @@ Result<json> limits(Resources& resources, const std::string& app) {
   auto cpu_seconds = std::chrono::duration<double>(usage.cpu).count();
   json values = json::array();
   values.push_back({{"limit", "cpu"},
-                    {"value", fmt::format("{} CPU", limit.cpu)},
+                    {"value", fmt::format("{} CPU{}", limit.cpu, limit.cpus.empty() ? "" : " of its own")},
                     {"used", fmt::format("{:.1f} s", cpu_seconds)},
                     {"hits", hits.cpu_throttled}});
   values.push_back({{"limit", "memory"},

@@ -23,6 +23,11 @@ Result<json> begin_deploy(Resources& resources, Exchange& exchange) {
   request.upload = body->value("upload", "");
   request.env = body->value("env", Variables{});
   request.only_detect = body->value("only_detect", false);
+  if (auto name = body->value("environment", ""); !name.empty()) {
+    auto kind = environment::parse_kind(name);
+    if (!kind) return std::unexpected(kind.error());
+    request.kind = *kind;
+  }
   if (!is_id(request.upload) || !std::filesystem::exists(resources.services.paths.upload(request.upload) / "archive")) {
     return base::invalid("begin a deploy: there is no such upload");
   }
@@ -70,6 +75,13 @@ void add_deploys(Router& router, Resources& resources) {
              [&](Exchange&, const Parameters& at) { return begun(resources.deploys.restart(at.find("app")->second)); });
   router.add("POST", "/v1/apps/{app}/start",
              [&](Exchange&, const Parameters& at) { return begun(resources.deploys.start(at.find("app")->second)); });
+  router.add("POST", "/v1/apps/{app}/move", [&](Exchange& exchange, const Parameters& at) -> Result<json> {
+    auto body = exchange.read_json();
+    if (!body) return body;
+    auto kind = environment::parse_kind(body->value("to", ""));
+    if (!kind) return std::unexpected(kind.error());
+    return begun(resources.deploys.move(at.find("app")->second, *kind));
+  });
   router.add("POST", "/v1/apps/{app}/env", [&](Exchange& exchange, const Parameters& at) -> Result<json> {
     auto body = exchange.read_json();
     if (!body) return body;

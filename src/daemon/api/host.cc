@@ -37,7 +37,8 @@ json interpreters_fact(const Tools& tools) {
 json doctor(Resources& resources) {
   json facts = json::array({interpreters_fact(resources.services.tools)});
   for (const auto& fact : resources.services.environment.doctor()) {
-    facts.push_back({{"what", fact.name},
+    facts.push_back({{"environment", to_string(fact.kind)},
+                     {"what", fact.name},
                      {"found", fact.found},
                      {"good", fact.state == environment::Fact::State::good},
                      {"state", name_of(fact.state)},

@@ -27,7 +27,7 @@ Result<json> run(Resources& resources, Exchange& exchange, const std::string& ap
   if (!use) return std::unexpected(use.error());
   auto placement = find_placement(resources, app);
   if (!placement) return std::unexpected(placement.error());
-  auto runnable = load_runnable(resources.services, app, placement->release);
+  auto runnable = load_runnable(resources.services, *placement);
   if (!runnable) return std::unexpected(runnable.error());
   auto spec = run_spec(*runnable, resources.services.tools, environment::View::release, std::move(argv));
   spec.timeout = kTimeLimit;

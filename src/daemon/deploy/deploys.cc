@@ -94,7 +94,7 @@ void Deploys::carry_out(Journal& journal, const Work& work) {
 std::string Deploys::still_serving(const Deploy& record) {
   auto placement = services_.store.find_placement(record.app);
   if (!placement || !*placement || (*placement)->instance.empty()) return "";
-  const auto& [app, release, instance] = **placement;
+  const auto& [app, release, instance, kind] = **placement;
   bool replaced = !record.switched && !record.old_instance.empty() && record.old_instance != instance;
   if (replaced) return fmt::format("r{} had to stop for it, was started again and serves", release);
   auto found = services_.environment.inspect(instance);
@@ -123,7 +123,7 @@ Result<std::string> Deploys::deploy(const DeployRequest& request) {
 
 Result<void> Deploys::make_and_move(Journal& journal, const DeployRequest& request) {
   if (auto added = add_app_if_new(request.app); !added) return added;
-  Maker maker(services_, journal, request.env);
+  Maker maker(services_, journal, request);
   if (auto detected = maker.detect(); !detected) return detected;
   if (request.only_detect) {
     journal.publish({{"event", "detected"}, {"detection", app::to_json(maker.detection())}});
@@ -182,6 +182,24 @@ Result<std::string> Deploys::start(const std::string& app) {
   return begin(new_record(app, DeployKind::start), [this](Journal& journal) { return launch_placed(journal); });
 }
 
+Result<std::string> Deploys::move(const std::string& app, environment::Kind kind) {
+  auto placement = placement_of(app);
+  if (!placement) return std::unexpected(placement.error());
+  if (placement->kind == kind)
+    return base::fail(base::Kind::conflict, "{} is in the {} environment already", app, to_string(kind));
+  if (placement->instance.empty()) {
+    return std::unexpected(base::Error(base::Kind::conflict, fmt::format("{} is stopped", app),
+                                       fmt::format("start it first: serai start {}", app)));
+  }
+  auto runnable = load_runnable(services_, *placement);
+  if (!runnable) return std::unexpected(runnable.error());
+  auto possible = services_.environment.check({app, kind, limits_of(runnable->details.config)});
+  if (!possible) return std::unexpected(possible.error());
+  auto record = new_record(app, DeployKind::move);
+  record.target = kind;
+  return begin(record, [this](Journal& journal) { return launch_placed(journal); });
+}
+
 Result<std::string> Deploys::change_env(const std::string& app, const Variables& set,
                                         const std::vector<std::string>& unset) {
   if (auto checked = check_variables(set); !checked) return std::unexpected(checked.error());
@@ -199,7 +217,7 @@ Result<Variables> Deploys::changed_values(const std::string& app, const Variable
                                           const std::vector<std::string>& unset) {
   auto placement = placement_of(app);
   if (!placement) return std::unexpected(placement.error());
-  auto runnable = load_runnable(services_, app, placement->release);
+  auto runnable = load_runnable(services_, *placement);
   if (!runnable) return std::unexpected(runnable.error());
   auto values = std::move(runnable->values);
   for (const auto& [name, value] : set) values[name] = value;

@@ -10,15 +10,10 @@
 
 #include "daemon/deploy/app_locks.h"
 #include "daemon/deploy/journal.h"
+#include "daemon/deploy/request.h"
 #include "daemon/services.h"
 
 namespace control_plane {
-
-struct DeployRequest {
-  std::string app, upload;
-  Variables env;
-  bool only_detect = false;
-};
 
 class Deploys {
  public:
@@ -32,6 +27,8 @@ class Deploys {
   Result<std::string> rollback(const std::string& app, int release);  // 0: the one before the live one
   Result<std::string> restart(const std::string& app);
   Result<std::string> start(const std::string& app);
+  // The live release in another kind of environment; a move that cannot work is refused before anything begins.
+  Result<std::string> move(const std::string& app, environment::Kind kind);
   Result<std::string> change_env(const std::string& app, const Variables& set, const std::vector<std::string>& unset);
 
   // These return when it is done.

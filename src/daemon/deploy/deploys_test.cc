@@ -174,6 +174,111 @@ INSTANTIATE_TEST_SUITE_P(AtEachStep, CrashedDeploysTest,
                                          "prepare:after", "release", "release:after", "phase", "phase:after", "launch",
                                          "launch:after", "switch", "switch:after", "drain"));
 
+using environment::Kind;
+
+TEST_F(DeploysTest, AMoveStartsTheSameReleaseInTheOtherKindAndEndsTheOldInstance) {
+  Host host(root_);
+  deploy(host, "1.0");
+  auto old = host.placement("shop").instance;
+  auto done = host.finish(host.deploys.move("shop", Kind::dedicated));
+  ASSERT_EQ(done["event"], "done") << done;
+  EXPECT_EQ(done["environment"], "dedicated");
+  EXPECT_EQ(host.placement("shop").kind, Kind::dedicated);
+  EXPECT_THAT(host.environment.started, ElementsAre(Kind::shared, Kind::dedicated));
+  EXPECT_THAT(host.environment.stopped, ElementsAre(old));
+  expect_only(host, 1);
+  EXPECT_EQ(host.store->deploys("shop", 1)->front().kind, DeployKind::move);
+}
+
+TEST_F(DeploysTest, TheKindThatAnAppWasMovedToStaysUntilSomebodySaysOtherwise) {
+  Host host(root_);
+  deploy(host, "1.0");
+  host.finish(host.deploys.move("shop", Kind::dedicated));
+  deploy(host, "2.0");
+  host.finish(host.deploys.restart("shop"));
+  host.finish(host.deploys.rollback("shop", 1));
+  host.finish(host.deploys.change_env("shop", {{"MODE", "a"}}, {}));
+  EXPECT_EQ(host.placement("shop").kind, Kind::dedicated);
+  EXPECT_THAT(host.environment.started, ElementsAre(Kind::shared, Kind::dedicated, Kind::dedicated, Kind::dedicated,
+                                                    Kind::dedicated, Kind::dedicated));
+  ASSERT_TRUE(host.deploys.stop("shop"));
+  host.finish(host.deploys.start("shop"));
+  EXPECT_EQ(host.environment.started.back(), Kind::dedicated);
+}
+
+TEST_F(DeploysTest, SeraiTomlIsStrongerThanWhereTheAppRunsAndTheRequestStrongerThanBoth) {
+  Host host(root_);
+  auto files = project("1.0");
+  files["serai.toml"] += "[environment]\nkind = \"dedicated\"\n";
+  host.finish(host.deploys.deploy({.app = "shop", .upload = upload(files), .env = {}}));
+  EXPECT_EQ(host.placement("shop").kind, Kind::dedicated);
+  host.finish(host.deploys.move("shop", Kind::shared));
+  EXPECT_EQ(host.placement("shop").kind, Kind::shared);
+  files["server"] += "# again\n";
+  host.finish(host.deploys.deploy({.app = "shop", .upload = upload(files), .env = {}}));
+  EXPECT_EQ(host.placement("shop").kind, Kind::dedicated);
+  host.finish(host.deploys.deploy({.app = "shop", .upload = upload(files), .env = {}, .kind = Kind::shared}));
+  EXPECT_EQ(host.placement("shop").kind, Kind::shared);
+}
+
+TEST_F(DeploysTest, AMoveThatCannotWorkIsRefusedAndTheOldInstanceUntouched) {
+  Host host(root_);
+  deploy(host, "1.0");
+  host.environment.refused = {Kind::dedicated};
+  auto old = host.placement("shop").instance;
+  auto refused = host.deploys.move("shop", Kind::dedicated);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message(), "there is no room for shop in dedicated");
+  EXPECT_EQ(host.deploys.move("shop", Kind::shared).error().kind(), base::Kind::conflict) << "it is there";
+  EXPECT_EQ(host.deploys.move("blog", Kind::dedicated).error().kind(), base::Kind::not_found);
+  EXPECT_EQ(host.placement("shop").instance, old);
+  EXPECT_THAT(host.environment.stopped, IsEmpty());
+  expect_only(host, 1);
+}
+
+// Although what the old instance wrote means that it would have to stop first.
+TEST_F(DeploysTest, AKindThatIsFullWhenTheInstanceShallStartLeavesTheOldOneRunning) {
+  Host host(root_);
+  deploy(host, "1.0");
+  host.environment.unadopted_ = {"uploads"};
+  host.environment.refused = {Kind::shared};
+  EXPECT_EQ(host.finish(host.deploys.restart("shop"))["event"], "failed");
+  EXPECT_THAT(host.environment.stopped, IsEmpty());
+}
+
+TEST_F(DeploysTest, AKindThatThisHostCannotDoIsRefusedBeforeAnythingIsBuilt) {
+  Host host(root_);
+  host.environment.refused = {Kind::dedicated};
+  auto id = host.deploys.deploy({.app = "shop", .upload = upload(project("1.0")), .env = {}, .kind = Kind::dedicated});
+  auto failed = host.finish(id);
+  EXPECT_EQ(failed["event"], "failed");
+  EXPECT_THAT(failed["found"].get<std::string>(), HasSubstr("no room for shop in dedicated"));
+  EXPECT_THAT(host.environment.commands, IsEmpty());
+  expect_nothing(host);
+}
+
+class CrashedMovesTest : public CrashedDeploysTest {};
+
+TEST_P(CrashedMovesTest, AreFinishedOrUndoneByTheNextDaemon) {
+  deploy_and_die("1.0", "");
+  pid_t child = ::fork();
+  if (child == 0) {
+    Host host(root_, GetParam());
+    host.finish(host.deploys.move("shop", Kind::dedicated));
+    ::_exit(3);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status)) << GetParam() << " was never reached";
+  Host host(root_);
+  host.deploys.recover();
+  expect_only(host, 1);
+  EXPECT_EQ(host.placement("shop").kind, is_past_switch(GetParam()) ? Kind::dedicated : Kind::shared);
+}
+
+INSTANTIATE_TEST_SUITE_P(AtEachStep, CrashedMovesTest,
+                         testing::Values("launch", "launch:after", "switch", "switch:after", "drain"));
+
 TEST_F(DeploysTest, OneChangeOfAnAppAtATime) {
   Host host(root_);
   deploy(host, "1.0");

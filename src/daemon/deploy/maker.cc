@@ -61,8 +61,8 @@ std::string describe_web(const std::string& framework, const app::WebProcess& we
 }
 
 Result<void> Maker::detect() {
-  for (auto step :
-       {&Maker::find_values, &Maker::read_upload, &Maker::choose_python, &Maker::build, &Maker::ask_the_app}) {
+  for (auto step : {&Maker::find_values, &Maker::read_upload, &Maker::choose_kind, &Maker::choose_python, &Maker::build,
+                    &Maker::ask_the_app}) {
     if (auto done = (this->*step)(); !done) return done;
   }
   return {};
@@ -90,7 +90,7 @@ Result<void> Maker::find_values() {
   auto values = read_env_file(services_.paths.env(journal_.record().app), env_version_);
   if (!values) return std::unexpected(values.error());
   values_ = std::move(*values);
-  for (const auto& [name, value] : given_) {
+  for (const auto& [name, value] : request_.env) {
     auto [place, added] = values_.try_emplace(name, value);
     values_changed_ |= added || place->second != value;
     place->second = value;
@@ -131,6 +131,22 @@ void Maker::tell_detection() {
     evidence = candidates[0].evidence;
   }
   journal_.done(text, in_parentheses(evidence));
+}
+
+// What is asked for with the deploy, then serai.toml, then where the app runs now, then shared. What this host cannot
+// do is refused before anything is built; a look at the folder (`serai detect`) is not.
+Result<void> Maker::choose_kind() {
+  auto& record = journal_.record();
+  auto placement = services_.store.find_placement(record.app);
+  if (!placement) return std::unexpected(placement.error());
+  auto now = *placement ? std::optional((*placement)->kind) : std::nullopt;
+  auto said = environment::find_kind(detection_->config.kind);
+  auto kind = request_.kind ? *request_.kind : said.value_or(now.value_or(environment::Kind::shared));
+  record.target = runnable_.kind = kind;
+  if (request_.only_detect) return {};
+  if (said && now && kind == *said && kind != *now)
+    journal_.note(fmt::format("serai.toml says {}: the app moves there from {}", to_string(kind), to_string(*now)));
+  return services_.environment.check({record.app, kind, limits_of(detection_->config)});
 }
 
 Result<void> Maker::choose_python() {

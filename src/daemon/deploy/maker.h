@@ -9,6 +9,7 @@
 
 #include "app/detect.h"
 #include "daemon/deploy/journal.h"
+#include "daemon/deploy/request.h"
 #include "daemon/services.h"
 #include "daemon/specs.h"
 
@@ -16,8 +17,8 @@ namespace control_plane {
 
 class Maker {
  public:
-  Maker(Services& services, Journal& journal, Variables given)
-      : services_(services), journal_(journal), given_(std::move(given)) {}
+  Maker(Services& services, Journal& journal, DeployRequest request)
+      : services_(services), journal_(journal), request_(std::move(request)) {}
 
   // The steps until it is known how the app runs.
   Result<void> detect();
@@ -29,6 +30,7 @@ class Maker {
   Result<void> find_values();
   Result<void> read_upload();
   void tell_detection();
+  Result<void> choose_kind();
   Result<void> choose_python();
   Result<void> build();
   Result<void> run_build(const app::BuildPlan& plan, const std::filesystem::path& folder);
@@ -50,8 +52,8 @@ class Maker {
 
   Services& services_;
   Journal& journal_;
-  Variables given_;      // with this deploy: --env
-  Variables values_;     // in force: the live release's, then the given ones, then generated ones
+  DeployRequest request_;
+  Variables values_;     // in force: the live release's, then the request's, then generated ones
   int env_version_ = 0;  // of the live release
   bool values_changed_ = false;
   std::optional<app::Detection> detection_;

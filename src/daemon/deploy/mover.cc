@@ -25,6 +25,11 @@ std::string new_instance_id(const std::string& app, int release) {
   return fmt::format("{}-r{}-{}", app, release, new_id().substr(0, 4));
 }
 
+// "r6", or "r6 in shared" when the other place is of another kind.
+std::string described(int release, environment::Kind kind, environment::Kind other) {
+  return kind == other ? fmt::format("r{}", release) : fmt::format("r{} in {}", release, to_string(kind));
+}
+
 std::string joined(const std::vector<std::string>& items) {
   std::string text;
   for (const auto& item : items) text += (text.empty() ? "" : ", ") + item;
@@ -44,8 +49,18 @@ Result<Runnable> load_runnable(const Services& services, const std::string& app,
   if (!details) return std::unexpected(details.error());
   auto values = read_env_file(services.paths.env(app), (*release)->env_version);
   if (!values) return std::unexpected(values.error());
-  return Runnable{app, services.paths.code(app, (*release)->folder), services.paths.venv((*release)->build),
-                  std::move(*details), std::move(*values)};
+  return Runnable{.app = app,
+                  .kind = environment::Kind::shared,
+                  .code = services.paths.code(app, (*release)->folder),
+                  .venv = services.paths.venv((*release)->build),
+                  .details = std::move(*details),
+                  .values = std::move(*values)};
+}
+
+Result<Runnable> load_runnable(const Services& services, const Placement& placement) {
+  auto runnable = load_runnable(services, placement.app, placement.release);
+  if (runnable) runnable->kind = placement.kind;
+  return runnable;
 }
 
 Result<void> Mover::move() {
@@ -69,8 +84,12 @@ Result<void> Mover::launch() {
   auto placement = services_.store.find_placement(record.app);
   if (!placement) return std::unexpected(placement.error());
   record.old_instance = *placement ? (*placement)->instance : "";
+  if (!record.target) record.target = *placement ? (*placement)->kind : environment::Kind::shared;
+  runnable_.kind = *record.target;
   record.instance = new_instance_id(record.app, record.release);
   if (auto saved = journal_.save(); !saved) return saved;
+  auto possible = services_.environment.check({record.app, runnable_.kind, limits_of(runnable_.details.config)});
+  if (!possible) return possible;
   if (auto held = hold_and_stop_old(); !held) return held;
   environment::Launch launch;
   auto instance = start_instance(record.instance, record.release, launch);
@@ -89,7 +108,9 @@ Result<environment::Instance> Mover::start_instance(const std::string& id, int r
   }
   auto spec = instance_spec(runnable_, services_.tools, id, port);
   if (!spec) return std::unexpected(spec.error());
-  auto added = services_.store.add_instance({id, runnable_.app, release, InstanceState::starting, now()});
+  Instance instance{id, runnable_.app, release, InstanceState::starting, now()};
+  instance.kind = runnable_.kind;
+  auto added = services_.store.add_instance(instance);
   if (!added) return std::unexpected(added.error());
   return services_.environment.start(*spec, launch);
 }
@@ -129,7 +150,7 @@ Result<void> Mover::start_old_again() {
   auto placement = services_.store.find_placement(record.app);
   if (!placement) return std::unexpected(placement.error());
   if (!*placement) return {};
-  auto runnable = load_runnable(services_, record.app, (*placement)->release);
+  auto runnable = load_runnable(services_, **placement);
   if (!runnable) return std::unexpected(runnable.error());
   runnable_ = std::move(*runnable);
   auto id = new_instance_id(record.app, (*placement)->release);
@@ -164,7 +185,7 @@ Result<Mover::Ready> Mover::wait_until_ready(const environment::Instance& instan
       if (auto alive = watch.check(); !alive) return std::unexpected(alive.error());
       std::this_thread::sleep_for(milliseconds(50));
     }
-    return Ready{"shared · background processes", ""};
+    return Ready{fmt::format("{} · background processes", to_string(runnable_.kind)), ""};
   }
   auto hosts = services_.routes.hosts(runnable_.app, runnable_.details.config);
   if (!hosts) return std::unexpected(hosts.error());
@@ -175,7 +196,7 @@ Result<Mover::Ready> Mover::wait_until_ready(const environment::Instance& instan
   auto kind = web.kind == app::WebProcess::Kind::own ? "own server"
               : watch.workers() > 0 ? fmt::format("{} worker{}", watch.workers(), watch.workers() == 1 ? "" : "s")
                                     : "engine";
-  return Ready{fmt::format("shared · {}", kind),
+  return Ready{fmt::format("{} · {}", to_string(runnable_.kind), kind),
                fmt::format("first answer ({}) after {}", healthy->status, duration_text(journal_.since_begin()))};
 }
 
@@ -196,8 +217,11 @@ Result<void> Mover::switch_over() {
               "the edge did not take the new routes");
   }
   auto after = services_.front.traffic(record.app).value_or(before_);
-  auto from = old && *old && (*old)->release ? fmt::format("r{} → ", (*old)->release) : "";
-  journal_.done(fmt::format("{}r{}, {} requests served meanwhile, {} failed", from, record.release,
+  bool had_one = old && *old && (*old)->release;
+  auto old_kind = had_one ? (*old)->kind : runnable_.kind;
+  auto from = had_one ? described((*old)->release, old_kind, runnable_.kind) + " → " : "";
+  auto to = described(record.release, runnable_.kind, old_kind);
+  journal_.done(fmt::format("{}{}, {} requests served meanwhile, {} failed", from, to,
                             after.requests - before_.requests, after.failed - before_.failed));
   return {};
 }
@@ -238,6 +262,7 @@ void Mover::tell_done() {
   auto where = has_web && !urls.empty() ? "Live at " + urls[0] : "Running";
   journal_.succeed({{"event", "done"},
                     {"release", record.release},
+                    {"environment", to_string(record.target.value_or(environment::Kind::shared))},
                     {"urls", urls},
                     {"text", fmt::format("{}   logs: serai logs {} -f", where, record.app)}});
 }

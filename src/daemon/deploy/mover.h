@@ -15,6 +15,8 @@ namespace control_plane {
 
 // What a release needs in order to run, from the store and the env files.
 Result<Runnable> load_runnable(const Services& services, const std::string& app, int release);
+// The same for what is placed, in the kind of environment where it is.
+Result<Runnable> load_runnable(const Services& services, const Placement& placement);
 
 class Mover {
  public:

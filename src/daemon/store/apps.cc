@@ -40,9 +40,10 @@ Result<void> Store::remove_app(const std::string& name) {
 Result<std::vector<Placement>> Store::placements() {
   return transact("list placements", [&](SQLite::Database& db) {
     std::vector<Placement> found;
-    SQLite::Statement row(db, "SELECT app, release, instance FROM placements ORDER BY app");
+    SQLite::Statement row(db, "SELECT app, release, instance, kind FROM placements ORDER BY app");
     while (row.executeStep()) {
-      found.push_back({row.getColumn(0).getString(), row.getColumn(1).getInt(), row.getColumn(2).getString()});
+      found.push_back({row.getColumn(0).getString(), row.getColumn(1).getInt(), row.getColumn(2).getString(),
+                       kind_in(row.getColumn(3))});
     }
     return found;
   });
@@ -50,16 +51,16 @@ Result<std::vector<Placement>> Store::placements() {
 
 Result<std::optional<Placement>> Store::find_placement(const std::string& app) {
   return transact("find a placement", [&](SQLite::Database& db) -> std::optional<Placement> {
-    auto row = prepare(db, "SELECT release, instance FROM placements WHERE app = ?", app);
+    auto row = prepare(db, "SELECT release, instance, kind FROM placements WHERE app = ?", app);
     if (!row.executeStep()) return std::nullopt;
-    return Placement{app, row.getColumn(0).getInt(), row.getColumn(1).getString()};
+    return Placement{app, row.getColumn(0).getInt(), row.getColumn(1).getString(), kind_in(row.getColumn(2))};
   });
 }
 
 Result<void> Store::set_placement(const Placement& placement) {
   return transact("set a placement", [&](SQLite::Database& db) {
-    execute(db, "INSERT OR REPLACE INTO placements(app, release, instance) VALUES(?, ?, ?)", placement.app,
-            placement.release, placement.instance);
+    execute(db, "INSERT OR REPLACE INTO placements(app, release, instance, kind) VALUES(?, ?, ?, ?)", placement.app,
+            placement.release, placement.instance, text_of(placement.kind));
   });
 }
 

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "environment/kind.h"
+
 namespace control_plane {
 
 struct App {
@@ -35,6 +37,7 @@ struct Instance {
   InstanceState state = InstanceState::starting;
   std::int64_t created_at = 0;
   long last_event = 0;  // the last event of its supervisor that was recorded
+  environment::Kind kind = environment::Kind::shared;
 };
 
 // Where an app's release runs now. A stopped app keeps its placement without an instance.
@@ -42,9 +45,10 @@ struct Placement {
   std::string app;
   int release = 0;
   std::string instance;  // empty: stopped
+  environment::Kind kind = environment::Kind::shared;
 };
 
-enum class DeployKind { deploy, rollback, restart, start, env };
+enum class DeployKind { deploy, rollback, restart, start, env, move };
 enum class DeployState { running, succeeded, failed };
 // One journaled change of an app's placement. `step` is the last step begun; see deploy/recovery.h for what a new
 // daemon does with one that was interrupted.
@@ -61,6 +65,7 @@ struct Deploy {
   bool switched = false;     // the placement points to the new instance: from here on it is finished, not undone
   std::int64_t started_at = 0;
   std::int64_t finished_at = 0;
+  std::optional<environment::Kind> target;  // the kind of environment it leads to; empty until known
 };
 
 // Something the app's owner should see: a limit that bit, a crash, a restart.

@@ -24,7 +24,8 @@ Deploy read_deploy(SQLite::Statement& row) {
           row.getColumn(8).getString(),
           row.getColumn(9).getInt() != 0,
           row.getColumn(10).getInt64(),
-          row.getColumn(11).getInt64()};
+          row.getColumn(11).getInt64(),
+          environment::find_kind(row.getColumn(12).getString())};
 }
 
 std::vector<Deploy> read_deploys(SQLite::Statement row) {
@@ -33,12 +34,14 @@ std::vector<Deploy> read_deploys(SQLite::Statement row) {
   return found;
 }
 
+std::string target_of(const Deploy& deploy) { return deploy.target ? text_of(*deploy.target) : ""; }
+
 void write_deploy(SQLite::Database& db, const Deploy& d) {
   execute(db,
           "UPDATE deploys SET state = ?, step = ?, release = ?, instance = ?, old_instance = ?, switched = ?, "
-          "finished_at = ? WHERE id = ?",
+          "finished_at = ?, target = ? WHERE id = ?",
           static_cast<int>(d.state), d.step, d.release, d.instance, d.old_instance, d.switched ? 1 : 0, d.finished_at,
-          d.id);
+          target_of(d), d.id);
 }
 
 }  // namespace
@@ -92,8 +95,8 @@ Result<std::vector<std::string>> Store::builds_in_use() {
 
 Result<void> Store::add_instance(const Instance& i) {
   return transact("add an instance", [&](SQLite::Database& db) {
-    execute(db, "INSERT INTO instances VALUES(?, ?, ?, ?, ?, ?)", i.id, i.app, i.release, static_cast<int>(i.state),
-            i.created_at, static_cast<std::int64_t>(i.last_event));
+    execute(db, "INSERT INTO instances VALUES(?, ?, ?, ?, ?, ?, ?)", i.id, i.app, i.release, static_cast<int>(i.state),
+            i.created_at, static_cast<std::int64_t>(i.last_event), text_of(i.kind));
   });
 }
 
@@ -118,11 +121,11 @@ Result<std::vector<Instance>> Store::instances() {
   return transact("list instances", [&](SQLite::Database& db) {
     std::vector<Instance> found;
     SQLite::Statement row(
-        db, "SELECT id, app, release, state, created_at, last_event FROM instances ORDER BY created_at, id");
+        db, "SELECT id, app, release, state, created_at, last_event, kind FROM instances ORDER BY created_at, id");
     while (row.executeStep()) {
       found.push_back({row.getColumn(0).getString(), row.getColumn(1).getString(), row.getColumn(2).getInt(),
                        static_cast<InstanceState>(row.getColumn(3).getInt()), row.getColumn(4).getInt64(),
-                       static_cast<long>(row.getColumn(5).getInt64())});
+                       static_cast<long>(row.getColumn(5).getInt64()), kind_in(row.getColumn(6))});
     }
     return found;
   });
@@ -134,9 +137,9 @@ Result<void> Store::add_deploy(const Deploy& d) {
             "DELETE FROM deploys WHERE app = ?1 AND state != 0 AND id NOT IN "
             "(SELECT id FROM deploys WHERE app = ?1 ORDER BY started_at DESC, rowid DESC LIMIT ?2)",
             d.app, kKeptDeploys);
-    execute(db, "INSERT INTO deploys VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", d.id, d.app, static_cast<int>(d.kind),
-            static_cast<int>(d.state), d.step, d.upload, d.release, d.instance, d.old_instance, d.switched ? 1 : 0,
-            d.started_at, d.finished_at);
+    execute(db, "INSERT INTO deploys VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", d.id, d.app,
+            static_cast<int>(d.kind), static_cast<int>(d.state), d.step, d.upload, d.release, d.instance,
+            d.old_instance, d.switched ? 1 : 0, d.started_at, d.finished_at, target_of(d));
   });
   if (added || added.error().kind() != base::Kind::conflict) return added;
   return std::unexpected(base::Error(base::Kind::conflict,
@@ -150,8 +153,8 @@ Result<void> Store::update_deploy(const Deploy& deploy) {
 
 Result<void> Store::commit_switch(const Deploy& d) {
   return transact("commit a switch", [&](SQLite::Database& db) {
-    execute(db, "INSERT OR REPLACE INTO placements(app, release, instance) VALUES(?, ?, ?)", d.app, d.release,
-            d.instance);
+    execute(db, "INSERT OR REPLACE INTO placements(app, release, instance, kind) VALUES(?, ?, ?, ?)", d.app, d.release,
+            d.instance, text_of(d.target.value_or(environment::Kind::shared)));
     auto state = "UPDATE instances SET state = ? WHERE id = ?";
     execute(db, state, static_cast<int>(InstanceState::running), d.instance);
     execute(db, state, static_cast<int>(InstanceState::draining), d.old_instance);

@@ -37,6 +37,10 @@ constexpr std::array migrations = {
                            kind TEXT NOT NULL, text TEXT NOT NULL, at INTEGER NOT NULL);
        CREATE INDEX events_of_app ON events(app, id);)",
     "ALTER TABLE apps ADD COLUMN destroying INTEGER NOT NULL DEFAULT 0;",
+    // Kinds of environment by name; a deploy's target is empty until it is known. Until now all was shared.
+    R"(ALTER TABLE placements ADD COLUMN kind TEXT NOT NULL DEFAULT 'shared';
+       ALTER TABLE instances ADD COLUMN kind TEXT NOT NULL DEFAULT 'shared';
+       ALTER TABLE deploys ADD COLUMN target TEXT NOT NULL DEFAULT '';)",
 };
 
 void set_pragmas(SQLite::Database& database) {
@@ -92,7 +96,7 @@ std::string_view to_string(InstanceState state) {
 }
 
 std::string_view to_string(DeployKind kind) {
-  constexpr std::array<std::string_view, 5> names = {"deploy", "rollback", "restart", "start", "env"};
+  constexpr std::array<std::string_view, 6> names = {"deploy", "rollback", "restart", "start", "env", "move"};
   return names[static_cast<std::size_t>(kind)];
 }
 

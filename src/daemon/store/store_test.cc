@@ -61,6 +61,60 @@ TEST_F(StoreTest, RefusesTheSchemaOfANewerSerai) {
   EXPECT_EQ(opened.error().kind(), base::Kind::unsupported);
 }
 
+// The schema of the version before environments had kinds, with one running app.
+constexpr const char* kSchemaTwo = R"(
+    CREATE TABLE apps(name TEXT PRIMARY KEY, created_at INTEGER NOT NULL, last_release INTEGER NOT NULL DEFAULT 0,
+                      last_env INTEGER NOT NULL DEFAULT 0, destroying INTEGER NOT NULL DEFAULT 0);
+    CREATE TABLE placements(app TEXT PRIMARY KEY REFERENCES apps(name) ON DELETE CASCADE, release INTEGER NOT NULL,
+                            instance TEXT NOT NULL);
+    CREATE TABLE instances(id TEXT PRIMARY KEY, app TEXT NOT NULL REFERENCES apps(name) ON DELETE CASCADE,
+                           release INTEGER NOT NULL, state INTEGER NOT NULL, created_at INTEGER NOT NULL,
+                           last_event INTEGER NOT NULL);
+    CREATE TABLE deploys(id TEXT PRIMARY KEY, app TEXT NOT NULL, kind INTEGER NOT NULL, state INTEGER NOT NULL, step TEXT NOT NULL, upload TEXT NOT NULL,
+                         release INTEGER NOT NULL, instance TEXT NOT NULL, old_instance TEXT NOT NULL,
+                         switched INTEGER NOT NULL, started_at INTEGER NOT NULL, finished_at INTEGER NOT NULL);
+    INSERT INTO apps(name, created_at) VALUES('shop', 1);
+    INSERT INTO placements VALUES('shop', 3, 'shop-r3-a');
+    INSERT INTO instances VALUES('shop-r3-a', 'shop', 3, 1, 7, 0);
+    INSERT INTO deploys VALUES('d', 'shop', 0, 1, 'drain', '', 3, 'shop-r3-a', '', 1, 5, 6);
+    PRAGMA user_version=2;)";
+
+TEST_F(StoreTest, WhatRanBeforeEnvironmentsHadKindsIsShared) {
+  store_.reset();
+  std::filesystem::remove(folder_ / "state.db");
+  sqlite3* raw = nullptr;
+  ASSERT_EQ(sqlite3_open((folder_ / "state.db").c_str(), &raw), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(raw, kSchemaTwo, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(raw);
+  sqlite3_close(raw);
+  auto opened = Store::open(folder_ / "state.db");
+  ASSERT_TRUE(opened) << opened.error().describe();
+  store_ = std::move(*opened);
+  EXPECT_EQ((**store_->find_placement("shop")).kind, environment::Kind::shared);
+  EXPECT_EQ(store_->instances()->front().kind, environment::Kind::shared);
+  auto deploy = **store_->find_deploy("d");
+  EXPECT_EQ(deploy.finished_at, 6);
+  EXPECT_FALSE(deploy.target);
+}
+
+TEST_F(StoreTest, ASwitchPlacesTheAppInTheKindThatTheDeployLedTo) {
+  ASSERT_TRUE(store_->add_app({"shop", 1}));
+  ASSERT_TRUE(store_->set_placement({"shop", 1, "shop-1"}));
+  Instance instance{"shop-2", "shop", 1, InstanceState::starting, 2};
+  instance.kind = environment::Kind::dedicated;
+  ASSERT_TRUE(store_->add_instance(instance));
+  auto deploy = begin("a", "shop");
+  deploy.release = 1;
+  deploy.instance = "shop-2";
+  deploy.target = environment::Kind::dedicated;
+  deploy.switched = true;
+  ASSERT_TRUE(store_->commit_switch(deploy));
+  reopen();
+  EXPECT_EQ((**store_->find_placement("shop")).kind, environment::Kind::dedicated);
+  EXPECT_EQ(store_->placements()->front().kind, environment::Kind::dedicated);
+  EXPECT_EQ(store_->instances()->front().kind, environment::Kind::dedicated);
+  EXPECT_EQ((**store_->find_deploy("a")).target, environment::Kind::dedicated);
+}
+
 TEST_F(StoreTest, AllowsOneRunningDeployPerApp) {
   auto first = begin("a", "shop");
   Deploy second = first;

@@ -34,6 +34,12 @@ auto Store::transact(const char* what, Work work) -> Result<decltype(work(std::d
   }
 }
 
+// A kind of environment as a column. What this version does not know was not written by it: see Store::migrate.
+inline environment::Kind kind_in(const SQLite::Column& column) {
+  return environment::find_kind(column.getString()).value_or(environment::Kind::shared);
+}
+inline std::string text_of(environment::Kind kind) { return std::string(environment::to_string(kind)); }
+
 // A prepared statement with its values bound in order.
 template <typename... Values>
 SQLite::Statement prepare(SQLite::Database& database, const char* sql, const Values&... values) {

@@ -7,6 +7,7 @@
 
 #include "allocation/group.h"
 #include "base/file.h"
+#include "environment/registry.h"
 #include "environment/shared/shared_fixture_test.h"
 
 namespace environment::testing_support {
@@ -53,11 +54,17 @@ SharedTest::~SharedTest() { (void)base::remove_tree(layout_.root); }
 void SharedTest::SetUp() {
   if (::geteuid() != 0) GTEST_SKIP() << "starts real instances: needs root";
   ::chmod(layout_.root.c_str(), 0711);
-  auto made = make_shared_environment({.layout = layout_, .instance_program = SERAI_INSTANCE_PROGRAM});
-  ASSERT_TRUE(made) << made.error().describe();
-  environment_ = std::move(*made);
+  new_daemon();
+  ASSERT_TRUE(environment_);
   // Not empty when an earlier root of the same range was deleted without being stopped.
   before_ = leftovers(layout_, Identities::open(layout_).value());
+}
+
+void SharedTest::new_daemon() {
+  environment_.reset();
+  auto made = make_registry({.layout = layout_, .instance_program = SERAI_INSTANCE_PROGRAM});
+  ASSERT_TRUE(made) << made.error().describe();
+  environment_ = std::move(*made);
 }
 
 void SharedTest::TearDown() {

@@ -23,6 +23,7 @@ std::filesystem::path record_file(const Layout& layout, const std::string& id) {
 base::Result<void> Record::write(const Layout& layout) const {
   json value = {{"app", app},
                 {"id", id},
+                {"kind", to_string(kind)},
                 {"uid", user.uid},
                 {"gid", user.gid},
                 {"code", code},
@@ -32,6 +33,8 @@ base::Result<void> Record::write(const Layout& layout) const {
                 {"cpu", limits.cpu},
                 {"memory", limits.memory},
                 {"processes", limits.processes},
+                {"cpus", limits.cpus},
+                {"memory_reserved", limits.memory_reserved},
                 {"group", group},
                 {"supervisor", supervisor},
                 {"supervisor_started", supervisor_started}};
@@ -55,6 +58,10 @@ base::Result<Record> Record::read(const Layout& layout, const std::string& id) {
     value.at("graceful_timeout_ms").get_to(record.graceful_timeout_ms);
     record.limits = {value.at("cpu").get<double>(), value.at("memory").get<std::uint64_t>(),
                      value.at("processes").get<std::uint32_t>()};
+    // Instances of earlier versions have none of these.
+    record.kind = find_kind(value.value("kind", "shared")).value_or(Kind::shared);
+    record.limits.cpus = value.value("cpus", "");
+    record.limits.memory_reserved = value.value("memory_reserved", std::uint64_t{0});
     value.at("group").get_to(record.group);
     value.at("supervisor").get_to(record.supervisor);
     value.at("supervisor_started").get_to(record.supervisor_started);
@@ -62,6 +69,15 @@ base::Result<Record> Record::read(const Layout& layout, const std::string& id) {
   } catch (const json::exception& error) {
     return base::fail(base::Kind::internal, "read {}: {}", file.string(), error.what());
   }
+}
+
+std::optional<Kind> recorded_kind(const Layout& layout, const std::string& id) {
+  auto text = base::read_file(record_file(layout, id));
+  auto value = text ? json::parse(*text, nullptr, false) : json();
+  if (!value.is_object()) return std::nullopt;
+  auto kind = value.find("kind");
+  if (kind == value.end()) return Kind::shared;  // of an earlier version
+  return kind->is_string() ? find_kind(kind->get_ref<const std::string&>()) : std::nullopt;
 }
 
 // proc(5): the name in field 2 may hold spaces and parentheses; the rest follows its last ")".

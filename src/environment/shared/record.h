@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "allocation/limits.h"
@@ -17,6 +18,7 @@ namespace environment {
 
 struct Record {
   std::string app, id;
+  Kind kind = Kind::shared;
   Identity user;
   std::string code;  // the release's folder
   bool has_socket = false;
@@ -33,6 +35,9 @@ struct Record {
   // Waits for its end; kills a supervisor that is still there after `patience`.
   void await_supervisor(std::chrono::milliseconds patience) const;
 };
+
+// The kind that an instance's record names, whoever wrote it; empty when there is no record.
+std::optional<Kind> recorded_kind(const Layout& layout, const std::string& id);
 
 std::string start_time(pid_t pid);
 

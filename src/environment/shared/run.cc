@@ -145,7 +145,7 @@ base::Result<RunResult> SharedEnvironment::run_once(const RunSpec& spec) {
 
 base::Result<RunResult> SharedEnvironment::run_in(const RunSpec& spec, Record& record) {
   RunResult result{.status = base::Exited{0}};
-  if (auto limited = limit(record); !limited) return std::unexpected(limited.error());
+  if (auto limited = reservations_->make_group(record); !limited) return std::unexpected(limited.error());
   instance::Plan plan;
   set_common(plan, record);
   plan.once = true;

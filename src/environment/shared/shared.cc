@@ -42,19 +42,22 @@ std::vector<std::string> as_list(const Variables& variables) {
 }
 
 std::string describe(const allocation::Limits& limits) {
-  return fmt::format("cpu {:.2g}, memory {} MiB, {} processes", limits.cpu, limits.memory >> 20, limits.processes);
+  auto text = fmt::format("cpu {:.2g}, memory {} MiB, {} processes", limits.cpu, limits.memory >> 20, limits.processes);
+  return limits.cpus.empty() ? text : text + ", CPUs of its own: " + limits.cpus;
 }
 
 }  // namespace
 
-SharedEnvironment::SharedEnvironment(SharedOptions options, Identities identities, allocation::Hierarchy hierarchy)
+SharedEnvironment::SharedEnvironment(SharedOptions options, Identities identities, allocation::Hierarchy hierarchy,
+                                     std::shared_ptr<Reservations> reservations)
     : options_(std::move(options)),
       layout_(options_.layout),
       identities_(std::move(identities)),
       hierarchy_(std::move(hierarchy)),
+      reservations_(std::move(reservations)),
       firewall_(identities_.host_name(), identities_.edge().uid) {}
 
-base::Result<std::unique_ptr<Environment>> make_shared_environment(SharedOptions options) {
+base::Result<std::unique_ptr<SharedEnvironment>> SharedEnvironment::make(SharedOptions options) {
   auto identities = Identities::open(options.layout, options.uid_registry);
   if (!identities) return std::unexpected(identities.error());
   auto hierarchy = allocation::Hierarchy::detect();
@@ -62,10 +65,16 @@ base::Result<std::unique_ptr<Environment>> make_shared_environment(SharedOptions
   for (const auto& folder : {options.layout.root / "apps", options.layout.instances()}) {
     if (auto made = base::make_folders(folder, 0711); !made) return std::unexpected(made.error());
   }
-  auto environment =
-      std::make_unique<SharedEnvironment>(std::move(options), std::move(*identities), std::move(*hierarchy));
+  auto reservations = std::make_shared<Reservations>(options.layout, *hierarchy, identities->host_name());
+  auto environment = std::make_unique<SharedEnvironment>(std::move(options), std::move(*identities),
+                                                         std::move(*hierarchy), std::move(reservations));
   environment->sweep();
+  environment->reservations_->restore();
   return environment;
+}
+
+base::Result<std::unique_ptr<Environment>> make_shared_environment(SharedOptions options) {
+  return SharedEnvironment::make(std::move(options));
 }
 
 base::Result<Identity> SharedEnvironment::prepare(const std::string& app) {
@@ -129,15 +138,6 @@ base::Result<AppView> SharedEnvironment::app_view(const Record& record, const st
   auto kept = KeptData::open(layout_, record.app, record.user);
   if (!kept) return std::unexpected(kept.error());
   return kept->prepare(layer(record.id, record.code), folders, files);
-}
-
-base::Result<void> SharedEnvironment::limit(Record& record) {
-  auto name = identities_.host_name() + "/" + record.id;
-  record.group = allocation::Group::at(hierarchy_, name).save();
-  if (auto written = record.write(layout_); !written) return written;
-  auto group = allocation::Group::create(hierarchy_, name, record.limits);
-  if (!group) return std::unexpected(group.error());
-  return {};
 }
 
 void SharedEnvironment::set_common(instance::Plan& plan, const Record& record) const {
@@ -221,7 +221,7 @@ base::Result<Instance> SharedEnvironment::start(const InstanceSpec& spec, Launch
     return std::unexpected(user.error());
   }
   launch.done(fmt::format("uid {}", user->uid));
-  Record record{.app = spec.app, .id = spec.id, .user = *user, .code = spec.parts.code};
+  Record record{.app = spec.app, .id = spec.id, .kind = spec.kind, .user = *user, .code = spec.parts.code};
   record.has_socket = spec.listen == Listen::unix_socket;
   record.port = spec.listen == Listen::tcp ? spec.port : 0;
   record.graceful_timeout_ms = spec.graceful_timeout.count();
@@ -237,12 +237,12 @@ base::Result<Instance> SharedEnvironment::start(const InstanceSpec& spec, Launch
 
 base::Result<Instance> SharedEnvironment::start_steps(const InstanceSpec& spec, Record& record, Launch& launch) {
   launch.begin("limits");
-  auto limited = limit(record);
+  auto limited = reservations_->make_group(record);
   if (!limited) {
     launch.failed(limited.error());
     return std::unexpected(limited.error());
   }
-  launch.done(describe(spec.limits));
+  launch.done(describe(record.limits));
   base::Fd listener;
   if (spec.listen != Listen::nothing) {
     auto ready = launch.step("socket", [&]() -> base::Result<void> {
@@ -345,7 +345,7 @@ base::Result<Adoption> SharedEnvironment::end(const Record& record) {
     if (auto gone = kept->let_go(record.id); !gone) return std::unexpected(gone.error());
   }
   leave_firewall(record);
-  if (auto removed = group.remove(); !removed) return std::unexpected(removed.error());
+  if (auto removed = reservations_->remove_group(record); !removed) return std::unexpected(removed.error());
   return adoption;
 }
 

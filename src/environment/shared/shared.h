@@ -1,14 +1,16 @@
 // environment::SharedEnvironment: many apps on one system. Each has a user, a view and a control group of its own; the
-// kernel and the network are everybody's.
+// kernel and the network are everybody's. Also the machinery of dedicated instances, which differ in what their control
+// group is given (dedicated/reservations.h).
 #pragma once
 
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
 
 #include "allocation/group.h"
 #include "environment/data/kept.h"
-
+#include "environment/dedicated/reservations.h"
 #include "environment/environment.h"
 #include "environment/shared/firewall.h"
 #include "environment/shared/record.h"
@@ -21,8 +23,11 @@ constexpr const char* kRunPrefix = "run_";
 
 class SharedEnvironment final : public Environment {
  public:
-  SharedEnvironment(SharedOptions options, Identities identities, allocation::Hierarchy hierarchy);
+  SharedEnvironment(SharedOptions options, Identities identities, allocation::Hierarchy hierarchy,
+                    std::shared_ptr<Reservations> reservations);
+  static base::Result<std::unique_ptr<SharedEnvironment>> make(SharedOptions options);
 
+  base::Result<void> check(const Demand&) override { return {}; }  // limits are ceilings: nothing runs out of them
   base::Result<Identity> prepare(const std::string& app) override;
   base::Result<Instance> start(const InstanceSpec& spec, Launch& launch) override;
   base::Result<Adoption> stop(const std::string& id) override;
@@ -39,12 +44,16 @@ class SharedEnvironment final : public Environment {
   // instance, also those of an earlier root that had the same range of users and was deleted without being stopped.
   void sweep();
 
+  const std::shared_ptr<Reservations>& reservations() const { return reservations_; }
+  const allocation::Hierarchy& hierarchy() const { return hierarchy_; }
+  // The folder of the control groups of this root.
+  std::string group_parent() const { return identities_.host_name(); }
+
  private:
   Layer layer(const std::string& id, const std::filesystem::path& code) const;
   base::Result<void> make_instance_folder(const std::string& id, Identity user);
   base::Result<AppView> app_view(const Record& record, const std::vector<std::string>& folders,
                                  const std::vector<std::string>& files);
-  base::Result<void> limit(Record& record);
   base::Result<void> own_release(const std::filesystem::path& code, Identity user);
   instance::Plan plan(const Record& record, const InstanceSpec& spec, AppView view);
   void set_common(instance::Plan& plan, const Record& record) const;
@@ -69,6 +78,7 @@ class SharedEnvironment final : public Environment {
   Layout layout_;
   Identities identities_;
   allocation::Hierarchy hierarchy_;
+  std::shared_ptr<Reservations> reservations_;
   Firewall firewall_;
   std::mutex
       ports_;  // from writing a port down until it is guarded, and from the last one's end until the table is gone

@@ -17,6 +17,8 @@ class SharedTest : public testing::Test {
   void SetUp() override;
   void TearDown() override;
 
+  // What the daemon that comes after this one makes of the root.
+  void new_daemon();
   std::filesystem::path make_release(const std::string& name, const std::map<std::string, std::string>& files);
   InstanceSpec spec(const std::string& app, const std::string& id, const std::filesystem::path& code);
   // A worker process named "main" that runs a shell script.
