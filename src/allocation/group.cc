@@ -72,7 +72,7 @@ std::vector<Setting> settings(const Limits& limits) {
   bool unlimited = !limits.cpus.empty();  // whoever has whole CPUs is never throttled
   auto memory = std::to_string(limits.memory);
   auto processes = std::to_string(limits.processes);
-  return {
+  std::vector<Setting> all = {
       {"cpu", "cpu.cfs_period_us", nullptr, std::to_string(kPeriod), ""},
       {"cpu", "cpu.cfs_quota_us", "cpu.max", unlimited ? "-1" : quota,
        (unlimited ? "max" : quota) + " " + std::to_string(kPeriod)},
@@ -81,6 +81,8 @@ std::vector<Setting> settings(const Limits& limits) {
       {"memory", "memory.swappiness", nullptr, "0", "", true},
       {"pids", "pids.max", "pids.max", processes, processes},
   };
+  if (limits.io_weight > 0) all.push_back({"io", nullptr, "io.weight", "", std::to_string(limits.io_weight)});
+  return all;
 }
 
 std::vector<pid_t> read_pids(const fs::path& folder) {
@@ -97,7 +99,8 @@ base::Result<Group> Group::create(const Hierarchy& hierarchy, const std::string&
   Group group = at(hierarchy, name);
   for (const auto& [controller, place] : hierarchy.controllers) {
     auto made = make_folders(place, name, controller);
-    if (!made && controller == "cpuset") {  // what needs it asks for it; the others live without
+    bool is_needed = controller != "cpuset" && controller != "io";  // whoever needs these two looks for them
+    if (!made && !is_needed) {
       group.folders_.erase(controller);
       continue;
     }

@@ -1,9 +1,9 @@
 // allocation::Group: one control group per instance, on cgroup v2, v1 or a hybrid of both.
 //
-// Each controller (cpu, memory, pids, cpuset; cpuacct on v1) is used where this host has it: v2 below `GROUP` at the
-// top of the tree (or below the caller's own group when that is delegated to it), v1 below the caller's own group of
-// that hierarchy. Only groups of our own are made, and removed with `remove`. Thread-compatible; no state besides
-// paths, so that a new daemon opens what an old one made.
+// Each controller (cpu, memory, pids, cpuset; io on v2, cpuacct on v1) is used where this host has it: v2 below `GROUP`
+// at the top of the tree (or below the caller's own group when that is delegated to it), v1 below the caller's own
+// group of that hierarchy. Only groups of our own are made, and removed with `remove`. Thread-compatible; no state
+// besides paths, so that a new daemon opens what an old one made.
 #pragma once
 
 #include <sys/types.h>
@@ -29,7 +29,7 @@ struct Hierarchy {
     Version version = Version::v2;
     std::filesystem::path parent;  // the folder below which our groups are made
   };
-  std::map<std::string, Place> controllers;  // "cpu", "cpuset", "memory", "pids", "cpuacct" (v1)
+  std::map<std::string, Place> controllers;  // "cpu", "cpuset", "memory", "pids", "io" (v2), "cpuacct" (v1)
 
   // Looks at `mounts` and the caller's own groups; only writable places count. The paths are parameters for tests.
   static base::Result<Hierarchy> detect(const std::filesystem::path& mountinfo = "/proc/self/mountinfo",
@@ -45,7 +45,7 @@ class Group {
  public:
   Group() = default;
   // Makes `name` ("serai-1a2b/shop-7f"; intermediate groups included) with these limits. A controller that the host
-  // does not give is left out, and so is a cpuset controller that refuses (`has`).
+  // does not give is left out, and so is a cpuset or io controller that refuses (`has`).
   static base::Result<Group> create(const Hierarchy& hierarchy, const std::string& name, const Limits& limits);
   // The same group without making it, so that its place can be written down first.
   static Group at(const Hierarchy& hierarchy, const std::string& name);

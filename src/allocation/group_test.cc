@@ -53,7 +53,7 @@ class FakeHost : public testing::Test {
 TEST_F(FakeHost, UsesVersionTwoWhereTheControllersAreThere) {
   be_v2();
   auto hierarchy = detect();
-  EXPECT_EQ(hierarchy.describe(), "cpu, cpuset, memory, pids (v2)");
+  EXPECT_EQ(hierarchy.describe(), "cpu, cpuset, io, memory, pids (v2)");
   auto group = Group::create(hierarchy, "serai-1/shop", {.cpu = 0.5, .memory = 64 << 20, .processes = 32});
   ASSERT_TRUE(group) << group.error().describe();
   EXPECT_EQ(read("v2/serai-1/shop/cpu.max"), "50000 100000");
@@ -121,7 +121,8 @@ TEST_F(FakeHost, LeavesOutCpusetsThatCannotBeUsed) {
 
 TEST_F(FakeHost, WhoHasCpusOfItsOwnHasNoQuotaAndOnVersionTwoMemoryOfItsOwn) {
   be_v2();
-  auto group = Group::create(detect(), "serai-1/shop", {.cpu = 2, .cpus = "2-3"}).value();
+  auto group = Group::create(detect(), "serai-1/shop", {.cpu = 2, .cpus = "2-3", .io_weight = 500}).value();
+  EXPECT_EQ(read("v2/serai-1/shop/io.weight"), "500");
   EXPECT_EQ(read("v2/serai-1/shop/cpu.max"), "max 100000");
   ASSERT_TRUE(group.set_cpus({2, 3}));
   ASSERT_TRUE(group.reserve_memory(64 << 20));

@@ -66,7 +66,7 @@ void add_v2(Hierarchy& hierarchy, const Mount& mount, const std::string& own) {
   if (!controllers) return;
   std::istringstream names(*controllers);
   for (std::string name; names >> name;)
-    if (name == "cpu" || name == "cpuset" || name == "memory" || name == "pids")
+    if (name == "cpu" || name == "cpuset" || name == "io" || name == "memory" || name == "pids")
       hierarchy.controllers[name] = {Hierarchy::Version::v2, parent};
 }
 

@@ -16,6 +16,8 @@ struct Limits {
   // The CPUs that are its own, as the kernel lists them ("2-3"): then `cpu` is their number and no quota is set.
   std::string cpus;                   // empty: those that are nobody's
   std::uint64_t memory_reserved = 0;  // bytes that nobody else gets
+  int nice = 0;                       // nice(2), of all its processes; below 0 only for who has CPUs of its own
+  std::uint32_t io_weight = 0;        // 1 to 10000, cgroup-v2.rst "io.weight"; 0: the kernel's own, 100
 
   friend bool operator==(const Limits&, const Limits&) = default;
 };

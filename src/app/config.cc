@@ -113,6 +113,8 @@ Config config_from(const json& object) {
   config.paths = object.at("paths");
   take(object, "cpu", config.limits.cpu);
   take(object, "memory", config.limits.memory);
+  take(object, "nice", config.limits.nice);
+  take(object, "io_weight", config.limits.io_weight);
   return config;
 }
 
@@ -168,6 +170,8 @@ json to_json(const Config& config) {
   if (!config.kind.empty()) object["kind"] = config.kind;
   put(object, "cpu", config.limits.cpu);
   put(object, "memory", config.limits.memory);
+  put(object, "nice", config.limits.nice);
+  put(object, "io_weight", config.limits.io_weight);
   return object;
 }
 

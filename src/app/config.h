@@ -74,6 +74,8 @@ struct Phase {
 struct Limits {
   std::optional<double> cpu;            // cores; empty: the host's default
   std::optional<std::uint64_t> memory;  // bytes
+  std::optional<std::int64_t> nice;
+  std::optional<std::int64_t> io_weight;
 };
 
 struct Config {

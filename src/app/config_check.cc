@@ -20,6 +20,8 @@ class Checker {
     check_places();
     if (config_.limits.cpu) check("allocation.cpu", *config_.limits.cpu);
     if (config_.limits.memory) check("allocation.memory", Bytes{*config_.limits.memory});
+    if (config_.limits.nice) check("allocation.nice", *config_.limits.nice);
+    if (config_.limits.io_weight) check("allocation.io_weight", *config_.limits.io_weight);
     check("routes.hosts", config_.hosts);
     check("routes.paths", config_.paths);
     if (mistake_) return std::unexpected(*mistake_);

@@ -281,7 +281,8 @@ class Detector {
     c.hosts = manifest().list("routes.hosts").value_or(std::vector<std::string>());
     c.paths = manifest().list("routes.paths").value_or(std::vector<std::string>{"/"});
     c.kind = manifest().text("environment.kind").value_or("");
-    c.limits = {manifest().number("allocation.cpu"), manifest().size("allocation.memory")};
+    c.limits = {manifest().number("allocation.cpu"), manifest().size("allocation.memory"),
+                manifest().integer("allocation.nice"), manifest().integer("allocation.io_weight")};
     c.static_files = manifest().table("web.static");
     for (const auto& [name, path] : manifest().table("environment.volumes")) {
       std::string inside;

@@ -110,6 +110,15 @@ Problem check_timeout(std::string_view, const Value& value) {
   return {};
 }
 
+Problem check_between(const Value& value, std::int64_t least, std::int64_t most) {
+  auto number = std::get<std::int64_t>(value);
+  if (number >= least && number <= most) return {};
+  return fmt::format("must be between {} and {}", least, most);
+}
+
+Problem check_nice(std::string_view, const Value& value) { return check_between(value, -20, 19); }
+Problem check_io_weight(std::string_view, const Value& value) { return check_between(value, 1, 10'000); }
+
 Problem check_memory(std::string_view, const Value& value) {
   if (std::get<Bytes>(value).count >= 16 << 20) return {};
   return "must be at least 16MiB: an empty Python process needs about 10MiB";
@@ -283,7 +292,8 @@ constexpr std::array table{
     Setting{.path = "allocation.cpu",
             .type = Type::number,
             .effect = Effect::restart,
-            .help = "CPU cores; by default the host's share for one app.",
+            .help = "CPU cores; by default the host's share for one app. In a dedicated environment a whole number: so "
+                    "many CPUs are its own.",
             .example = "1.0",
             .later = no_tables,
             .check = check_positive},
@@ -294,6 +304,18 @@ constexpr std::array table{
             .example = "\"512MiB\"",
             .later = no_tables,
             .check = check_memory},
+    Setting{.path = "allocation.nice",
+            .type = Type::integer,
+            .effect = Effect::restart,
+            .help = "The priority of its processes (nice(2)); below 0 they go before others'. Dedicated only.",
+            .example = "-5",
+            .check = check_nice},
+    Setting{.path = "allocation.io_weight",
+            .type = Type::integer,
+            .effect = Effect::restart,
+            .help = "Its share of a busy disk beside others, who have 100. Dedicated only; cgroup v2 only.",
+            .example = "500",
+            .check = check_io_weight},
     Setting{.path = "allocation.workers",
             .type = Type::integer,
             .effect = Effect::restart,

@@ -80,6 +80,8 @@ allocation::Limits limits_of(const app::Config& config) {
   allocation::Limits limits;
   if (config.limits.cpu) limits.cpu = *config.limits.cpu;
   if (config.limits.memory) limits.memory = *config.limits.memory;
+  limits.nice = static_cast<int>(config.limits.nice.value_or(0));
+  limits.io_weight = static_cast<std::uint32_t>(config.limits.io_weight.value_or(0));
   return limits;
 }
 

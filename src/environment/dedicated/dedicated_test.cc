@@ -1,4 +1,5 @@
 // CPUs and memory of an app's own, tried with real instances.
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
@@ -111,6 +112,19 @@ TEST_F(DedicatedTest, GetsNoMoreMemoryThanTheHostCanReserve) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind(), base::Kind::overloaded);
   EXPECT_THAT(refused.error().message(), HasSubstr(fmt::format("of this host's {} MiB", host >> 20)));
+}
+
+TEST_F(DedicatedTest, MayHaveAPriorityOfItsOwnWhichSharedAppsMayNot) {
+  auto spec = dedicated("shop", "shop-1");
+  spec.limits.nice = -5;
+  auto group = Identities::open(layout_).value().host_name() + "/" + start(spec).id;
+  for (auto pid : allocation::Group::at(hierarchy_, group).processes())
+    EXPECT_EQ(::getpriority(PRIO_PROCESS, static_cast<id_t>(pid)), -5);
+  auto wants = demand("blog");
+  wants.kind = Kind::shared;
+  EXPECT_TRUE(environment_->check(wants));
+  wants.limits.nice = -5;
+  EXPECT_EQ(environment_->check(wants).error().kind(), base::Kind::invalid);
 }
 
 TEST_F(DedicatedTest, WhatReplacesAnInstanceOfTheAppRunsOnTheSameCpus) {

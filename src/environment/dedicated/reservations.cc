@@ -67,12 +67,24 @@ base::Result<Limits> Reservations::plan_locked(const Demand& demand) const {
   }
   auto chosen = allocation::choose_exclusive(allocation::cores_of(usable), owners(), demand.app, *cpus);
   if (!chosen) return std::unexpected(chosen.error());
+  if (auto can = check_tunables(demand); !can) return std::unexpected(can.error());
   if (auto fits = check_memory(demand); !fits) return std::unexpected(fits.error());
   auto limits = demand.limits;
   limits.cpus = allocation::format_cpus(*chosen);
   limits.cpu = static_cast<double>(chosen->size());
   limits.memory_reserved = limits.memory;
   return limits;
+}
+
+base::Result<void> Reservations::check_tunables(const Demand& demand) const {
+  if (demand.limits.nice < 0 && ::geteuid() != 0)
+    return base::fail(base::Kind::denied, "give {} the priority {}: only root can go below 0", demand.app,
+                      demand.limits.nice);
+  if (demand.limits.io_weight == 0 || hierarchy_.has("io")) return {};
+  return std::unexpected(base::Error(
+      base::Kind::unsupported,
+      fmt::format("give {} the I/O weight {}: this host has no io controller", demand.app, demand.limits.io_weight),
+      "take [allocation] io_weight out, or start the host with cgroup v2 (systemd.unified_cgroup_hierarchy=1)"));
 }
 
 base::Result<void> Reservations::check_memory(const Demand& demand) const {

@@ -47,6 +47,7 @@ class Reservations {
     std::uint64_t memory = 0;
   };
   base::Result<allocation::Limits> plan_locked(const Demand& demand) const;
+  base::Result<void> check_tunables(const Demand& demand) const;
   base::Result<void> check_memory(const Demand& demand) const;
   base::Result<void> make_locked(Record& record);
   allocation::CpuOwners owners() const;

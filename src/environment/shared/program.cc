@@ -1,6 +1,7 @@
 #include "environment/shared/program.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -41,6 +42,11 @@ base::Result<Started> start_program(const std::string& program, const instance::
     command.keep.push_back({descriptors.out, instance::kStdoutFd});
     command.keep.push_back({descriptors.err, instance::kStderrFd});
     command.keep.push_back({leash->read.get(), instance::kLeashFd});
+  }
+  if (descriptors.nice != 0) {
+    command.in_child = [nice = descriptors.nice] {
+      if (::setpriority(PRIO_PROCESS, 0, nice) < 0) ::_exit(126);
+    };
   }
   auto child = base::Child::spawn(command);
   if (!child) return base::wrap(child.error(), "start the instance's supervisor");

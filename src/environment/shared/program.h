@@ -15,9 +15,11 @@ struct Started {
   base::Fd report;    // lines as in instance/report.h
   base::Fd leash;     // Plan::once: closing it ends everything
 };
+// What the program gets besides its plan.
 struct Descriptors {
   int listener = -1;
   int in = -1, out = -1, err = -1;  // Plan::once
+  int nice = 0;                     // of all that is started, relative to 0
 };
 base::Result<Started> start_program(const std::string& program, const instance::Plan& plan,
                                     const Descriptors& descriptors);

@@ -77,6 +77,15 @@ base::Result<std::unique_ptr<Environment>> make_shared_environment(SharedOptions
   return SharedEnvironment::make(std::move(options));
 }
 
+base::Result<void> SharedEnvironment::check(const Demand& demand) {
+  if (demand.limits.nice == 0 && demand.limits.io_weight == 0) return {};
+  return std::unexpected(base::Error(
+      base::Kind::invalid,
+      fmt::format("start {} in the shared environment: [allocation] nice and io_weight are for dedicated apps",
+                  demand.app),
+      "take them out of serai.toml, or choose another kind: [environment] kind = \"dedicated\""));
+}
+
 base::Result<Identity> SharedEnvironment::prepare(const std::string& app) {
   if (!is_name(app)) return base::invalid("\"{}\" is no name for an app: letters, digits, \"-\" and \".\" are", app);
   auto user = identities_.claim(app);
@@ -267,7 +276,8 @@ base::Result<Instance> SharedEnvironment::start_steps(const InstanceSpec& spec, 
 base::Result<Instance> SharedEnvironment::start_processes(const InstanceSpec& spec, Record& record, AppView view,
                                                           int listener, Launch& launch) {
   close_metadata();
-  auto started = start_program(options_.instance_program, plan(record, spec, std::move(view)), {.listener = listener});
+  auto started = start_program(options_.instance_program, plan(record, spec, std::move(view)),
+                               {.listener = listener, .nice = record.limits.nice});
   if (!started) {
     launch.failed(started.error());
     return std::unexpected(started.error());

@@ -27,7 +27,8 @@ class SharedEnvironment final : public Environment {
                     std::shared_ptr<Reservations> reservations);
   static base::Result<std::unique_ptr<SharedEnvironment>> make(SharedOptions options);
 
-  base::Result<void> check(const Demand&) override { return {}; }  // limits are ceilings: nothing runs out of them
+  // Limits are ceilings, of which nothing runs out; tunables at others' expense are not to be had here.
+  base::Result<void> check(const Demand& demand) override;
   base::Result<Identity> prepare(const std::string& app) override;
   base::Result<Instance> start(const InstanceSpec& spec, Launch& launch) override;
   base::Result<Adoption> stop(const std::string& id) override;
