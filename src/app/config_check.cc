@@ -53,8 +53,8 @@ class Checker {
 
   void check_kind() {
     auto choices = split(find_setting("environment.kind")->choices, ' ');
-    if (!config_.kind.empty() && std::ranges::find(choices, config_.kind) == choices.end())
-      fail("environment.kind", fmt::format("\"{}\" is none of them", config_.kind));
+    bool known = config_.kind.empty() || std::ranges::find(choices, config_.kind) != choices.end();
+    if (!known) fail("environment.kind", "is no kind of environment");
   }
 
   void check_places() {

@@ -23,7 +23,9 @@ UploadReport full_report() {
       .write("serai.toml",
              "[web]\nhealth = \"/up\"\nworkers = 2\nthreads = 3\nstatic = { \"/static\" = \"public\" }\n"
              "[phases]\nbuild = [\"python build.py\"]\n[environment]\nvolumes = { media = \"/app/media\" }\n"
-             "[allocation]\ncpu = 0.5\nmemory = \"64MiB\"\n[routes]\nhosts = [\"shop.example.org\"]\n"
+             "kind = \"dedicated\"\n"
+             "[allocation]\ncpu = 1\nmemory = \"64MiB\"\nnice = -5\nio_weight = 500\n[routes]\nhosts = "
+             "[\"shop.example.org\"]\n"
              "[env]\nDEBUG = \"0\"\nKEY = { generate = 50 }\nTOKEN = { required = true }\n");
   auto detection = detect(folder.open(), {"shop", {{"TOKEN", "hunter2"}}});
   EXPECT_TRUE(detection) << detection.error().describe();
@@ -48,6 +50,8 @@ TEST(UploadReport, ArrivesAsItWasSent) {
   EXPECT_EQ(received->unpacked.digest, "abc");
   EXPECT_EQ(received->detection.lock.requirements, sent.detection.lock.requirements);
   EXPECT_EQ(received->detection.config.limits.memory, 64u << 20);
+  EXPECT_EQ(received->detection.config.limits.nice, -5);
+  EXPECT_EQ(received->detection.config.kind, "dedicated");
   EXPECT_EQ(received->detection.config.secrets.at("KEY").length, 50u);
   EXPECT_EQ(received->detection.candidates.at(0).target, "mysite.wsgi:application");
 }
@@ -107,6 +111,8 @@ TEST(UploadReport, RefusesWhatNoFolderCanSay) {
       {"/detection/config/processes/0/name", "../../../root/.ssh/x", "is not a process name"},
       {"/detection/config/processes/0/name", "", "is no setting"},
       {"/detection/config/name", "Shop/..", "lower-case letters"},
+      {"/detection/config/kind", "../shared", "is no kind of environment"},
+      {"/detection/config/nice", -100, "between -20 and 19"},
       {"/detection/config/data_folders/0", "../other", "not inside the app"},
       {"/detection/config/data_files", {"/etc/shadow"}, "not inside the app"},
       {"/detection/config/web/folder", "a/../..", "not inside the app"},

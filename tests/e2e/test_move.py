@@ -46,8 +46,8 @@ def most_cpus(host: Host, folder: Path) -> int:
     """As many as one app can have here: what the refusal of too many says."""
     give_away(folder, 8000)
     refused = host.try_deploy(folder, "--environment", "dedicated", name="greedy")
-    assert refused.code == 1 and "of its own: this host has" in refused.err, str(refused)
-    words = refused.err.split("this host has ")[1].split()
+    assert refused.code == 1 and "of its own: this host has" in refused.text, str(refused)
+    words = refused.text.split("this host has ")[1].split()
     return int(words[0]) - int(words[0]) // int(words[3])
 
 
@@ -59,7 +59,7 @@ def test_moves_under_load_fail_no_request_and_keep_the_data(host: Host, site, ho
     with Load(host.port, f"{name}.localhost", rate=rate) as load:
         for kind in ("dedicated", "shared"):
             moved = host.do("move", name, "--to", kind)
-            assert f"r1 in {kind}" in moved.out, moved.out
+            assert f"r1 in {kind}" in moved.text, moved.text
             status = host.status(name)
             assert (status["environment"], status["release"], status["state"]) == (kind, 1, "running")
             assert bool(status["own_cpus"]) == (kind == "dedicated")
@@ -77,7 +77,7 @@ def test_the_kind_stays_until_serai_toml_says_otherwise(host: Host, site, hosted
     host.deploy(folder, name=name)
     assert host.status(name)["environment"] == "dedicated"
     (folder / "serai.toml").write_text('[environment]\nkind = "shared"\n')
-    assert "serai.toml says shared" in host.deploy(folder, name=name).out
+    assert "serai.toml says shared" in host.deploy(folder, name=name).text
     assert host.status(name)["environment"] == "shared"
 
 
@@ -92,11 +92,11 @@ def test_a_host_without_free_cpus_refuses_and_leaves_everything_as_it_was(host: 
     assert own not in elsewhere
     instance = host.status(second)["instance"]
     refused = host.attempt("move", second, "--to", "dedicated")
-    assert refused.code == 1 and f"{first} has" in refused.err and "serai move" in refused.err, str(refused)
+    assert refused.code == 1 and f"{first} has" in refused.text and "serai move" in refused.text, str(refused)
     assert host.status(second)["instance"] == instance
     assert host.browser(second).get("/").status == 200
     third = host.try_deploy(modest, "--environment", "dedicated", name="third")
-    assert third.code == 1 and f"{first} has" in third.err + third.out, str(third)
+    assert third.code == 1 and f"{first} has" in third.text, str(third)
     assert "third" not in host.apps()
     host.do("move", first, "--to", "shared")
     assert cpus_of_app(host, second) != elsewhere, "the CPUs are everybody's again"
@@ -105,7 +105,7 @@ def test_a_host_without_free_cpus_refuses_and_leaves_everything_as_it_was(host: 
 @pytest.mark.parametrize("kind", ["vm", "kubernetes", "frobnicated"])
 def test_kinds_that_are_not_there_are_refused(host: Host, site, kind: str) -> None:
     refused = host.try_deploy(site("wsgi_load"), "--environment", kind, name="nowhere")
-    assert refused.code == 1 and "choose among" in refused.err + refused.out, str(refused)
+    assert refused.code == 1 and "choose among" in refused.text, str(refused)
     assert "nowhere" not in host.apps()
 
 
