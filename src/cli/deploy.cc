@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/deploy_view.h"
 #include "cli/upload.h"
+#include "environment/kind.h"
 
 namespace cli {
 namespace {
@@ -19,6 +20,9 @@ struct Options {
 Result<int> deploy(const Context& context, const Options& options) {
   auto env = parse_assignments(options.env);
   if (!env) return std::unexpected(env.error());
+  if (!options.environment.empty()) {  // before anything is packed
+    if (auto kind = environment::parse_kind(options.environment); !kind) return std::unexpected(kind.error());
+  }
   auto name = app_name(options.folder, options.name);
   if (!name) return std::unexpected(name.error());
   auto upload = pack_and_upload(context, options.folder);

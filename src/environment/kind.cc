@@ -1,8 +1,14 @@
 #include "environment/kind.h"
 
 #include <algorithm>
+#include <array>
 
 namespace environment {
+namespace {
+
+constexpr std::array kKinds = {Kind::shared, Kind::dedicated, Kind::container, Kind::vm};
+
+}  // namespace
 
 std::string_view to_string(Kind kind) {
   constexpr std::array<std::string_view, kKinds.size()> names = {"shared", "dedicated", "container", "vm"};

@@ -2,7 +2,6 @@
 // `--environment dedicated`, `serai move APP --to dedicated`.
 #pragma once
 
-#include <array>
 #include <optional>
 #include <string_view>
 
@@ -16,7 +15,6 @@ enum class Kind {
   container,
   vm,
 };
-constexpr std::array kKinds = {Kind::shared, Kind::dedicated, Kind::container, Kind::vm};
 
 std::string_view to_string(Kind kind);
 std::optional<Kind> find_kind(std::string_view name);

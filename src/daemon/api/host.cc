@@ -27,7 +27,8 @@ json interpreters_fact(const Tools& tools) {
     found += (found.empty() ? "" : ", ") + interpreter.version.text() + (has_engine ? "" : " (no engine)");
   }
   bool good = !tags.empty() && !found.empty();
-  return {{"what", "python"},
+  return {{"environment", "shared"},
+          {"what", "python"},
           {"found", found},
           {"good", good},
           {"state", good ? "good" : "missing"},
