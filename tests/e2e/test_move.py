@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support.host import Host
 from support.load import Load, capacity
+from support.wait import until
 
 pytestmark = [pytest.mark.root]
 
@@ -51,8 +52,9 @@ def most_cpus(host: Host, folder: Path) -> int:
     return int(words[0]) - int(words[0]) // int(words[3])
 
 
-def test_moves_under_load_fail_no_request_and_keep_the_data(host: Host, site, hosted) -> None:
-    name = hosted(site("wsgi_load"))
+@pytest.mark.parametrize("folder", ["wsgi_load", "asgi_load"])
+def test_moves_under_load_fail_no_request_and_keep_the_data(host: Host, site, hosted, folder: str) -> None:
+    name = hosted(site(folder))
     host.do("run", name, "python", "-c", WRITE, stdin=secrets.token_hex(50_000))
     digest = host.do("run", name, "python", "-c", DIGEST).out
     rate = SHARE_OF_CAPACITY * capacity(host.port, f"{name}.localhost")
@@ -123,3 +125,17 @@ def test_cpus_stay_with_their_app_when_the_daemon_is_killed(host: Host, site, ho
     assert own not in cpus_of_app(host, second)
     host.do("restart", name)
     assert cpus_of_app(host, name) == {own}
+
+
+def test_a_dedicated_app_is_dedicated_again_when_everything_starts_anew(host: Host, site, hosted) -> None:
+    name = hosted(site("wsgi_load"), "", "--environment", "dedicated")
+    own = host.status(name)["own_cpus"]
+    host.do("daemon", "stop", "--all")
+    assert host.daemon is not None
+    host.daemon.wait(timeout=60)
+    host.start()
+    until(lambda: host.status(name)["state"] == "running", "the app is started again")
+    status = host.status(name)
+    assert (status["environment"], status["own_cpus"]) == ("dedicated", own)
+    assert cpus_of_app(host, name) == {own}
+    assert host.browser(name).get("/").status == 200

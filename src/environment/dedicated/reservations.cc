@@ -181,7 +181,8 @@ void Reservations::spread() {
   auto cpus = nobodys();
   if (cpus.empty()) return;
   for (const auto& id : Group::with_cpus(hierarchy_, parent_)) {
-    if (reserved_.contains(id)) continue;
+    bool is_instance = fs::exists(layout_.instance(id));  // doctor's trials are none
+    if (!is_instance || reserved_.contains(id)) continue;
     auto group = Group::at(hierarchy_, parent_ + "/" + id);
     warn("an instance keeps CPUs that are another's, or does not get back those that are free", group.set_cpus(cpus));
   }
