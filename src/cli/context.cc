@@ -6,6 +6,8 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "cli/printable.h"
+
 namespace cli {
 
 bool Context::on_terminal() const { return ::isatty(1) != 0 && !json_output; }
@@ -45,7 +47,7 @@ int Context::report(const base::Error& error) const {
     value["contexts"] = error.contexts();
     std::cerr << value.dump(-1, ' ', false, json::error_handler_t::replace) << '\n';
   } else {
-    std::cerr << describe_for_people(error) << '\n';
+    std::cerr << printable_lines(describe_for_people(error)) << '\n';
   }
   return base::kind_facts(error.kind()).exit_code;
 }

@@ -4,6 +4,8 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "cli/printable.h"
+
 namespace cli {
 namespace {
 
@@ -13,7 +15,7 @@ void print_indented(std::ostream& out, const std::string& text, std::string_view
   std::size_t begin = 0;
   while (begin < text.size()) {
     auto end = std::min(text.find('\n', begin), text.size());
-    out << indent << text.substr(begin, end - begin) << '\n';
+    out << indent << printable(std::string_view(text).substr(begin, end - begin)) << '\n';
     begin = end + 1;
   }
 }
@@ -50,7 +52,7 @@ std::string padded(std::string_view text, std::size_t width) {
 void DeployView::show(const json& event) {
   auto kind = event.value("event", "");
   if (kind == "step") show_step(event);
-  if (kind == "note") clear_running(), out_ << "            " << event.value("text", "") << '\n';
+  if (kind == "note") clear_running(), out_ << "            " << printable(event.value("text", "")) << '\n';
   if (kind == "failed") show_failure(event);
   if (kind == "done") show_done(event);
   out_ << std::flush;
@@ -63,8 +65,8 @@ void DeployView::show_step(const json& event) {
     if (live_) out_ << "  " << name << "…", line_is_open_ = true;
     return;
   }
-  auto note = event.value("note", "");
-  auto text = event.value("text", "");
+  auto note = printable(event.value("note", ""));
+  auto text = printable(event.value("text", ""));
   out_ << "  " << name << (note.empty() ? text : padded(text, kTextWidth) + ' ' + note) << '\n';
 }
 
@@ -72,11 +74,11 @@ void DeployView::show_failure(const json& event) {
   clear_running();
   auto red = colours_ ? "\033[31m" : "", plain = colours_ ? "\033[0m" : "";
   out_ << "  " << padded(event.value("step", ""), kNameWidth) << red << "failed" << plain << "  "
-       << event.value("found", "") << '\n';
+       << printable(event.value("found", "")) << '\n';
   if (auto output = event.value("output", ""); !output.empty()) out_ << '\n', print_indented(out_, output, "    | ");
-  if (auto cause = event.value("cause", ""); !cause.empty()) out_ << "\n  cause     " << cause << '\n';
-  if (auto advice = event.value("advice", ""); !advice.empty()) out_ << "  to do     " << advice << '\n';
-  if (auto serving = event.value("still_serving", ""); !serving.empty()) out_ << "  " << serving << '\n';
+  if (auto cause = event.value("cause", ""); !cause.empty()) out_ << "\n  cause     " << printable(cause) << '\n';
+  if (auto advice = event.value("advice", ""); !advice.empty()) out_ << "  to do     " << printable(advice) << '\n';
+  if (auto serving = event.value("still_serving", ""); !serving.empty()) out_ << "  " << printable(serving) << '\n';
   exit_code_ = 1;
 }
 

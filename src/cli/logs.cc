@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/printable.h"
 
 namespace cli {
 namespace {
@@ -17,8 +18,8 @@ Result<int> logs(const Context& context, const Options& options) {
     if (context.json_output)
       std::cout << event.dump() << std::endl;
     else
-      std::cout << event.value("time", "") << "  " << event.value("process", "") << "  " << event.value("text", "")
-                << std::endl;
+      std::cout << event.value("time", "") << "  " << event.value("process", "") << "  "
+                << printable(event.value("text", "")) << std::endl;
     return std::cout.good();
   });
   if (!done) return std::unexpected(done.error());

@@ -4,13 +4,14 @@
 
 #include "cli/command.h"
 #include "cli/deploy_view.h"
+#include "cli/printable.h"
 #include "cli/table.h"
 
 namespace cli {
 namespace {
 
 void line(const char* name, const std::string& text) {
-  if (!text.empty()) std::cout << "  " << padded(name, 13) << text << '\n';
+  if (!text.empty()) std::cout << "  " << padded(name, 13) << printable(text) << '\n';
 }
 
 std::string joined(const json& list) {

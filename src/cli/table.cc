@@ -4,8 +4,14 @@
 #include <ostream>
 
 #include "cli/deploy_view.h"
+#include "cli/printable.h"
 
 namespace cli {
+
+void Table::add(std::vector<std::string> row) {
+  for (auto& cell : row) cell = printable(cell);
+  rows_.push_back(std::move(row));
+}
 
 void Table::print(std::ostream& out) const {
   std::vector<std::size_t> widths(rows_[0].size(), 0);

@@ -10,7 +10,7 @@ namespace cli {
 class Table {
  public:
   explicit Table(std::vector<std::string> titles) { rows_.push_back(std::move(titles)); }
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  void add(std::vector<std::string> row);  // as printable() has it
   void print(std::ostream& out) const;
 
  private:
