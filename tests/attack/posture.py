@@ -83,6 +83,8 @@ def descriptors(pid: int, scene: Scene) -> list[str]:
             continue
         target = re.sub(r":\[\d+\]$", "", target).removesuffix(" (deleted)")
         target = target.replace(str(scene.host.folder), "FOLDER")
+        if target.startswith("FOLDER/root/trash/"):
+            continue  # it is being emptied just now
         kinds.add(re.sub(r"(instances/)[^/]+", r"\1ID", target))
     return sorted(kinds)
 

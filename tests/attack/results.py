@@ -40,7 +40,8 @@ class Results:
 
     def attempt(self, name: str) -> dict[str, str]:
         if name not in self._attempts:
-            self._attempts |= self._scene.attempt(_of_family(PROBES[name].family))
+            together = [name] if PROBES[name].family == "bombs" else _of_family(PROBES[name].family)
+            self._attempts |= self._scene.attempt(together)
         return dict(self._attempts[name])
 
     def control(self, name: str, without: Iterable[str] | None = None) -> dict[str, str]:

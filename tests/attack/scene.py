@@ -45,7 +45,7 @@ class Scene:
     # -- running probes -----------------------------------------------------------------------------------------------
 
     def attempt(self, names: Iterable[str]) -> dict[str, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.host.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.host.port, timeout=120)
         with contextlib.closing(connection):
             connection.request("POST", "/", self._request(names), {"Host": "attacker.localhost"})
             answer = connection.getresponse()

@@ -2,28 +2,51 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from attack.deploys import HOSTILE
 from attack.record import OPEN, WALLS
 from attack.results import KIND, PROBES
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "isolation.md"
 BEGIN, END = "<!-- attack table: begin -->", "<!-- attack table: end -->"
+HEAD = "| class | attempts | open | stopped by (how many; “+”: each wall is shown to hold alone) |\n|---|---|---|---|"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    name: str
+    family: str
+    walls: str
+
+    @property
+    def is_open(self) -> bool:
+        return self.name in OPEN[KIND]
+
+
+def attempts() -> Iterator[Attempt]:
+    for probe in PROBES.values():
+        yield Attempt(probe.name, probe.family, " + ".join(WALLS[wall] for wall in probe.walls))
+    for hostile in HOSTILE.values():
+        yield Attempt(hostile.name, hostile.family, hostile.wall)
 
 
 def table() -> str:
-    open_ones = OPEN[KIND]
-    rows = []
-    for family in dict.fromkeys(probe.family for probe in PROBES.values()):
-        probes = [probe for probe in PROBES.values() if probe.family == family]
-        closed = [probe for probe in probes if probe.name not in open_ones]
-        walls = Counter(" + ".join(WALLS[wall] for wall in probe.walls) for probe in closed)
-        stopped_by = ", ".join(f"{wall} ({count})" for wall, count in walls.most_common())
-        rows.append(f"| {family} | {len(probes)} | {len(probes) - len(closed)} | {stopped_by or '–'} |")
-    total = f"| **all** | **{len(PROBES)}** | **{len(open_ones)}** | |"
-    names = "\n".join(f"- {name}" for name in PROBES if name in open_ones)
-    head = "| class | probes | open | stopped by (how many; “+”: either wall alone would do) |\n|---|---|---|---|"
-    return "\n".join([BEGIN, "", head, *rows, total, "", "Open, each by its name:", "", names, "", END])
+    everything = list(attempts())
+    families = dict.fromkeys(attempt.family for attempt in everything)
+    rows = [row(family, [attempt for attempt in everything if attempt.family == family]) for family in families]
+    still_open = [attempt for attempt in everything if attempt.is_open]
+    total = f"| **all** | **{len(everything)}** | **{len(still_open)}** | |"
+    names = "\n".join(f"- {attempt.family}: {attempt.name}" for attempt in still_open)
+    return "\n".join([BEGIN, "", HEAD, *rows, total, "", "Open, each by its name:", "", names, "", END])
+
+
+def row(family: str, members: list[Attempt]) -> str:
+    walls = Counter(attempt.walls for attempt in members if not attempt.is_open)
+    stopped_by = ", ".join(f"{wall} ({count})" for wall, count in walls.most_common())
+    return f"| {family} | {len(members)} | {sum(a.is_open for a in members)} | {stopped_by or '–'} |"
 
 
 def main() -> None:

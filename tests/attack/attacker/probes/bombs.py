@@ -98,8 +98,8 @@ def fills(folder):
     path = f"{folder}/probe-{os.getpid()}"
     file = os.open(path, os.O_WRONLY | os.O_CREAT)
     try:
-        os.posix_fallocate(file, 0, 2048 * MIB)
-        return "2 GiB"
+        os.posix_fallocate(file, 0, 1024 * MIB)
+        return "1 GiB"
     finally:
         os.close(file)
         os.unlink(path)
@@ -119,9 +119,9 @@ def fills_the_disk_through_tmp(facts):
 def makes_files_without_end(facts):
     folder = f"/tmp/files-{os.getpid()}"
     os.mkdir(folder)
-    for number in range(10_000):
+    for number in range(5_000):
         os.close(os.open(f"{folder}/{number}", os.O_WRONLY | os.O_CREAT))
-    for number in range(10_000):
+    for number in range(5_000):
         os.unlink(f"{folder}/{number}")
     os.rmdir(folder)
-    return "10 000 files"
+    return "5 000 files"
