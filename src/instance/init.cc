@@ -40,16 +40,21 @@ base::Result<void> enter_groups(const Plan& plan) {
   return {};
 }
 
+base::Result<void> give_up_rights(uid_t uid, gid_t gid) {
+  auto done = limit_resources();
+  if (done) done = become_user(uid, gid);
+  if (done) done = keep_to_itself();
+  if (done) done = filter_system_calls();
+  return done;
+}
+
 base::Result<void> set_up(const Plan& plan) {
   if (auto entered = enter_groups(plan); !entered) return entered;
   (void)::unshare(CLONE_NEWCGROUP);  // hides where the group is; older kernels and user namespaces may refuse
   auto hostname = plan.app.substr(0, 63);
   if (::sethostname(hostname.data(), hostname.size()) < 0) return base::errno_error("name the instance's host");
   auto done = build_view(plan);
-  if (done) done = limit_resources();
-  if (done) done = become_user(plan.uid, plan.gid);
-  if (done) done = keep_to_itself();
-  if (done) done = filter_system_calls();
+  if (done) done = give_up_rights(plan.uid, plan.gid);
   return done;
 }
 
@@ -197,12 +202,8 @@ void Init::end() {
   reap();
 }
 
-}  // namespace
-
-void run_init(const Plan& plan, base::Fd supervisor, base::Fd setup) {
-  ::clearenv();
+[[noreturn]] void report_and_run(const base::Result<void>& done, base::Fd supervisor, base::Fd setup) {
   Report report(std::move(setup));
-  auto done = set_up(plan);
   if (!done) {
     report.error(done.error());
     ::_exit(1);
@@ -210,6 +211,21 @@ void run_init(const Plan& plan, base::Fd supervisor, base::Fd setup) {
   report.close();
   if (auto ran = Init().run(std::move(supervisor)); !ran) ::_exit(1);
   ::_exit(0);
+}
+
+}  // namespace
+
+void run_init(const Plan& plan, base::Fd supervisor, base::Fd setup) {
+  ::clearenv();
+  auto done = set_up(plan);
+  report_and_run(done, std::move(supervisor), std::move(setup));
+}
+
+void run_init_inside(base::Fd supervisor, base::Fd setup) {
+  ::clearenv();
+  for (const auto* fd : {&supervisor, &setup}) (void)base::set_cloexec(fd->get(), true);
+  auto done = give_up_rights(::getuid(), ::getgid());
+  report_and_run(done, std::move(supervisor), std::move(setup));
 }
 
 }  // namespace instance

@@ -19,5 +19,7 @@ namespace instance {
 
 // `setup` gets one error line (report.h) if the set-up fails, and is closed once it is done. Never returns.
 [[noreturn]] void run_init(const Plan& plan, base::Fd supervisor, base::Fd setup);
+// The same as the first process of a container: an OCI runtime has made the namespaces, the view and the user.
+[[noreturn]] void run_init_inside(base::Fd supervisor, base::Fd setup);
 
 }  // namespace instance

@@ -1,9 +1,15 @@
 // serai-instance: supervisor and init of one instance. Started by the environment only; see plan.h for its descriptors.
+// As `serai-instance init` it is the first process of a container; `serai-instance confined` tells by its exit code
+// whether its caller's rights were taken away (a try-out).
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include <string_view>
+
+#include "instance/init.h"
 #include "instance/once.h"
+#include "instance/privileges.h"
 #include "instance/supervisor.h"
 
 namespace {
@@ -25,7 +31,10 @@ void keep_from_children(const instance::Plan& plan) {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  std::string_view role = argc > 1 ? argv[1] : "";
+  if (role == "init") instance::run_init_inside(base::Fd(instance::kInitSocketFd), base::Fd(instance::kInitSetupFd));
+  if (role == "confined") return instance::is_confined() ? 0 : 1;
   auto text = base::read_all(instance::kPlanFd, 16 << 20);
   if (!text) {
     ::fputs("serai-instance is started by `serai daemon`: it reads its plan from descriptor 3\n", stderr);

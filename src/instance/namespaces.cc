@@ -12,6 +12,7 @@
 
 #include "instance/init.h"
 #include "instance/privileges.h"
+#include "instance/runtime.h"
 
 namespace instance {
 namespace {
@@ -37,16 +38,6 @@ pid_t fork_into(unsigned long namespaces) {
   return static_cast<pid_t>(::syscall(SYS_clone, namespaces | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
 }
 
-base::Result<void> wait_for_setup(const base::Fd& setup) {
-  auto line = base::read_all(setup.get(), 1 << 16);
-  if (!line) return std::unexpected(line.error());
-  if (line->empty()) return {};
-  auto report = nlohmann::json::parse(*line, nullptr, false);
-  if (report.is_discarded() || !report.contains("error"))
-    return base::fail(base::Kind::internal, "set up the instance: {}", *line);
-  return std::unexpected(error_from_json(report["error"]));
-}
-
 base::Error no_namespaces(int error_number, const Plan& plan) {
   auto error = base::Error::from_errno("create the instance's namespaces", error_number);
   if (!plan.user_namespace) return error;
@@ -57,7 +48,18 @@ base::Error no_namespaces(int error_number, const Plan& plan) {
 
 }  // namespace
 
+base::Result<void> wait_for_setup(const base::Fd& setup) {
+  auto line = base::read_all(setup.get(), 1 << 16);
+  if (!line) return std::unexpected(line.error());
+  if (line->empty()) return {};
+  auto report = nlohmann::json::parse(*line, nullptr, false);
+  if (report.is_discarded() || !report.contains("error"))
+    return base::fail(base::Kind::internal, "set up the instance: {}", *line);
+  return std::unexpected(error_from_json(report["error"]));
+}
+
 base::Result<Init> start_init(const Plan& plan) {
+  if (!plan.runtime.argv.empty()) return start_init_by_runtime(plan);
   auto sockets = base::socketpair(SOCK_STREAM);
   auto setup = base::pipe();
   auto go = base::pipe();

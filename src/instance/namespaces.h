@@ -15,6 +15,8 @@ struct Init {
 };
 // Returns once the view stands and the process has become the app's user.
 base::Result<Init> start_init(const Plan& plan);
+// Reads what run_init reports: nothing, or the error that ended it.
+base::Result<void> wait_for_setup(const base::Fd& setup);
 
 // What the caller becomes afterwards: the supervisor's user, without rights, outside the instance.
 base::Result<void> become_supervisor(const Plan& plan);

@@ -46,6 +46,23 @@ struct Process {
   bool web = false;  // gets the listener as descriptor 3 (if any) and the control socket as 4
 };
 
+// The instance's root file system, before the mounts: folders of the host over each other, the topmost first. Without
+// any it is empty.
+struct Root {
+  std::vector<std::string> lower;
+  std::string upper, work;
+};
+
+// Another program that makes the namespaces (crun, runc), by a configuration that the environment wrote (OCI
+// runtime-spec). It starts kInitInside in them; init's socket and set-up pipe are kInitSocketFd and kInitSetupFd.
+struct Runtime {
+  std::vector<std::string> argv;  // whole; empty: serai-instance makes the namespaces itself
+  std::string log, pid_file;      // files that it writes: what went wrong (JSON lines), and init's pid
+  bool enter_groups = false;      // it makes no control group: it enters the plan's before it begins
+};
+constexpr const char* kInitInside = "/serai/instance";  // `serai-instance init`
+constexpr int kInitSocketFd = 3, kInitSetupFd = 4;
+
 struct Plan {
   std::string app, id;
   bool once = false;            // one command with the caller's descriptors, instead of supervised processes
@@ -57,7 +74,9 @@ struct Plan {
   bool user_namespace = false;  // not root: a user namespace with the caller's uid
   bool has_listener = false;
   std::string view_folder;  // where the new root is put together, in a mount namespace of its own
+  Root root;
   std::vector<Mount> mounts;
+  Runtime runtime;
   std::vector<std::string> cgroup_entrances;
   std::string oom_counter;                               // a file with a line "oom_kill N"; may be empty
   std::string control_socket, events_file, logs_folder;  // supervised instances

@@ -58,4 +58,15 @@ base::Result<void> limit_resources() {
   return limited;
 }
 
+bool is_confined() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[2]{};
+  if (::syscall(SYS_capget, &header, sets) < 0) return false;
+  for (const auto& set : sets)
+    if (set.effective | set.permitted | set.inheritable) return false;
+  constexpr int kFiltered = 2;  // SECCOMP_MODE_FILTER
+  return ::geteuid() != 0 && ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 &&
+         ::prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == kFiltered;
+}
+
 }  // namespace instance

@@ -14,4 +14,8 @@ base::Result<void> become_user(uid_t uid, gid_t gid);
 // Limits per process that hold besides the control group: descriptors, no core files, locked memory.
 base::Result<void> limit_resources();
 
+// Whether this process is what all of that, and the system call filter, make of one: no capability, no way to gain any,
+// filtered calls.
+bool is_confined();
+
 }  // namespace instance

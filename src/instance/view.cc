@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -19,9 +20,10 @@ extern "C" int umount2(const char*, int) noexcept;
 namespace instance {
 namespace {
 
-constexpr unsigned long kRecursivePrivate = 0x44000;  // MS_REC | MS_PRIVATE
-constexpr unsigned long kNoSuidNoDev = 0x6;           // MS_NOSUID | MS_NODEV
-constexpr int kDetach = 2;                            // MNT_DETACH
+constexpr unsigned long kRecursivePrivate = 0x44000;             // MS_REC | MS_PRIVATE
+constexpr unsigned long kNoSuidNoDev = 0x6;                      // MS_NOSUID | MS_NODEV
+constexpr unsigned long kRemountReadOnly = 0x21 | kNoSuidNoDev;  // MS_REMOUNT | MS_RDONLY
+constexpr int kDetach = 2;                                       // MNT_DETACH
 
 base::Result<base::Fd> open_in(int dir, const std::string& path, std::uint64_t flags, std::uint64_t resolve) {
   open_how how{};
@@ -37,6 +39,7 @@ class View {
   View(const Plan& plan, base::Fd root) : plan_(plan), root_(std::move(root)) {}
   base::Result<void> apply(const Mount& mount);
   base::Result<void> enter();
+  base::Result<void> seal();
 
  private:
   base::Result<base::Fd> folder(const std::string& path, unsigned mode = 0755);
@@ -139,6 +142,15 @@ std::string escaped(const std::string& path) {
   std::string result;
   for (char c : path) {
     if (c == ':' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result;
+}
+
+std::string without_commas(const std::string& path) {
+  std::string result;
+  for (char c : path) {
+    if (c == ',') result += '\\';
     result += c;
   }
   return result;
@@ -259,6 +271,15 @@ base::Result<void> View::apply(const Mount& mount) {
   return base::invalid("unknown kind of mount: {}", mount.kind);
 }
 
+// For build_root: the file system itself becomes read-only, whatever the runtime makes of the mount's attributes. What
+// is mounted below are others.
+base::Result<void> View::seal() {
+  if (::mount(nullptr, plan_.view_folder.c_str(), nullptr, kRemountReadOnly, nullptr) < 0) {
+    return base::errno_error("make the instance's root read-only");
+  }
+  return {};
+}
+
 base::Result<void> View::enter() {
   // pivot_root(2): with the same folder twice the old root ends up below the new one and is detached at once.
   if (::fchdir(root_.get()) < 0 || ::syscall(SYS_pivot_root, ".", ".") < 0 || ::umount2(".", kDetach) < 0 ||
@@ -273,14 +294,26 @@ base::Result<void> View::enter() {
   return {};
 }
 
-}  // namespace
-
-base::Result<void> build_view(const Plan& plan) {
-  ::umask(0);
-  if (::mount("", "/", nullptr, kRecursivePrivate, nullptr) < 0) return base::errno_error("make the mounts private");
-  if (::mount("tmpfs", plan.view_folder.c_str(), "tmpfs", kNoSuidNoDev, "mode=0755,size=4M") < 0) {
+// overlayfs.rst: "," ends an option, so it is escaped too when they come as one string. By mount(2): fsconfig(2) takes
+// at most 255 bytes for all lower folders together.
+base::Result<void> mount_root(const Plan& plan) {
+  const char* folder = plan.view_folder.c_str();
+  if (plan.root.lower.empty()) {
+    if (::mount("tmpfs", folder, "tmpfs", kNoSuidNoDev, "mode=0755,size=4M") == 0) return {};
     return base::errno_error("mount the instance's root");
   }
+  std::string lower;
+  for (const auto& layer : plan.root.lower) lower += (lower.empty() ? "" : ":") + without_commas(escaped(layer));
+  auto options = fmt::format("lowerdir={},upperdir={},workdir={}", lower, without_commas(plan.root.upper),
+                             without_commas(plan.root.work));
+  if (::mount("overlay", folder, "overlay", kNoSuidNoDev, options.c_str()) == 0) return {};
+  return base::errno_error("mount the instance's root from its layers");
+}
+
+base::Result<View> assemble(const Plan& plan) {
+  ::umask(0);
+  if (::mount("", "/", nullptr, kRecursivePrivate, nullptr) < 0) return base::errno_error("make the mounts private");
+  if (auto mounted = mount_root(plan); !mounted) return std::unexpected(mounted.error());
   auto root = base::open(plan.view_folder, O_PATH | O_DIRECTORY);
   if (!root) return std::unexpected(root.error());
   View view(plan, std::move(*root));
@@ -290,7 +323,20 @@ base::Result<void> build_view(const Plan& plan) {
     }
   }
   ::umask(022);
-  return view.enter();
+  return view;
+}
+
+}  // namespace
+
+base::Result<void> build_view(const Plan& plan) {
+  auto view = assemble(plan);
+  return view ? view->enter() : std::unexpected(view.error());
+}
+
+base::Result<void> build_root(const Plan& plan) {
+  if (::unshare(CLONE_NEWNS) < 0) return base::errno_error("create a mount namespace");
+  auto view = assemble(plan);
+  return view ? view->seal() : std::unexpected(view.error());
 }
 
 }  // namespace instance

@@ -11,4 +11,8 @@ namespace instance {
 
 base::Result<void> build_view(const Plan& plan);
 
+// The same for a runtime, which moves into it by itself: the root is put together at the plan's view folder, read-only,
+// in a mount namespace of the caller's own.
+base::Result<void> build_root(const Plan& plan);
+
 }  // namespace instance
