@@ -40,8 +40,9 @@ void add_deploy(const Parser& parser) {
                               "serai deploy ./mysite --env SECRET_KEY=…", options, deploy);
   command->add_option("folder", options->folder, "The app's folder")->capture_default_str();
   command->add_option("--name", options->name, "The app's name (default: serai.toml, else the folder's name)");
-  command->add_option("--environment", options->environment,
-                      "Where it shall run: shared or dedicated (default: serai.toml, else where it runs, else shared)");
+  command->add_option(
+      "--environment", options->environment,
+      "Where it shall run: shared, dedicated or container (default: serai.toml, else where it runs, else shared)");
   command->add_option("--env", options->env, "KEY=VALUE, kept with the app and never printed (repeatable)")
       ->type_size(1)
       ->allow_extra_args(false);

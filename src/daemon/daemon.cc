@@ -19,6 +19,7 @@
 #include "daemon/edge_keeper.h"
 #include "daemon/notify.h"
 #include "daemon/watcher.h"
+#include "environment/container/images.h"
 #include "environment/registry.h"
 
 namespace control_plane {
@@ -94,11 +95,12 @@ void stop_everything(Services& services, EdgeKeeper& edge) {
   }
 }
 
-base::Result<std::unique_ptr<environment::Registry>> make_environment(const Paths& paths, const Tools& tools) {
+base::Result<std::unique_ptr<environment::Registry>> make_environment(const Paths& paths, const Tools& tools,
+                                                                      environment::Images& images) {
   environment::SharedOptions options;
   options.layout = paths;
   options.instance_program = tools.instance_program();
-  return environment::make_registry(std::move(options));
+  return environment::make_registry(std::move(options), images);
 }
 
 base::Result<std::unique_ptr<EdgeKeeper>> start_edge(const Options& options, const Paths& paths) {
@@ -135,7 +137,9 @@ base::Result<void> run(const Options& options) {
 
   auto store = Store::open(paths.database());
   if (!store) return std::unexpected(store.error());
-  auto environment = make_environment(paths, tools);
+  auto images = environment::Images::open({.folder = paths.images()});
+  if (!images) return std::unexpected(images.error());
+  auto environment = make_environment(paths, tools, **images);
   if (!environment) return std::unexpected(environment.error());
   auto edge = start_edge(options, paths);
   if (!edge) return std::unexpected(edge.error());
@@ -145,7 +149,8 @@ base::Result<void> run(const Options& options) {
   Routes routes(paths, **store, **environment, **edge);
   auto trash = Trash::open(paths.trash());
   if (!trash) return std::unexpected(trash.error());
-  Services services{paths, tools, **store, **environment, feed, **edge, routes, **trash, options.crash_at};
+  Services services{paths,  tools,  **store, **environment,    feed,
+                    **edge, routes, **trash, options.crash_at, images->get()};
   if (auto applied = routes.apply(); !applied) return applied;
 
   std::unique_ptr<Watcher> watcher;

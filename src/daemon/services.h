@@ -12,6 +12,10 @@
 #include "daemon/trash.h"
 #include "environment/environment.h"
 
+namespace environment {
+class Images;
+}
+
 namespace control_plane {
 
 struct Services {
@@ -24,6 +28,7 @@ struct Services {
   Routes& routes;
   Trash& trash;
   std::string crash_at;  // for tests: end like kill -9 at this step ("launch") or after it ("launch:after")
+  environment::Images* images = nullptr;  // of apps; null where none can be made (tests)
 };
 
 // Seconds since the epoch.

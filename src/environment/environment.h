@@ -1,5 +1,5 @@
-// environment::Environment: the kind of place instances live in. One implementation per kind (shared/, dedicated/);
-// environment::Registry (registry.h) puts them behind one.
+// environment::Environment: the kind of place instances live in. One implementation per kind (shared/, dedicated/,
+// container/); environment::Registry (registry.h) puts them behind one.
 //
 // ROOT/instances/<id>/record.json names the kind of the instance ("kind") from before anything of it is outside that
 // folder.
@@ -92,6 +92,9 @@ class Environment {
 
   // The app's folders with their owners, and its user. Idempotent. The daemon unpacks releases afterwards.
   virtual base::Result<Identity> prepare(const std::string& app) = 0;
+  // Makes what instances of these parts need besides them (a container's image), which may take a minute; `start` and
+  // `run_once` do it too. What there is then, in one line for people; empty when this kind needs nothing.
+  virtual base::Result<std::string> furnish(const std::string& /*app*/, Kind, const Parts&) { return std::string(); }
   // Starts everything and returns once the processes were started (not: ready; the supervisor tells when they are).
   // On failure nothing is left but the logs.
   virtual base::Result<Instance> start(const InstanceSpec& spec, Launch& launch) = 0;

@@ -1,19 +1,24 @@
 #include "environment/registry.h"
 
+#include "environment/container/container.h"
 #include "environment/dedicated/dedicated.h"
 #include "environment/shared/record.h"
 #include "environment/shared/shared.h"
 
 namespace environment {
 
-base::Result<std::unique_ptr<Registry>> make_registry(SharedOptions options) {
+base::Result<std::unique_ptr<Registry>> make_registry(SharedOptions options, Images& images) {
   auto layout = options.layout;
+  auto program = options.instance_program;
   auto made = SharedEnvironment::make(std::move(options));
   if (!made) return std::unexpected(made.error());
   auto& shared = **made;
   auto registry = std::make_unique<Registry>(layout, std::move(*made));
   registry->add(Kind::dedicated, std::make_unique<DedicatedEnvironment>(shared, shared.reservations(),
                                                                         shared.hierarchy(), shared.group_parent()));
+  auto surroundings = std::make_shared<ContainerSurroundings>(images, program);
+  shared.surround(Kind::container, surroundings);
+  registry->add(Kind::container, std::make_unique<ContainerEnvironment>(shared, images, surroundings, layout));
   return registry;
 }
 
@@ -43,6 +48,12 @@ base::Result<void> Registry::check(const Demand& demand) {
 }
 
 base::Result<Identity> Registry::prepare(const std::string& app) { return shared().prepare(app); }
+
+base::Result<std::string> Registry::furnish(const std::string& app, Kind kind, const Parts& parts) {
+  auto environment = find(kind);
+  if (!environment) return std::unexpected(environment.error());
+  return (*environment)->furnish(app, kind, parts);
+}
 
 base::Result<Instance> Registry::start(const InstanceSpec& spec, Launch& launch) {
   auto environment = find(spec.kind);

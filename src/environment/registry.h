@@ -11,6 +11,8 @@
 
 namespace environment {
 
+class Images;
+
 class Registry final : public Environment {
  public:
   // The shared environment is always there.
@@ -20,6 +22,7 @@ class Registry final : public Environment {
   // Besides what the kind itself says: kinds that were not added are `unsupported`.
   base::Result<void> check(const Demand& demand) override;
   base::Result<Identity> prepare(const std::string& app) override;
+  base::Result<std::string> furnish(const std::string& app, Kind kind, const Parts& parts) override;
   base::Result<Instance> start(const InstanceSpec& spec, Launch& launch) override;
   base::Result<Adoption> stop(const std::string& id) override;
   base::Result<void> destroy(const std::string& id) override;
@@ -43,7 +46,7 @@ class Registry final : public Environment {
   std::map<Kind, std::unique_ptr<Environment>> kinds_;
 };
 
-// The kinds of this version: shared and dedicated.
-base::Result<std::unique_ptr<Registry>> make_registry(SharedOptions options);
+// The kinds of this version: shared, dedicated and container. `images` outlives it.
+base::Result<std::unique_ptr<Registry>> make_registry(SharedOptions options, Images& images);
 
 }  // namespace environment

@@ -62,7 +62,7 @@ std::string describe_web(const std::string& framework, const app::WebProcess& we
 
 Result<void> Maker::detect() {
   for (auto step : {&Maker::find_values, &Maker::read_upload, &Maker::choose_kind, &Maker::choose_python, &Maker::build,
-                    &Maker::ask_the_app}) {
+                    &Maker::furnish, &Maker::ask_the_app}) {
     if (auto done = (this->*step)(); !done) return done;
   }
   return {};
@@ -211,6 +211,16 @@ Result<void> Maker::run_build(const app::BuildPlan& plan, const fs::path& folder
                     ? ""
                     : fmt::format(", {} cached", counts.packages - counts.downloaded);
   journal_.done(what, duration_text(journal_.since_begin()) + cached);
+  return {};
+}
+
+// What the kind of environment wants besides the build: a container's image.
+Result<void> Maker::furnish() {
+  if (runnable_.kind != environment::Kind::container) return {};
+  if (auto begun = journal_.begin("image"); !begun) return begun;
+  auto furnished = services_.environment.furnish(runnable_.app, runnable_.kind, parts_of(runnable_, services_.tools));
+  if (!furnished) return std::unexpected(furnished.error());
+  journal_.done(*furnished, duration_text(journal_.since_begin()));
   return {};
 }
 

@@ -34,6 +34,7 @@ class Maker {
   Result<void> choose_python();
   Result<void> build();
   Result<void> run_build(const app::BuildPlan& plan, const std::filesystem::path& folder);
+  Result<void> furnish();
   Result<void> ask_the_app();
   Result<void> fill_in_secrets();
   Result<void> check_routes();

@@ -62,7 +62,10 @@ void SharedTest::SetUp() {
 
 void SharedTest::new_daemon() {
   environment_.reset();
-  auto made = make_registry({.layout = layout_, .instance_program = SERAI_INSTANCE_PROGRAM});
+  auto images = Images::open(images_options());
+  ASSERT_TRUE(images) << images.error().describe();
+  images_ = std::move(*images);
+  auto made = make_registry({.layout = layout_, .instance_program = SERAI_INSTANCE_PROGRAM}, *images_);
   ASSERT_TRUE(made) << made.error().describe();
   environment_ = std::move(*made);
 }

@@ -128,6 +128,7 @@ base::Result<RunResult> SharedEnvironment::run_once(const RunSpec& spec) {
   auto user = prepare(spec.app);
   if (!user) return std::unexpected(user.error());
   Record record{.app = spec.app, .id = random_id(), .user = *user};
+  if (surroundings_.contains(spec.kind)) record.kind = spec.kind;  // dedicated: it must not take the app's own CPUs
   if (spec.view == View::release) record.code = spec.parts.code;
   record.limits = spec.limits;
   if (auto made = make_instance_folder(record.id, record.user); !made) return std::unexpected(made.error());
@@ -151,14 +152,17 @@ base::Result<RunResult> SharedEnvironment::run_in(const RunSpec& spec, Record& r
   plan.once = true;
   plan.terminal = spec.terminal;
   plan.timeout_ms = spec.timeout.count();
-  plan.mounts = system_mounts({.parts = spec.parts,
-                               .view = spec.view,
-                               .user = record.user,
-                               .home = layout_.home(spec.app),
-                               .cache = layout_.cache(spec.app),
-                               .tmp = layout_.tmp(record.id),
-                               .var_tmp = layout_.var_tmp(record.id),
-                               .shm_bytes = spec.shm_bytes});
+  SystemView system{.parts = spec.parts,
+                    .view = spec.view,
+                    .user = record.user,
+                    .home = layout_.home(spec.app),
+                    .cache = layout_.cache(spec.app),
+                    .tmp = layout_.tmp(record.id),
+                    .var_tmp = layout_.var_tmp(record.id),
+                    .shm_bytes = spec.shm_bytes,
+                    .group = group_of(record.id)};
+  if (auto furnished = surroundings(record.kind).furnish(plan, system); !furnished)
+    return std::unexpected(furnished.error());
   if (spec.view == View::release) {
     auto view = app_view(record, spec.data_folders, spec.data_files);
     if (!view) return std::unexpected(view.error());

@@ -163,18 +163,26 @@ void SharedEnvironment::set_common(instance::Plan& plan, const Record& record) c
   plan.oom_counter = group.out_of_memory_file();
 }
 
-instance::Plan SharedEnvironment::plan(const Record& record, const InstanceSpec& spec, AppView view) {
+Surroundings& SharedEnvironment::surroundings(Kind kind) const {
+  auto found = surroundings_.find(kind);
+  return *(found == surroundings_.end() ? surroundings_.at(Kind::shared) : found->second);
+}
+
+base::Result<instance::Plan> SharedEnvironment::plan(const Record& record, const InstanceSpec& spec, AppView view) {
   instance::Plan plan;
   set_common(plan, record);
   plan.graceful_timeout_ms = spec.graceful_timeout.count();
   plan.has_listener = spec.listen == Listen::unix_socket;
-  plan.mounts = system_mounts({.parts = spec.parts,
-                               .user = record.user,
-                               .home = layout_.home(spec.app),
-                               .cache = {},
-                               .tmp = layout_.tmp(spec.id),
-                               .var_tmp = layout_.var_tmp(spec.id),
-                               .shm_bytes = spec.shm_bytes});
+  SystemView system{.parts = spec.parts,
+                    .user = record.user,
+                    .home = layout_.home(spec.app),
+                    .cache = {},
+                    .tmp = layout_.tmp(spec.id),
+                    .var_tmp = layout_.var_tmp(spec.id),
+                    .shm_bytes = spec.shm_bytes,
+                    .group = group_of(spec.id)};
+  if (auto furnished = surroundings(record.kind).furnish(plan, system); !furnished)
+    return std::unexpected(furnished.error());
   plan.mounts.insert(plan.mounts.end(), view.mounts.begin(), view.mounts.end());
   plan.control_socket = layout_.control_socket(spec.id);
   plan.events_file = layout_.instance(spec.id) / "events.jsonl";
@@ -276,8 +284,10 @@ base::Result<Instance> SharedEnvironment::start_steps(const InstanceSpec& spec, 
 base::Result<Instance> SharedEnvironment::start_processes(const InstanceSpec& spec, Record& record, AppView view,
                                                           int listener, Launch& launch) {
   close_metadata();
-  auto started = start_program(options_.instance_program, plan(record, spec, std::move(view)),
-                               {.listener = listener, .nice = record.limits.nice});
+  auto planned = plan(record, spec, std::move(view));
+  auto started =
+      planned ? start_program(options_.instance_program, *planned, {.listener = listener, .nice = record.limits.nice})
+              : base::Result<Started>(std::unexpected(planned.error()));
   if (!started) {
     launch.failed(started.error());
     return std::unexpected(started.error());
@@ -356,6 +366,7 @@ base::Result<Adoption> SharedEnvironment::end(const Record& record) {
   }
   leave_firewall(record);
   if (auto removed = reservations_->remove_group(record); !removed) return std::unexpected(removed.error());
+  surroundings(record.kind).clear(group_of(record.id));
   return adoption;
 }
 

@@ -1,8 +1,9 @@
 // environment::SharedEnvironment: many apps on one system. Each has a user, a view and a control group of its own; the
 // kernel and the network are everybody's. Also the machinery of dedicated instances, which differ in what their control
-// group is given (dedicated/reservations.h).
+// group is given (dedicated/reservations.h), and of containers, which differ in what surrounds /app (surroundings.h).
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "environment/environment.h"
 #include "environment/shared/firewall.h"
 #include "environment/shared/record.h"
+#include "environment/shared/surroundings.h"
 #include "instance/plan.h"
 
 namespace environment {
@@ -45,6 +47,11 @@ class SharedEnvironment final : public Environment {
   // instance, also those of an earlier root that had the same range of users and was deleted without being stopped.
   void sweep();
 
+  // From now on instances of this kind have these surroundings instead of the host's system. Before any is started.
+  void surround(Kind kind, std::shared_ptr<Surroundings> surroundings) {
+    surroundings_[kind] = std::move(surroundings);
+  }
+
   const std::shared_ptr<Reservations>& reservations() const { return reservations_; }
   const allocation::Hierarchy& hierarchy() const { return hierarchy_; }
   // The folder of the control groups of this root.
@@ -56,7 +63,9 @@ class SharedEnvironment final : public Environment {
   base::Result<AppView> app_view(const Record& record, const std::vector<std::string>& folders,
                                  const std::vector<std::string>& files);
   base::Result<void> own_release(const std::filesystem::path& code, Identity user);
-  instance::Plan plan(const Record& record, const InstanceSpec& spec, AppView view);
+  base::Result<instance::Plan> plan(const Record& record, const InstanceSpec& spec, AppView view);
+  Surroundings& surroundings(Kind kind) const;
+  std::string group_of(const std::string& id) const { return group_parent() + "/" + id; }
   void set_common(instance::Plan& plan, const Record& record) const;
   base::Result<base::Fd> listen(const std::string& id);
   base::Result<void> open_port(Record& record);
@@ -80,6 +89,7 @@ class SharedEnvironment final : public Environment {
   Identities identities_;
   allocation::Hierarchy hierarchy_;
   std::shared_ptr<Reservations> reservations_;
+  std::map<Kind, std::shared_ptr<Surroundings>> surroundings_{{Kind::shared, std::make_shared<HostSurroundings>()}};
   Firewall firewall_;
   std::mutex
       ports_;  // from writing a port down until it is guarded, and from the last one's end until the table is gone

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "environment/container/images.h"
 #include "environment/environment.h"
 #include "environment/supervisor.h"
 
@@ -19,6 +20,7 @@ class SharedTest : public testing::Test {
 
   // What the daemon that comes after this one makes of the root.
   void new_daemon();
+  virtual ImagesOptions images_options() const { return {.folder = layout_.images()}; }
   std::filesystem::path make_release(const std::string& name, const std::map<std::string, std::string>& files);
   InstanceSpec spec(const std::string& app, const std::string& id, const std::filesystem::path& code);
   // A worker process named "main" that runs a shell script.
@@ -35,6 +37,7 @@ class SharedTest : public testing::Test {
   std::string log(const std::string& app, const std::string& process);
 
   Layout layout_;
+  std::unique_ptr<Images> images_;
   std::unique_ptr<Environment> environment_;
 
  private:

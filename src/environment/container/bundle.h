@@ -1,0 +1,22 @@
+// What an OCI runtime is given for one container (runtime-spec 1.0): config.json, written by us, and the files of /etc
+// that are an instance's own.
+#pragma once
+
+#include "environment/container/runtime.h"
+#include "environment/shared/view.h"
+
+namespace environment {
+
+// One container's folders, all below ROOT/instances/<id>/own.
+struct BundlePlaces {
+  explicit BundlePlaces(const std::filesystem::path& own)
+      : bundle(own / "bundle"), state(own / "runtime"), upper(own / "root" / "upper"), work(own / "root" / "work") {}
+  std::filesystem::path bundle, state, upper, work;
+};
+
+// Makes the folders: config.json in the bundle, and mount points and files of /etc in the upper folder. `layers` are
+// the image's, the topmost first; `group` is the control group that the runtime makes, if it makes one.
+base::Result<void> write_bundle(const BundlePlaces& places, const instance::Plan& plan, const SystemView& view,
+                                const std::vector<std::string>& layers, const std::string& group);
+
+}  // namespace environment
