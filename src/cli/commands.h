@@ -28,6 +28,7 @@ void add_doctor(const Parser& parser);
 void add_domains(const Parser& parser);
 void add_edge(const Parser& parser);
 void add_env(const Parser& parser);
+void add_image(const Parser& parser);
 void add_limits(const Parser& parser);
 void add_logs(const Parser& parser);
 void add_move(const Parser& parser);

@@ -146,6 +146,10 @@ Result<json> Client::stop(const std::string& app) const {
   json body = json::object();
   return call("POST", app_path(app, "/stop"), &body);
 }
+Result<json> Client::build_image(const std::string& app) const {
+  json body = json::object();
+  return call("POST", app_path(app, "/image"), &body);
+}
 Result<json> Client::destroy(const std::string& app) const { return call("DELETE", app_path(app)); }
 
 Result<json> Client::env(const std::string& app) const { return call("GET", app_path(app, "/env")); }

@@ -72,6 +72,8 @@ class Client {
   Result<std::string> change_env(const std::string& app, const std::map<std::string, std::string>& set,
                                  const std::vector<std::string>& unset) const;
   Result<json> stop(const std::string& app) const;
+  // Makes the OCI image of the live release when it is not there yet.
+  Result<json> build_image(const std::string& app) const;
   Result<json> destroy(const std::string& app) const;
 
   Result<json> env(const std::string& app) const;

@@ -3,12 +3,14 @@
 #include <cstdlib>
 
 #include "app/command_line.h"
+#include "environment/shared/view.h"
 
 namespace control_plane {
 namespace {
 
 // Builds get more than the app: a compiler needs memory that the app never will.
 constexpr allocation::Limits kBuildLimits{.cpu = 2.0, .memory = 2ULL << 30, .processes = 512};
+constexpr std::uint16_t kImagePort = 8000;
 constexpr const char* kPassedToBuilds[] = {"HTTP_PROXY",   "HTTPS_PROXY",      "NO_PROXY",       "http_proxy",
                                            "https_proxy",  "no_proxy",         "SSL_CERT_FILE",  "UV_NATIVE_TLS",
                                            "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_HTTP_TIMEOUT"};
@@ -33,12 +35,11 @@ base::Result<environment::ProcessSpec> command_process(const std::string& name, 
   return process;
 }
 
-environment::ProcessSpec engine_process(const app::WebProcess& web) {
+environment::ProcessSpec engine_process(const app::WebProcess& web, const std::vector<std::string>& where) {
   environment::ProcessSpec process;
   process.name = "web";
-  process.argv = {"/venv/bin/python", "-m", "serai", "--bind", fmt::format("fd://{}", environment::kListenDescriptor)};
-  process.argv.insert(process.argv.end(),
-                      {"--forwarded-allow", "unix"});  // the edge, which writes these headers itself
+  process.argv = {"/venv/bin/python", "-m", "serai"};
+  process.argv.insert(process.argv.end(), where.begin(), where.end());
   for (const auto& argument : app::engine_arguments(web)) process.argv.push_back(argument);
   process.env = web.env;
   process.env["PYTHONPATH"] = "/serai/engine";
@@ -46,17 +47,27 @@ environment::ProcessSpec engine_process(const app::WebProcess& web) {
   return process;
 }
 
-base::Result<environment::ProcessSpec> web_process(const app::WebProcess& web, const environment::Variables& env,
-                                                   std::uint16_t port) {
-  if (web.kind == app::WebProcess::Kind::engine) return engine_process(web);
+// The platform's socket; and the edge, which writes the forwarding headers itself, is believed.
+std::vector<std::string> handed_over() {
+  return {"--bind", fmt::format("fd://{}", environment::kListenDescriptor), "--forwarded-allow", "unix"};
+}
+
+base::Result<environment::ProcessSpec> own_server_process(const app::WebProcess& web, const environment::Variables& env,
+                                                          const char* host, std::uint16_t port) {
   auto variables = with(env, web.env);
-  variables["HOST"] = "127.0.0.1";
+  variables["HOST"] = host;
   variables["PORT"] = std::to_string(port);
   auto process = command_process("web", web.command, variables);
   if (!process) return process;
   process->env = with(web.env, process->env);
   if (!web.folder.empty() && process->cwd == "/app") process->cwd = folder_in_app(web.folder);
   return process;
+}
+
+base::Result<environment::ProcessSpec> web_process(const app::WebProcess& web, const environment::Variables& env,
+                                                   std::uint16_t port) {
+  if (web.kind == app::WebProcess::Kind::engine) return engine_process(web, handed_over());
+  return own_server_process(web, env, "127.0.0.1", port);
 }
 
 }  // namespace
@@ -83,6 +94,26 @@ allocation::Limits limits_of(const app::Config& config) {
   limits.nice = static_cast<int>(config.limits.nice.value_or(0));
   limits.io_weight = static_cast<std::uint32_t>(config.limits.io_weight.value_or(0));
   return limits;
+}
+
+base::Result<image::Config> image_config(const Runnable& runnable, const Tools& tools) {
+  const auto& web = runnable.details.config.web;
+  auto plain = runnable;
+  plain.values.clear();  // secrets do not travel
+  auto env = environment::base_environment(parts_of(plain, tools), variables_of(plain));
+  if (web.kind == app::WebProcess::Kind::none)
+    return base::fail(base::Kind::unsupported, "{} has no web process that an image could start", runnable.app);
+  auto process = web.kind == app::WebProcess::Kind::engine
+                     ? engine_process(web, {"--bind", fmt::format("0.0.0.0:{}", kImagePort)})
+                     : own_server_process(web, env, "0.0.0.0", kImagePort);
+  if (!process) return std::unexpected(process.error());
+  env = with(std::move(env), process->env);
+  if (web.kind == app::WebProcess::Kind::own) env["HOST"] = "0.0.0.0", env["PORT"] = std::to_string(kImagePort);
+  return image::Config{.command = process->argv,
+                       .env = env,
+                       .folder = process->cwd,
+                       .port = kImagePort,
+                       .labels = {{"org.opencontainers.image.title", runnable.app}}};
 }
 
 environment::Listen listen_of(const app::WebProcess& web) {

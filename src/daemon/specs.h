@@ -10,6 +10,7 @@
 #include "daemon/release_details.h"
 #include "daemon/tools.h"
 #include "environment/spec.h"
+#include "image/layout.h"
 
 namespace control_plane {
 
@@ -37,6 +38,9 @@ base::Result<environment::RunSpec> phase_spec(const Runnable& runnable, const To
                                               const app::Phase& phase);
 // One step of a build, with the daemon's own proxy and index settings (HTTPS_PROXY, UV_INDEX_URL, SSL_CERT_FILE, …).
 environment::RunSpec build_step_spec(const Runnable& runnable, const Tools& tools, const app::BuildStep& step);
+// How the image of a release starts where Serai does not run: the web process on all addresses, without secrets.
+// Kind::unsupported when there is none.
+base::Result<image::Config> image_config(const Runnable& runnable, const Tools& tools);
 environment::Listen listen_of(const app::WebProcess& web);
 
 }  // namespace control_plane

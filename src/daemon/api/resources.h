@@ -23,6 +23,7 @@ void add_deploys(Router& router, Resources& resources);
 void add_domains(Router& router, Resources& resources);
 void add_env(Router& router, Resources& resources);
 void add_host(Router& router, Resources& resources);
+void add_image(Router& router, Resources& resources);
 void add_logs(Router& router, Resources& resources);
 void add_run(Router& router, Resources& resources);
 void add_uploads(Router& router, Resources& resources);
