@@ -32,6 +32,7 @@ COMMANDS = [
     "releases",
     "rollback",
     "restart",
+    "image",
     "move",
     "stop",
     "start",
