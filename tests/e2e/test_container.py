@@ -4,15 +4,19 @@ The base of all images takes about a minute to make and needs Debian's package s
 long as it is made in the same way.
 """
 
+import contextlib
 import json
 import shutil
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.host import Host
+from support.host import Host, free_port
 from support.places import EXAMPLES
+from support.wait import until
 from support.web import Browser
 
 pytestmark = [pytest.mark.root]
@@ -27,7 +31,7 @@ def parts_of_base(images: Path) -> list[Path]:
     for key in images.glob("keys/_host/base-*.json"):
         layer = json.loads(key.read_text())
         found += [key, images / "oci/blobs/sha256" / layer["digest"], images / "layers" / layer["diff_id"][:32]]
-    return [path.relative_to(images) for path in found]
+    return sorted(path.relative_to(images) for path in found)
 
 
 def copy_base(source: Path, target: Path) -> None:
@@ -37,6 +41,43 @@ def copy_base(source: Path, target: Path) -> None:
             shutil.copytree(source / part, target / part, symlinks=True)
         else:
             shutil.copy2(source / part, target / part)
+
+
+def unpack(layout: Path, rootfs: Path) -> dict[str, Any]:
+    """Makes a root file system of the one image of a layout, as any runtime's caller would; gives its configuration."""
+
+    def blob(descriptor: dict[str, Any]) -> Path:
+        return layout / "blobs/sha256" / str(descriptor["digest"]).removeprefix("sha256:")
+
+    index = json.loads((layout / "index.json").read_text())
+    manifest = json.loads(blob(index["manifests"][0]).read_text())
+    rootfs.mkdir(parents=True)
+    for layer in manifest["layers"]:
+        subprocess.run(["tar", "-xzf", blob(layer), "-C", rootfs], check=True)
+    return dict(json.loads(blob(manifest["config"]).read_text())["config"])
+
+
+def write_bundle(bundle: Path, config: dict[str, Any], port: int) -> None:
+    """runc's own example of a configuration, with what the image says and the host's network."""
+    subprocess.run(["runc", "spec", "--bundle", bundle], check=True)
+    spec = json.loads((bundle / "config.json").read_text())
+    uid, gid = map(int, config["User"].split(":"))
+    spec["process"] |= {
+        "terminal": False,
+        "args": [word.replace(":8000", f":{port}") for word in config["Entrypoint"]],
+        "env": [*config["Env"], "SECRET_KEY=of-the-test"],
+        "cwd": config["WorkingDir"],
+        "user": {"uid": uid, "gid": gid},
+    }
+    spec["root"]["readonly"] = False
+    spec["linux"]["namespaces"] = [one for one in spec["linux"]["namespaces"] if one["type"] != "network"]
+    (bundle / "config.json").write_text(json.dumps(spec))
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Browser(port, "127.0.0.1").get("/").status == 200
+    return False
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,8 +91,9 @@ def deployed(host: Host) -> Iterator[str]:
     if outcome.code != 0 and "install the base's packages" in str(outcome):
         pytest.skip(f"Debian's packages cannot be had here: {outcome.err}")
     assert outcome.code == 0, f"{outcome}\n{host.tail()}"
-    shutil.rmtree(KEPT, ignore_errors=True)
-    copy_base(images, KEPT)
+    if parts_of_base(images) != parts_of_base(KEPT):
+        shutil.rmtree(KEPT, ignore_errors=True)
+        copy_base(images, KEPT)
     yield outcome.out
     if NAME in host.apps():
         host.destroy(NAME)
@@ -126,6 +168,24 @@ def test_the_image_is_the_same_each_time_and_goes_into_one_file(host: Host, tmp_
     assert f"blobs/sha256/{built['layers'][-1]['digest'].removeprefix('sha256:')}" in names
     refused = host.attempt("image", "export", NAME, str(archives[0]))
     assert refused.code == 1 and "there already" in refused.err
+
+
+def test_the_exported_image_serves_where_serai_does_not_run(host: Host, tmp_path: Path) -> None:
+    host.do("image", "export", NAME, str(tmp_path / "image"))
+    rootfs = tmp_path / "bundle" / "rootfs"
+    config = unpack(tmp_path / "image", rootfs)
+    (rootfs / "app" / "instance").mkdir(mode=0o777, exist_ok=True)
+    (rootfs / "app" / "instance").chmod(0o777)  # a volume for what the app writes
+    port = free_port()
+    write_bundle(rootfs.parent, config, port)
+    runtime = ["runc", "--root", str(tmp_path / "state")]
+    name = f"serai-test-{port}"
+    with subprocess.Popen([*runtime, "run", "--bundle", rootfs.parent, name], stdin=subprocess.DEVNULL) as container:
+        try:
+            until(lambda: answers(port), "the exported image answers")
+        finally:
+            subprocess.run([*runtime, "kill", name, "TERM"], check=False)
+            container.wait(timeout=30)
 
 
 def test_nothing_is_left_of_it(host: Host) -> None:
