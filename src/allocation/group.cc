@@ -19,6 +19,7 @@ namespace {
 
 using Version = Hierarchy::Version;
 constexpr int kPeriod = 100'000;  // µs, the kernel's default
+constexpr std::chrono::seconds kFreezing{5};
 
 base::Result<void> write(const fs::path& file, const std::string& value) {
   auto fd = base::open(file.string(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
@@ -99,7 +100,8 @@ base::Result<Group> Group::create(const Hierarchy& hierarchy, const std::string&
   Group group = at(hierarchy, name);
   for (const auto& [controller, place] : hierarchy.controllers) {
     auto made = make_folders(place, name, controller);
-    bool is_needed = controller != "cpuset" && controller != "io";  // whoever needs these two looks for them
+    // Whoever needs these looks for them.
+    bool is_needed = controller != "cpuset" && controller != "io" && controller != "freezer";
     if (!made && !is_needed) {
       group.folders_.erase(controller);
       continue;
@@ -246,6 +248,45 @@ std::vector<pid_t> Group::processes() const {
   return {all.begin(), all.end()};
 }
 
+base::Result<void> Group::freeze() const {
+  auto frozen = set_frozen(true, kFreezing);
+  if (!frozen) (void)thaw();
+  return frozen;
+}
+
+base::Result<void> Group::thaw() const { return set_frozen(false, kFreezing); }
+
+bool Group::is_frozen() const {
+  for (const auto& [controller, folder] : folders_)
+    if (folder.version == Version::v2) return read(controller, nullptr, "cgroup.freeze", "") == 1;
+  auto freezer = find("freezer");
+  return freezer && !base::read_file(freezer->path / "freezer.state").value_or("").starts_with("THAWED");
+}
+
+// cgroup-v2.rst, "cgroup.freeze"; v1/freezer-subsystem.rst. Both freeze in the background and tell when it is done.
+base::Result<void> Group::set_frozen(bool frozen, std::chrono::milliseconds patience) const {
+  auto v2 = std::ranges::find_if(folders_, [](const auto& item) { return item.second.version == Version::v2; });
+  auto v1 = find("freezer");
+  bool is_v2 = v2 != folders_.end();
+  if (!is_v2 && !v1)
+    return base::fail(base::Kind::unsupported, "pause the processes of a control group: it has no freezer");
+  const auto& folder = is_v2 ? v2->second.path : v1->path;
+  auto value = is_v2 ? (frozen ? "1" : "0") : (frozen ? "FROZEN" : "THAWED");
+  auto written = write(folder / (is_v2 ? "cgroup.freeze" : "freezer.state"), value);
+  if (!written) return written;
+  auto is_done = [&] {
+    auto text = base::read_file(folder / (is_v2 ? "cgroup.events" : "freezer.state")).value_or("");
+    return text.find(is_v2 ? (frozen ? "frozen 1" : "frozen 0") : value) != std::string::npos;
+  };
+  for (auto deadline = std::chrono::steady_clock::now() + patience; !is_done();) {
+    if (std::chrono::steady_clock::now() > deadline)
+      return base::fail(base::Kind::unavailable, "{} a control group: its processes do not follow",
+                        frozen ? "pause" : "continue");
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return {};
+}
+
 base::Result<void> Group::kill_all(std::chrono::milliseconds patience) const {
   // No forks any more, so that killing one by one ends.
   if (auto pids = find("pids")) (void)write(pids->path / "pids.max", "0");
@@ -256,6 +297,7 @@ base::Result<void> Group::kill_all(std::chrono::milliseconds patience) const {
     for (const auto& [controller, folder] : folders_)
       if (::access((folder.path / "cgroup.kill").c_str(), W_OK) == 0) (void)write(folder.path / "cgroup.kill", "1");
     for (pid_t pid : left) ::kill(pid, SIGKILL);
+    if (has("freezer")) (void)set_frozen(false, std::chrono::milliseconds(0));  // v1: a frozen process does not die
     if (std::chrono::steady_clock::now() > deadline) {
       return base::fail(base::Kind::unavailable, "end the processes of a control group: {} of them do not die",
                         left.size());

@@ -1,9 +1,9 @@
 // allocation::Group: one control group per instance, on cgroup v2, v1 or a hybrid of both.
 //
-// Each controller (cpu, memory, pids, cpuset; io on v2, cpuacct on v1) is used where this host has it: v2 below `GROUP`
-// at the top of the tree (or below the caller's own group when that is delegated to it), v1 below the caller's own
-// group of that hierarchy. Only groups of our own are made, and removed with `remove`. Thread-compatible; no state
-// besides paths, so that a new daemon opens what an old one made.
+// Each controller (cpu, memory, pids, cpuset; io on v2, cpuacct and freezer on v1) is used where this host has it: v2
+// below `GROUP` at the top of the tree (or below the caller's own group when that is delegated to it), v1 below the
+// caller's own group of that hierarchy. Only groups of our own are made, and removed with `remove`. Thread-compatible;
+// no state besides paths, so that a new daemon opens what an old one made.
 #pragma once
 
 #include <sys/types.h>
@@ -29,7 +29,7 @@ struct Hierarchy {
     Version version = Version::v2;
     std::filesystem::path parent;  // the folder below which our groups are made
   };
-  std::map<std::string, Place> controllers;  // "cpu", "cpuset", "memory", "pids", "io" (v2), "cpuacct" (v1)
+  std::map<std::string, Place> controllers;  // "cpu", "cpuset", "memory", "pids", "io" (v2), "cpuacct", "freezer" (v1)
 
   // Looks at `mounts` and the caller's own groups; only writable places count. The paths are parameters for tests.
   static base::Result<Hierarchy> detect(const std::filesystem::path& mountinfo = "/proc/self/mountinfo",
@@ -66,7 +66,13 @@ class Group {
   base::Result<Usage> usage() const;
   base::Result<LimitHits> hits() const;
   std::vector<pid_t> processes() const;
-  // Kills whatever is in the group, forks included, and waits for it to be empty, at most `patience`.
+  // Stops its processes in their tracks, without their noticing, and returns once all stand still; `thaw` lets them go
+  // on. Kind::unsupported without a freezer (v1 only; v2 always has one).
+  base::Result<void> freeze() const;
+  base::Result<void> thaw() const;
+  bool is_frozen() const;
+  // Kills whatever is in the group, forks and frozen processes included, and waits for it to be empty, at most
+  // `patience`.
   base::Result<void> kill_all(std::chrono::milliseconds patience = std::chrono::seconds(5)) const;
   // Kills stragglers and removes the group, and its parent when that is empty. A group that is gone is no error.
   base::Result<void> remove() const;
@@ -84,6 +90,7 @@ class Group {
     std::filesystem::path path;
   };
   const Folder* find(const std::string& controller) const;
+  base::Result<void> set_frozen(bool frozen, std::chrono::milliseconds patience) const;
   // The number after `key` in a controller's file ("" as key: the whole file); 0 when it is not there.
   std::uint64_t read(const std::string& controller, const char* v1_file, const char* v2_file,
                      std::string_view key) const;

@@ -107,6 +107,30 @@ TEST_F(FakeHost, GivesAVersionOneGroupTheCpusAndMemoryNodesOfTheOneAbove) {
   EXPECT_THAT(Group::with_cpus(hierarchy, "serai-1"), testing::ElementsAre("shop"));
 }
 
+TEST_F(FakeHost, PausesAGroupOfVersionTwoAndWaitsUntilItStands) {
+  be_v2();
+  auto group = Group::create(detect(), "serai-1/shop", {}).value();
+  write("v2/serai-1/shop/cgroup.events", "populated 1\nfrozen 1\n");
+  EXPECT_TRUE(group.freeze());
+  EXPECT_EQ(read("v2/serai-1/shop/cgroup.freeze"), "1");
+  write("v2/serai-1/shop/cgroup.events", "populated 1\nfrozen 0\n");
+  EXPECT_TRUE(group.thaw());
+  EXPECT_EQ(read("v2/serai-1/shop/cgroup.freeze"), "0");
+}
+
+TEST_F(FakeHost, PausesAGroupOfVersionOneWhereThereIsAFreezer) {
+  be_hybrid();
+  EXPECT_EQ(Group::create(detect(), "serai-1/shop", {})->freeze().error().kind(), base::Kind::unsupported);
+  fs::create_directories(root_ / "freezer");
+  write("mountinfo",
+        read("mountinfo") + "33 24 0:29 / " + (root_ / "freezer").string() + " rw - cgroup cgroup rw,freezer\n");
+  auto group = Group::create(detect(), "serai-1/shop", {}).value();
+  EXPECT_TRUE(group.freeze());
+  EXPECT_EQ(read("freezer/serai-1/shop/freezer.state"), "FROZEN");
+  EXPECT_TRUE(group.thaw());
+  EXPECT_EQ(read("freezer/serai-1/shop/freezer.state"), "THAWED");
+}
+
 TEST_F(FakeHost, LeavesOutCpusetsThatCannotBeUsed) {
   be_hybrid();
   fs::create_directories(root_ / "cpuset");
@@ -197,6 +221,26 @@ TEST(RealHost, KeepsAProcessAndItsForksAndRemovesTheGroupWithStragglers) {
   auto result = group->remove();
   EXPECT_TRUE(result) << result.error().describe();
   for (const auto& file : group->entrances()) EXPECT_FALSE(fs::exists(file.parent_path()));
+}
+
+TEST(RealHost, AFrozenGroupUsesNoCpuAndCanBeRemoved) {
+  auto hierarchy = Hierarchy::detect();
+  if (::geteuid() != 0 || !hierarchy || !hierarchy->has("cpu")) GTEST_SKIP() << "needs root and a cpu controller";
+  auto group = Group::create(*hierarchy, "serai-test-" + std::to_string(::getpid()) + "/frozen", {}).value();
+  pid_t child = ::fork();
+  if (child == 0)
+    for (;;) (void)::getppid();
+  ASSERT_TRUE(group.add(child));
+  if (auto frozen = group.freeze(); !frozen) {
+    (void)group.remove();
+    ::waitpid(child, nullptr, 0);
+    GTEST_SKIP() << frozen.error().describe();
+  }
+  auto before = group.usage()->cpu;
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(group.usage()->cpu, before);
+  auto reaper = std::jthread([&] { ::waitpid(child, nullptr, 0); });
+  EXPECT_TRUE(group.remove());
 }
 
 }  // namespace

@@ -72,7 +72,9 @@ void add_v2(Hierarchy& hierarchy, const Mount& mount, const std::string& own) {
 
 void add_v1(Hierarchy& hierarchy, const Mount& mount, const std::map<std::string, std::string>& own) {
   for (const auto& name : split(mount.options, ',')) {
-    if (name != "cpu" && name != "cpuset" && name != "memory" && name != "pids" && name != "cpuacct") continue;
+    if (name != "cpu" && name != "cpuset" && name != "memory" && name != "pids" && name != "cpuacct" &&
+        name != "freezer")
+      continue;
     auto group = own.find(name);
     fs::path parent = own_folder(mount, group == own.end() ? "/" : group->second);
     if (!hierarchy.has(name) && is_writable(parent)) hierarchy.controllers[name] = {Hierarchy::Version::v1, parent};

@@ -48,6 +48,10 @@ TEST(Classify, NamesCauseAndFixOfWhatUvAndPythonPrint) {
                 "psycopg.OperationalError: connection to server at \"db\" (10.0.0.1), port 5432 failed: Connection "
                 "refused",
                 "database-unreachable", "Connection refused"},
+           Case{Stage::build_phase,
+                "ERROR: Could not install packages due to an OSError: [Errno 30] Read-only file system: "
+                "'/venv/lib/python3.11/site-packages/x'",
+                "read-only-venv", "/venv"},
            Case{Stage::launch, "  File \"a.py\", line 3\n    def\n       ^\nSyntaxError: invalid syntax",
                 "syntax-error", "invalid syntax"},
            Case{Stage::launch, "Traceback (most recent call last):\n  File \"a.py\", line 3, in f\nRuntimeError: odd",

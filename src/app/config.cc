@@ -97,6 +97,9 @@ Config config_from(const json& object) {
   Config config;
   config.name = object.at("name");
   config.kind = object.value("kind", "");
+  config.network = object.value("network", "");
+  if (object.contains("services")) config.services = object.at("services");
+  config.base = object.value("base", "");
   config.web = web_from(object.at("web"));
   for (const auto& one : object.at("processes")) config.processes.push_back({one.at("name"), one.at("command")});
   config.build_phases = phases_from(object.at("build_phases"));
@@ -168,6 +171,9 @@ json to_json(const Config& config) {
                  {"hosts", config.hosts},
                  {"paths", config.paths}};
   if (!config.kind.empty()) object["kind"] = config.kind;
+  if (!config.network.empty()) object["network"] = config.network;
+  if (!config.services.empty()) object["services"] = config.services;
+  if (!config.base.empty()) object["base"] = config.base;
   put(object, "cpu", config.limits.cpu);
   put(object, "memory", config.limits.memory);
   put(object, "nice", config.limits.nice);

@@ -80,7 +80,10 @@ struct Limits {
 
 struct Config {
   std::string name;
-  std::string kind;  // of environment, as serai.toml says; empty: it says nothing
+  std::string kind;                   // of environment, as serai.toml says; empty: it says nothing
+  std::string network;                // "host", or empty: its own
+  std::vector<std::string> services;  // of the host, for parse_service
+  std::string base;                   // the image that containers stand on, an ImageReference; empty: Serai's own
   WebProcess web;
   std::vector<Process> processes;  // background, in the order of the Procfile
   std::vector<Phase> build_phases, release_phases;

@@ -55,6 +55,9 @@ class Checker {
     auto choices = split(find_setting("environment.kind")->choices, ' ');
     bool known = config_.kind.empty() || std::ranges::find(choices, config_.kind) != choices.end();
     if (!known) fail("environment.kind", "is no kind of environment");
+    if (!config_.network.empty() && config_.network != "host") fail("environment.network", "is no kind of network");
+    check("environment.services", config_.services);
+    if (!config_.base.empty()) check("environment.base", config_.base);
   }
 
   void check_places() {

@@ -288,7 +288,30 @@ class Detector {
       std::string inside;
       if (normalize_inside(std::string_view(path).substr(5), inside)) c.data_folders.push_back(inside);
     }
+    fill_network();
+    fill_base();
     fill_web();
+  }
+
+  void fill_base() {
+    auto& c = config();
+    c.base = manifest().text("environment.base").value_or("");
+    if (!c.base.empty())
+      add({Finding::Level::found, "base", c.base, manifest().where("environment.base"),
+           "[environment] base in serai.toml"});
+  }
+
+  // Said at every deploy: whoever may change the file decides what of the host the app reaches.
+  void fill_network() {
+    auto& c = config();
+    if (manifest().text("environment.network") == "host") c.network = "host";
+    c.services = manifest().list("environment.services").value_or(std::vector<std::string>());
+    if (!c.network.empty())
+      add({Finding::Level::found, "network", "the host's, with all that listens on it",
+           manifest().where("environment.network"), "[environment] network in serai.toml"});
+    for (const auto& service : c.services)
+      add({Finding::Level::found, "service", service + " of the host", manifest().where("environment.services"),
+           "[environment] services in serai.toml"});
   }
 
   void fill_web() {

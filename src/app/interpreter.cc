@@ -121,6 +121,12 @@ std::string versions_text(const std::vector<Interpreter>& found, const std::vect
 
 }  // namespace
 
+std::string Interpreter::glibc() const {
+  constexpr std::string_view kName = " glibc ";
+  auto name = platform.find(kName);
+  return name == std::string::npos ? "" : platform.substr(name + kName.size());
+}
+
 std::string PythonVersion::text() const { return fmt::format("{}.{}.{}", major, minor, patch); }
 
 bool PythonWish::Clause::accepts(const PythonVersion& other) const {

@@ -20,10 +20,11 @@ struct PythonVersion {
 struct Interpreter {
   std::string path;  // the executable with links resolved, as venvs should name it
   PythonVersion version;
-  std::string cache_tag;    // "cpython-311": picks the engine
-  std::string prefix;       // sys.base_prefix: must be visible in the instance
-  std::string platform;     // sysconfig.get_platform() and the C library: "linux-x86_64 glibc 2.36"
-  bool is_default = false;  // the host's own python3
+  std::string cache_tag;      // "cpython-311": picks the engine
+  std::string prefix;         // sys.base_prefix: must be visible in the instance
+  std::string platform;       // sysconfig.get_platform() and the C library: "linux-x86_64 glibc 2.36"
+  bool is_default = false;    // the host's own python3
+  std::string glibc() const;  // "2.36"; empty with another C library
 };
 
 // What the app asks for: "3.13", ">=3.11,<4", "3.12.*", "^3.11", "~3.11", "~=3.11", "^3.9 || ^3.11". Empty: anything.

@@ -1,6 +1,7 @@
 #include "app/interpreter.h"
 
 #include <gmock/gmock.h>
+#include <gnu/libc-version.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -66,6 +67,7 @@ TEST(Interpreter, FindsTheHostsOwn) {
   ASSERT_NE(own, found.end());
   EXPECT_EQ(own->version.major, 3);
   EXPECT_THAT(own->platform, HasSubstr("linux"));
+  EXPECT_EQ(own->glibc(), ::gnu_get_libc_version());
   EXPECT_EQ(own->cache_tag, fmt::format("cpython-3{}", own->version.minor));
 }
 

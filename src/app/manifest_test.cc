@@ -73,9 +73,9 @@ TEST(Manifest, SaysWhichTypeAKeyNeeds) {
 TEST(Manifest, RefusesWhatBelongsToLaterVersions) {
   EXPECT_EQ(problem("[security]\negress = []\n"),
             "serai.toml:2: security.egress is not in this version of Serai | remove it: connections out are allowed");
-  EXPECT_EQ(problem("[environment]\nkind = \"vm\"\n"),
-            "serai.toml:2: environment.kind = \"vm\" is not in this version of Serai | choose among: shared, "
-            "dedicated, container");
+  EXPECT_EQ(problem("[environment]\nkind = \"kubernetes\"\n"),
+            "serai.toml:2: environment.kind = \"kubernetes\" is not in this version of Serai | choose among: shared, "
+            "dedicated, container, vm");
   EXPECT_EQ(problem("[allocation]\ncpu = { min = 0.1, max = 2.0 }\n"),
             "serai.toml:2: allocation.cpu as a range is not in this version of Serai | write one number: ranges belong "
             "to dynamic allocation");

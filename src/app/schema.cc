@@ -6,6 +6,8 @@
 #include <array>
 #include <cctype>
 
+#include "app/host_service.h"
+#include "app/image_reference.h"
 #include "app/route_path.h"
 #include "app/text.h"
 
@@ -16,7 +18,8 @@ using Problem = std::optional<std::string>;
 
 constexpr std::size_t longest_host = 253;          // RFC 1035, and the edge's limit
 constexpr std::chrono::hours longest_timeout{24};  // the edge's limit
-constexpr std::int64_t most_processes = 1024;      // of one kind; more is a slip of the keyboard
+constexpr std::size_t most_services = 32;
+constexpr std::int64_t most_processes = 1024;  // of one kind; more is a slip of the keyboard
 
 const std::string& text_of(const Value& value) { return std::get<std::string>(value); }
 
@@ -122,6 +125,23 @@ Problem check_io_weight(std::string_view, const Value& value) { return check_bet
 Problem check_memory(std::string_view, const Value& value) {
   if (std::get<Bytes>(value).count >= 16 << 20) return {};
   return "must be at least 16MiB: an empty Python process needs about 10MiB";
+}
+
+Problem check_services(std::string_view, const Value& value) {
+  const auto& services = std::get<std::vector<std::string>>(value);
+  if (services.size() > most_services) return fmt::format("must be at most {}", most_services);
+  for (const auto& service : services) {
+    if (!parse_service(service))
+      return fmt::format("\"{}\" must be a loopback address of the host with its port, for example \"localhost:5432\"",
+                         service);
+  }
+  return {};
+}
+
+Problem check_base(std::string_view, const Value& value) {
+  auto reference = ImageReference::parse(text_of(value));
+  if (reference) return {};
+  return "must be REGISTRY/NAME:TAG: " + reference.error().message();
 }
 
 constexpr std::string_view no_tables = "write one number: ranges belong to dynamic allocation";
@@ -256,13 +276,18 @@ constexpr std::array table{
             .help = "The kind of place in which the app lives. `serai deploy --environment` is stronger; without both "
                     "the app stays in the kind it runs in (`serai move`).",
             .example = "\"dedicated\"",
-            .choices = "shared dedicated container",
-            .later_choices = "vm kubernetes"},
+            .choices = "shared dedicated container vm",
+            .later_choices = "kubernetes"},
     Setting{.path = "environment.base",
-            .type = Type::anything,
+            .type = Type::text,
             .effect = Effect::build,
-            .help = "The image that containers start from.",
-            .later = "they start from a small Debian of the host's release for now"},
+            .default_value = "a small Debian",
+            .help = "The image in a registry whose system containers and virtual machines have: any with glibc, no "
+                    "older than the host's. A Python, and the libraries that Serai needs, are added where it lacks "
+                    "them; its own variables and commands are not used. Looked up at each deploy, unless a digest "
+                    "is named.",
+            .example = "\"registry.example.org/team/base:12\"",
+            .check = check_base},
     Setting{.path = "environment.packages",
             .type = Type::anything,
             .effect = Effect::build,
@@ -275,11 +300,22 @@ constexpr std::array table{
                     "anyway.",
             .example = "\"/app/media\"",
             .check = check_volume},
-    Setting{.path = "environment.services",
-            .type = Type::anything,
+    Setting{.path = "environment.network",
+            .type = Type::choice,
             .effect = Effect::restart,
-            .help = "Services of the host that the app may reach.",
-            .later = "remove it: an app in the shared environment reaches the host's services"},
+            .default_value = "own",
+            .help =
+                "\"own\": a network of its own: loopback is the app's, and it may connect out, but not to the host or "
+                "to other apps. \"host\": the host's network, with all that listens on it.",
+            .example = "\"host\"",
+            .choices = "own host"},
+    Setting{.path = "environment.services",
+            .type = Type::text_list,
+            .effect = Effect::restart,
+            .help = "Services on the host's loopback (TCP) that the app may reach, at the same address, from a network "
+                    "of its own.",
+            .example = "[\"localhost:5432\"]",
+            .check = check_services},
 
     Setting{.path = "allocation.mode",
             .type = Type::choice,

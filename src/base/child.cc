@@ -190,12 +190,15 @@ Result<Output> run(const Command& command, milliseconds timeout, std::size_t lim
   auto deadline = Clock::now() + timeout;
   bool out_open = true, err_open = true;
   while (out_open || err_open) {
-    pollfd fds[2] = {{out_open ? out->read.get() : -1, POLLIN, 0}, {err_open ? err->read.get() : -1, POLLIN, 0}};
+    pollfd fds[] = {{out_open ? out->read.get() : -1, POLLIN, 0},
+                    {err_open ? err->read.get() : -1, POLLIN, 0},
+                    {command.cancel_fd, POLLIN, 0}};
     int left = remaining_ms(deadline);
-    int n = ::poll(fds, 2, left);
+    int n = ::poll(fds, 3, left);
     if (n < 0 && errno != EINTR) return errno_error("read a process's output");
-    if (n == 0 || left == 0) {
-      output.timed_out = true;
+    output.cancelled = n > 0 && fds[2].revents;
+    output.timed_out = n == 0 || left == 0;
+    if (output.cancelled || output.timed_out) {
       (void)child->signal(SIGKILL);
       break;
     }

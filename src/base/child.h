@@ -37,6 +37,7 @@ struct Command {
   int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;  // -1: /dev/null for stdin, inherited for the others
   std::vector<std::pair<int, int>> keep;              // {ours, number in the child}; all others are closed on exec
   std::function<void()> in_child;                     // runs after fork, before exec; async-signal-safe calls only
+  int cancel_fd = -1;                                 // `run` only: kills the process once this is readable
 };
 
 class Child {
@@ -68,10 +69,10 @@ class Child {
 struct Output {
   ExitStatus status;
   std::string out, err;  // each cut at the limit given
-  bool timed_out = false;
+  bool timed_out = false, cancelled = false;
 };
 // Runs a command to its end, capturing both outputs (each up to `limit` bytes; the rest is read and dropped).
-// Past `timeout` the process is killed and `timed_out` set.
+// Past `timeout` the process is killed and `timed_out` set; `cancelled` likewise.
 Result<Output> run(const Command& command, std::chrono::milliseconds timeout, std::size_t limit = 1 << 20);
 
 }  // namespace base

@@ -18,6 +18,17 @@ TEST(Child, RunReportsOutputAndExitStatus) {
   EXPECT_EQ(describe(output->status), "exit status 3");
 }
 
+TEST(Child, RunEndsTheProcessWhenItIsCancelled) {
+  auto cancel = pipe();
+  ASSERT_TRUE(cancel);
+  cancel->write.close();
+  auto output = run({.argv = {"sleep", "60"}, .cancel_fd = cancel->read.get()}, milliseconds(30000));
+  ASSERT_TRUE(output) << output.error().describe();
+  EXPECT_TRUE(output->cancelled);
+  EXPECT_FALSE(output->timed_out);
+  EXPECT_EQ(describe(output->status), "signal 9 (SIGKILL)");
+}
+
 TEST(Child, AProgramThatIsNotThereIsAnErrorOfSpawn) {
   auto child = Child::spawn({.argv = {"/nonexistent/program"}});
   ASSERT_FALSE(child);

@@ -31,6 +31,18 @@ Result<Fd> open_beneath(int dir, const std::string& path, int flags, mode_t mode
   return Fd(static_cast<int>(fd));
 }
 
+Result<Fd> open_in_mount(int dir, const std::string& name, int flags) {
+  open_how how{};
+  how.flags = static_cast<unsigned>(flags | O_CLOEXEC);
+  how.resolve = RESOLVE_NO_XDEV;
+  long fd = ::syscall(SYS_openat2, dir, name.c_str(), &how, sizeof how);
+  if (fd >= 0) return Fd(static_cast<int>(fd));
+  int number = errno;
+  auto error = Error::from_errno(fmt::format("open {}", name), number);
+  errno = number;
+  return std::unexpected(std::move(error));
+}
+
 Result<Fd> dup(int fd) {
   int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
   if (copy < 0) return errno_error("duplicate a descriptor");

@@ -44,6 +44,9 @@ Result<Fd> open_at(int dir, const std::string& path, int flags, mode_t mode = 0)
 Result<Fd> open(const std::string& path, int flags, mode_t mode = 0);
 // openat2(2) with RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS: the path cannot leave `dir`, whatever links say.
 Result<Fd> open_beneath(int dir, const std::string& path, int flags, mode_t mode = 0);
+// openat2(2) with RESOLVE_NO_XDEV: one name of `dir`, never the root of what is mounted there. A mount is an error of
+// errno EXDEV, which is still set then.
+Result<Fd> open_in_mount(int dir, const std::string& name, int flags);
 Result<Fd> dup(int fd);
 struct Pipe {
   Fd read, write;

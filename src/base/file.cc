@@ -55,13 +55,25 @@ class Removal {
   // A folder that is going to be removed. Without permissions (overlayfs's work folder has none) it would stop
   // everybody but root, even its owner.
   static Result<Fd> open_folder(int parent, const std::string& name) {
-    if (::geteuid() != 0) ::fchmodat(parent, name.c_str(), 0700, AT_SYMLINK_NOFOLLOW);
-    return open_at(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    auto folder = open_in_mount(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    if (!folder && errno == EXDEV) return std::unexpected(mounted_at(parent, name));
+    if (!folder) return folder;
+    // Where this fails, opening it says why.
+    [[maybe_unused]] int changed = ::geteuid() == 0 ? 0 : ::fchmodat(parent, name.c_str(), 0700, AT_SYMLINK_NOFOLLOW);
+    return open_at(folder->get(), ".", O_RDONLY | O_DIRECTORY);
   }
 
   Result<void> run() { return empty(top_.get(), 0); }
 
  private:
+  // Whoever mounted something there still has it: what is below is not ours to remove.
+  static Error mounted_at(int parent, const std::string& name) {
+    std::error_code error;
+    auto place = fs::read_symlink(fmt::format("/proc/self/fd/{}", parent), error) / name;
+    return Error(Kind::conflict, fmt::format("something is mounted at {}", place.string()),
+                 fmt::format("unmount it first: umount {}", place.string()));
+  }
+
   static constexpr int kDeepest = 64;
   static constexpr std::size_t kBatch = 4096;
 
@@ -122,7 +134,8 @@ Result<void> remove_tree(const fs::path& path) {
   auto failed = [&] { return errno_error(fmt::format("remove {}", path.string())); };
   if (::unlink(path.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR) return {};
   if (errno != EISDIR) return failed();
-  auto top = Removal::open_folder(AT_FDCWD, path.string());
+  auto above = open(path.has_parent_path() ? path.parent_path().string() : ".", O_PATH | O_DIRECTORY);
+  auto top = above ? Removal::open_folder(above->get(), path.filename()) : Result<Fd>(std::unexpected(above.error()));
   auto emptied = top ? Removal(std::move(*top)).run() : Result<void>(std::unexpected(top.error()));
   if (!emptied) return wrap(emptied.error(), fmt::format("remove {}", path.string()));
   if (::rmdir(path.c_str()) < 0) return failed();

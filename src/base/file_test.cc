@@ -2,11 +2,14 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
+#include <thread>
 
 #include "base/fd.h"
 
@@ -54,6 +57,29 @@ TEST_F(RemoveTreeTest, FilesFoldersAndLinksGoAndWhatLinksLeadToStays) {
   fs::create_directory_symlink(root_ / "outside", tree_);
   EXPECT_TRUE(remove_tree(tree_));
   EXPECT_TRUE(fs::exists(root_ / "outside/folder"));
+}
+
+// As an installer of packages leaves it that was killed: the host's /dev/shm mounted below its root.
+TEST_F(RemoveTreeTest, WhatIsMountedInATreeIsNotTouchedAndNamed) {
+  if (::geteuid() != 0) GTEST_SKIP() << "mounts need root";
+  auto shm = root_ / "shm";
+  auto place = tree_ / "dev" / "shm";
+  for (const auto& folder : {shm / "inner", place}) fs::create_directories(folder);
+  std::ofstream(shm / "inner" / "theirs") << "x";
+  std::thread([&] {  // mount namespaces are a thread's
+    ASSERT_EQ(::unshare(CLONE_NEWNS), 0);
+    ASSERT_EQ(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+    ASSERT_EQ(::mount(shm.c_str(), place.c_str(), nullptr, MS_BIND, nullptr), 0);
+    for (const auto& tree : {tree_, place}) {
+      auto removed = remove_tree(tree);
+      ASSERT_FALSE(removed);
+      EXPECT_EQ(removed.error().kind(), Kind::conflict);
+      EXPECT_NE(removed.error().describe().find("something is mounted at " + place.string()), std::string::npos)
+          << removed.error().describe();
+    }
+  })
+      .join();
+  EXPECT_TRUE(fs::exists(shm / "inner" / "theirs"));
 }
 
 TEST_F(RemoveTreeTest, WhatIsNotThereIsNoError) {
