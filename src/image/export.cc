@@ -104,17 +104,29 @@ class LayoutArchive {
   bool opened_ = false;
 };
 
-base::Result<void> archive_image(const fs::path& layout, const std::vector<std::string>& digests,
-                                 const std::string& index, const fs::path& to) {
+// What `docker load` reads first (moby's image/tarexport). It takes layers compressed or not, and their names as they
+// are given; since Docker 25 `docker save` writes a layout with this file beside it, too.
+std::string docker_manifest(const std::string& name, const std::vector<std::string>& digests) {
+  auto place = [](const std::string& digest) { return "blobs/sha256/" + digest; };
+  json layers = json::array();
+  for (std::size_t i = 2; i < digests.size(); i++) layers.push_back(place(digests[i]));
+  json image = {{"Config", place(digests[1])}, {"RepoTags", json::array({name})}, {"Layers", layers}};
+  return json::array({image}).dump() + "\n";
+}
+
+base::Result<void> archive_image(const Export& what, const std::vector<std::string>& digests, const std::string& index,
+                                 const fs::path& to) {
   auto file = base::open(to.string(), O_WRONLY | O_CREAT | O_EXCL, 0644);
   if (!file) return std::unexpected(file.error());
   LayoutArchive archive(*file);
   auto done = archive.add("oci-layout", R"({"imageLayoutVersion":"1.0.0"})");
   if (done) done = archive.add("index.json", index);
+  if (done && what.format == Export::Format::docker_archive)
+    done = archive.add("manifest.json", docker_manifest(what.name, digests));
   if (done) done = archive.add_folder("blobs");
   if (done) done = archive.add_folder("blobs/sha256");
   for (const auto& digest : std::set<std::string>(digests.begin(), digests.end()))
-    if (done) done = archive.add_file("blobs/sha256/" + digest, layout / "blobs" / "sha256" / digest);
+    if (done) done = archive.add_file("blobs/sha256/" + digest, what.layout / "blobs" / "sha256" / digest);
   if (done) done = archive.end();
   if (!done) ::unlink(to.c_str());
   return done;
@@ -122,17 +134,17 @@ base::Result<void> archive_image(const fs::path& layout, const std::vector<std::
 
 }  // namespace
 
-base::Result<void> export_image(const fs::path& layout, const std::string& name, const std::string& manifest,
-                                const fs::path& to) {
+base::Result<void> export_image(const Export& what, const fs::path& to) {
   if (fs::exists(to))
     return std::unexpected(base::Error(base::Kind::conflict, fmt::format("write {}: it is there already", to.string()),
                                        "name a folder or a .tar file that does not exist yet"));
-  auto digests = blobs_of(layout, manifest);
+  auto digests = blobs_of(what.layout, what.manifest);
   if (!digests) return std::unexpected(digests.error());
-  auto index = index_of(layout, name);
+  auto index = index_of(what.layout, what.name);
   if (!index) return std::unexpected(index.error());
-  if (to.extension() == ".tar") return archive_image(layout, *digests, *index, to);
-  return copy_image(layout, *digests, *index, to);
+  bool one_file = to.extension() == ".tar" || what.format == Export::Format::docker_archive;
+  if (one_file) return archive_image(what, *digests, *index, to);
+  return copy_image(what.layout, *digests, *index, to);
 }
 
 }  // namespace image

@@ -1,11 +1,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
+#include <atomic>
 #include <fstream>
+#include <future>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "app/digest.h"
 #include "base/child.h"
@@ -73,6 +78,9 @@ class ImageTest : public testing::Test {
                         {.command = {"/venv/bin/python", "main.py"}, .env = {{"B", "2"}, {"A", "1"}}, .port = 8000});
     EXPECT_TRUE(image) << image.error().describe();
     return *image;
+  }
+  static Export exported(const Store& store, const Image& image, Export::Format format = Export::Format::oci) {
+    return {.layout = store.layout().folder(), .name = image.name, .manifest = image.digest, .format = format};
   }
   json read(const Store& store, const std::string& digest) {
     auto text = base::read_file(store.layout().blob(digest)).value();
@@ -173,6 +181,98 @@ TEST_F(ImageTest, ALayerIsMadeOnceForItsKey) {
   EXPECT_EQ(made, 1);
 }
 
+TEST_F(ImageTest, OtherLayersAreMadeWhileOneIs) {
+  auto store = open_store("store");
+  auto slow = recipe("app", make_app("one", false), "app"), quick = recipe("app", make_app("two", true), "app");
+  slow.owner = "slow";
+  std::promise<void> begun, quick_is_made;
+  slow.sources = [&, sources = slow.sources](const fs::path& scratch) {
+    begun.set_value();
+    EXPECT_EQ(quick_is_made.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
+    return sources(scratch);
+  };
+  auto made = std::async(std::launch::async, [&] { return store->layer(slow).has_value(); });
+  begun.get_future().wait();
+  EXPECT_TRUE(store->layer(quick));
+  quick_is_made.set_value();
+  EXPECT_TRUE(made.get());
+}
+
+TEST_F(ImageTest, OneLayerIsMadeByOneThreadWhileOthersWait) {
+  auto store = open_store("store");
+  std::atomic<int> made = 0;
+  auto counted = recipe("app", make_app("one", false), "app");
+  counted.sources = [&, sources = counted.sources](const fs::path& scratch) {
+    made++;
+    return sources(scratch);
+  };
+  std::vector<std::future<bool>> threads;
+  for (int i = 0; i < 8; i++)
+    threads.push_back(std::async(std::launch::async, [&] { return store->layer(counted).has_value(); }));
+  for (auto& thread : threads) EXPECT_TRUE(thread.get());
+  EXPECT_EQ(made, 1);
+}
+
+TEST_F(ImageTest, AFileLargerThanALayerMayBeIsRefusedByItsName) {
+  auto code = make_app("one", false);
+  fs::resize_file(write("one/huge.bin", ""), 8ULL << 40);  // a hole: nothing is on the disk
+  auto store = open_store("store");
+  auto refused = store->layer(recipe("app", code, "app"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind(), base::Kind::invalid);
+  EXPECT_THAT(refused.error().describe(), HasSubstr("put app/huge.bin into an image"));
+  EXPECT_TRUE(fs::is_empty(folder_ / "store/scratch"));
+}
+
+TEST_F(ImageTest, PackingLeavesRoomOnTheDiskAndCountsFiles) {
+  auto code = make_app("one", false);
+  auto pack = [&](const Bounds& bounds) {
+    auto blob = base::open((folder_ / "blob").string(), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    return write_layer("app", {{.from = code, .to = "app"}}, *blob, bounds);
+  };
+  EXPECT_TRUE(pack({}));
+  auto full = pack({.free_bytes = 1ULL << 60});
+  ASSERT_FALSE(full);
+  EXPECT_EQ(full.error().kind(), base::Kind::unavailable);
+  EXPECT_THAT(full.error().describe(), HasSubstr("free on the disk"));
+  auto many = pack({.entries = 3});
+  ASSERT_FALSE(many);
+  EXPECT_THAT(many.error().describe(), HasSubstr("more than 3 files"));
+}
+
+TEST_F(ImageTest, ANameThatRemovesAFileInAnImageIsRefused) {
+  auto code = make_app("one", false);
+  write("one/z/.wh.main.py", "");
+  auto refused = open_store("store")->layer(recipe("app", code, "app"));
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().describe(), HasSubstr("app/z/.wh.main.py"));
+}
+
+TEST_F(ImageTest, WhatAKilledProcessLeftIsRemovedAndWhatCannotBeStopsNobody) {
+  auto store = open_store("store");
+  auto layer = store->layer(recipe("app", make_app("one", false), "app"));
+  ASSERT_TRUE(layer);
+  write("store/scratch/abc/source/file", "half");
+  write("store/layers/00000000000000000000000000000000/app/main.py", "no key names it");
+  auto kept = store->unpacked(*layer);
+  EXPECT_EQ(open_store("store")->unpacked(*layer), kept);
+  EXPECT_TRUE(fs::is_empty(folder_ / "store/scratch"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "store/layers"), {}), 1);
+  if (::geteuid() != 0) return;
+  auto place = folder_ / "store/scratch/abc/dev";
+  fs::create_directories(place);
+  std::thread([&] {  // mount namespaces are a thread's
+    ASSERT_EQ(::unshare(CLONE_NEWNS), 0);
+    ASSERT_EQ(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+    ASSERT_EQ(::mount("none", place.c_str(), "tmpfs", 0, nullptr), 0);
+    write("store/scratch/abc/dev/theirs", "x");
+    auto again = open_store("store");
+    EXPECT_TRUE(fs::exists(place / "theirs"));
+    EXPECT_TRUE(again->layer(recipe("app", make_app("two", true), "elsewhere")));
+  })
+      .join();
+}
+
 TEST_F(ImageTest, ForgettingAnOwnerLeavesWhatOthersHave) {
   auto store = open_store("store");
   auto image = make_image(*store, make_app("one", false), make_app("venv", false));
@@ -193,7 +293,7 @@ TEST_F(ImageTest, AnExportedFolderIsALayoutWithThatImageAlone) {
   auto image = make_image(*store, make_app("one", false), make_app("venv", false));
   ASSERT_TRUE(store->add_image("shop:r2", image.layers, {}));
   auto to = folder_ / "exported";
-  auto done = export_image(store->layout().folder(), image.name, image.digest, to);
+  auto done = export_image(exported(*store, image), to);
   ASSERT_TRUE(done) << done.error().describe();
   auto layout = Layout::open(to);
   ASSERT_TRUE(layout);
@@ -201,7 +301,7 @@ TEST_F(ImageTest, AnExportedFolderIsALayoutWithThatImageAlone) {
   EXPECT_EQ(layout->images()->size(), 1u);
   auto digests = blobs_of(to, image.digest);
   for (const auto& digest : *digests) EXPECT_EQ(digest_file(layout->blob(digest)).value(), digest);
-  auto again = export_image(store->layout().folder(), image.name, image.digest, to);
+  auto again = export_image(exported(*store, image), to);
   EXPECT_EQ(again.error().kind(), base::Kind::conflict);
 }
 
@@ -211,7 +311,7 @@ TEST_F(ImageTest, AnExportedArchiveIsTheSameEachTime) {
   std::string digests[2];
   for (int i = 0; i < 2; i++) {
     auto to = folder_ / fmt::format("{}.tar", i);
-    auto done = export_image(store->layout().folder(), image.name, image.digest, to);
+    auto done = export_image(exported(*store, image), to);
     ASSERT_TRUE(done) << done.error().describe();
     digests[i] = digest_file(to).value();
   }
@@ -219,6 +319,27 @@ TEST_F(ImageTest, AnExportedArchiveIsTheSameEachTime) {
   auto listed = base::run({.argv = {"/bin/tar", "-tf", (folder_ / "0.tar").string()}}, std::chrono::seconds(10));
   EXPECT_THAT(listed->out, HasSubstr("blobs/sha256/" + image.digest));
   EXPECT_THAT(listed->out, HasSubstr("oci-layout\nindex.json\n"));
+}
+
+TEST_F(ImageTest, AnArchiveForDockerNamesConfigurationAndLayersInTheirOrder) {
+  auto store = open_store("store");
+  auto image = make_image(*store, make_app("one", false), make_app("venv", false));
+  auto to = folder_ / "docker";
+  auto done = export_image(exported(*store, image, Export::Format::docker_archive), to);
+  ASSERT_TRUE(done) << done.error().describe();
+  auto unpacked = folder_ / "unpacked";
+  fs::create_directory(unpacked);
+  auto tar = base::run({.argv = {"/bin/tar", "-xf", to.string(), "-C", unpacked.string()}}, std::chrono::seconds(10));
+  ASSERT_TRUE(tar && base::succeeded(tar->status));
+  auto manifest = json::parse(base::read_file(unpacked / "manifest.json").value());
+  ASSERT_EQ(manifest.size(), 1u);
+  EXPECT_EQ(manifest[0]["RepoTags"], json::array({"shop:r1"}));
+  auto config = json::parse(base::read_file(unpacked / manifest[0]["Config"].get<std::string>()).value());
+  ASSERT_EQ(manifest[0]["Layers"].size(), 2u);
+  for (std::size_t i = 0; i < 2; i++) {
+    auto layer = unpacked / manifest[0]["Layers"][i].get<std::string>();
+    EXPECT_EQ(config["rootfs"]["diff_ids"][i], "sha256:" + app::sha256_hex(gunzipped(layer)));
+  }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <archive_entry.h>
 #include <dirent.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -56,9 +57,49 @@ std::string join(const std::string& folder, const std::string& name) {
   return folder.empty() ? name : name.empty() ? folder : folder + "/" + name;
 }
 
+// Counts what goes into a layer or comes out of one.
+class Measure {
+ public:
+  // `disk`: any file where it is written to.
+  Measure(const Bounds& bounds, int disk) : bounds_(bounds), disk_(disk) {}
+
+  base::Result<void> add_entry(const std::string& name, std::uint64_t size) {
+    bytes_ += std::min(size, bounds_.bytes + 1);
+    if (bytes_ > bounds_.bytes)
+      return too_much(name, fmt::format("with its {} bytes the files are more than {} MiB", size, bounds_.bytes >> 20));
+    if (++entries_ > bounds_.entries)
+      return too_much(name, fmt::format("there are more than {} files", bounds_.entries));
+    return {};
+  }
+  // Before so many more bytes are written. Root could fill the disk to its last block.
+  base::Result<void> leave_room(std::uint64_t bytes) {
+    unchecked_ += bytes;
+    if (unchecked_ < kCheckEvery) return {};
+    unchecked_ = 0;
+    struct statvfs facts;
+    if (::fstatvfs(disk_, &facts) < 0 || facts.f_bavail * facts.f_frsize >= bounds_.free_bytes) return {};
+    return std::unexpected(base::Error(base::Kind::unavailable,
+                                       fmt::format("less than {} MiB are free on the disk", bounds_.free_bytes >> 20),
+                                       "make room where Serai keeps its files"));
+  }
+
+ private:
+  static constexpr std::uint64_t kCheckEvery = 32ULL << 20;
+
+  static base::Result<void> too_much(const std::string& name, const std::string& why) {
+    return std::unexpected(base::Error(base::Kind::invalid, fmt::format("put {} into an image: {}", name, why),
+                                       "leave out what the app does not need to run"));
+  }
+
+  Bounds bounds_;
+  int disk_;
+  std::uint64_t bytes_ = 0, entries_ = 0, unchecked_ = kCheckEvery;
+};
+
 class Packer {
  public:
-  explicit Packer(const base::Fd& blob) : blob_(blob), archive_(archive_write_new()) {}
+  Packer(const base::Fd& blob, const Bounds& bounds)
+      : blob_(blob), measure_(bounds, blob.get()), archive_(archive_write_new()) {}
 
   base::Result<Layer> pack(const std::string& name, const std::vector<Source>& sources) {
     archive_write_set_format_gnutar(archive_.get());  // raw names of any length, no times beside the one field
@@ -87,7 +128,7 @@ class Packer {
   base::Result<void> add(const Source& source) {
     for (fs::path at = fs::path(source.to).parent_path(); !at.empty(); at = at.parent_path()) parents_.push_back(at);
     for (; !parents_.empty(); parents_.pop_back()) {
-      if (auto added = add_folder(parents_.back(), 0755, kTime); !added) return added;
+      if (auto added = add_folder(parents_.back(), 0755); !added) return added;
     }
     source_ = &source;
     auto parent = base::open(source.from.parent_path().string(), O_PATH | O_DIRECTORY);
@@ -101,20 +142,28 @@ class Packer {
     struct stat facts;
     if (::fstatat(folder.get(), name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) < 0)
       return base::errno_error("look at " + path);
-    auto time = source_->keep_times ? facts.st_mtim.tv_sec : kTime;
     auto to = join(source_->to, path);
-    if (S_ISDIR(facts.st_mode)) return add_tree(folder, name, path, facts.st_mode, time);
-    if (S_ISLNK(facts.st_mode)) return add_link(folder, name, to, time);
-    if (S_ISREG(facts.st_mode)) return add_file(folder, name, to, time);
+    if (name.starts_with(".wh.")) return whiteout(to);
+    auto size = S_ISREG(facts.st_mode) ? static_cast<std::uint64_t>(facts.st_size) : 0;
+    if (auto fits = measure_.add_entry(to, size); !fits) return fits;
+    if (S_ISDIR(facts.st_mode)) return add_tree(folder, name, path, facts.st_mode);
+    if (S_ISLNK(facts.st_mode)) return add_link(folder, name, to);
+    if (S_ISREG(facts.st_mode)) return add_file(folder, name, to);
     return {};
   }
 
-  base::Result<void> add_tree(const base::Fd& above, const std::string& name, const std::string& path, mode_t mode,
-                              std::int64_t time) {
+  static base::Result<void> whiteout(const std::string& name) {
+    return std::unexpected(
+        base::Error(base::Kind::invalid,
+                    fmt::format("put {} into an image: names that begin with .wh. stand for removed files there", name),
+                    "rename it"));
+  }
+
+  base::Result<void> add_tree(const base::Fd& above, const std::string& name, const std::string& path, mode_t mode) {
     auto folder = base::open_at(above.get(), name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
     if (!folder) return std::unexpected(folder.error());
     if (auto to = join(source_->to, path); !to.empty()) {
-      if (auto added = add_folder(to, source_->keep_modes ? mode & 01777 : 0755, time); !added) return added;
+      if (auto added = add_folder(to, source_->keep_modes ? mode & 01777 : 0755); !added) return added;
     }
     auto names = sorted_names(*folder);
     if (!names) return base::wrap(names.error(), "pack " + path);
@@ -124,30 +173,28 @@ class Packer {
     return {};
   }
 
-  base::Result<void> add_folder(const std::string& to, mode_t mode, std::int64_t time) {
+  base::Result<void> add_folder(const std::string& to, mode_t mode) {
     if (!folders_.insert(to).second) return {};
-    auto header = make_header(to, AE_IFDIR, mode, time);
+    auto header = make_header(to, AE_IFDIR, mode);
     return write_header(header.get(), to);
   }
 
-  base::Result<void> add_link(const base::Fd& folder, const std::string& name, const std::string& to,
-                              std::int64_t time) {
+  base::Result<void> add_link(const base::Fd& folder, const std::string& name, const std::string& to) {
     auto target = read_link(folder.get(), name);
     if (!target) return std::unexpected(target.error());
-    auto header = make_header(to, AE_IFLNK, 0777, time);
+    auto header = make_header(to, AE_IFLNK, 0777);
     archive_entry_set_symlink(header.get(), target->c_str());
     return write_header(header.get(), to);
   }
 
-  base::Result<void> add_file(const base::Fd& folder, const std::string& name, const std::string& to,
-                              std::int64_t time) {
+  base::Result<void> add_file(const base::Fd& folder, const std::string& name, const std::string& to) {
     auto file = base::open_at(folder.get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     struct stat facts;
     if (!file) return std::unexpected(file.error());
     if (::fstat(file->get(), &facts) < 0 || !S_ISREG(facts.st_mode))
       return base::fail(base::Kind::conflict, "{} changed while it was packed", to);
     mode_t plain = (facts.st_mode & 0111) ? 0755 : 0644;
-    auto header = make_header(to, AE_IFREG, source_->keep_modes ? facts.st_mode & 0777 : plain, time);
+    auto header = make_header(to, AE_IFREG, source_->keep_modes ? facts.st_mode & 0777 : plain);
     archive_entry_set_size(header.get(), facts.st_size);
     if (auto written = write_header(header.get(), to); !written) return written;
     return add_content(*file, to, facts.st_size);
@@ -159,6 +206,7 @@ class Packer {
       auto count = base::read_some(file.get(), buffer);
       if (!count) return base::wrap(count.error(), "pack " + to);
       if (!*count || **count == 0) break;
+      if (auto room = measure_.leave_room(**count); !room) return base::wrap(room.error(), "pack " + to);
       total += static_cast<std::int64_t>(**count);
       if (total <= size && archive_write_data(archive_.get(), buffer.data(), **count) < 0) return failed("pack " + to);
     }
@@ -166,12 +214,12 @@ class Packer {
     return base::fail(base::Kind::conflict, "{} changed while it was packed", to);
   }
 
-  static EntryPtr make_header(const std::string& to, unsigned type, mode_t mode, std::int64_t time) {
+  static EntryPtr make_header(const std::string& to, unsigned type, mode_t mode) {
     EntryPtr header(archive_entry_new());
     archive_entry_set_pathname(header.get(), to.c_str());
     archive_entry_set_filetype(header.get(), type);
     archive_entry_set_perm(header.get(), mode);
-    archive_entry_set_mtime(header.get(), time, 0);
+    archive_entry_set_mtime(header.get(), kTime, 0);
     return header;
   }
 
@@ -190,6 +238,7 @@ class Packer {
     void operator()(archive* a) const { archive_write_free(a); }
   };
   BlobWriter blob_;
+  Measure measure_;
   std::optional<base::Error> error_;  // outlives the archive, whose end may call write()
   std::unique_ptr<archive, ArchiveDeleter> archive_;
   const Source* source_ = nullptr;
@@ -204,7 +253,7 @@ struct DiskDeleter {
   void operator()(archive* a) const { archive_write_free(a); }
 };
 
-base::Result<void> copy_content(archive* from, archive* to) {
+base::Result<void> copy_content(archive* from, archive* to, Measure& measure) {
   for (;;) {
     const void* bytes = nullptr;
     std::size_t size = 0;
@@ -212,6 +261,7 @@ base::Result<void> copy_content(archive* from, archive* to) {
     int result = archive_read_data_block(from, &bytes, &size, &offset);
     if (result == ARCHIVE_EOF) return {};
     if (result < ARCHIVE_WARN) return base::fail(base::Kind::internal, "{}", archive_error_string(from));
+    if (auto room = measure.leave_room(size); !room) return room;
     if (archive_write_data_block(to, bytes, size, offset) < ARCHIVE_WARN)
       return base::fail(base::Kind::unavailable, "{}", archive_error_string(to));
   }
@@ -219,11 +269,15 @@ base::Result<void> copy_content(archive* from, archive* to) {
 
 }  // namespace
 
-base::Result<Layer> write_layer(const std::string& name, const std::vector<Source>& sources, const base::Fd& blob) {
-  return Packer(blob).pack(name, sources);
+base::Result<Layer> write_layer(const std::string& name, const std::vector<Source>& sources, const base::Fd& blob,
+                                const Bounds& bounds) {
+  return Packer(blob, bounds).pack(name, sources);
 }
 
-base::Result<void> unpack_layer(const fs::path& blob, const fs::path& folder) {
+base::Result<void> unpack_layer(const fs::path& blob, const fs::path& folder, const Bounds& bounds) {
+  auto disk = base::open(folder.string(), O_RDONLY | O_DIRECTORY);
+  if (!disk) return std::unexpected(disk.error());
+  Measure measure(bounds, disk->get());
   std::unique_ptr<archive, ReaderDeleter> from(archive_read_new());
   std::unique_ptr<archive, DiskDeleter> to(archive_write_disk_new());
   archive_read_support_format_tar(from.get());
@@ -245,7 +299,8 @@ base::Result<void> unpack_layer(const fs::path& blob, const fs::path& folder) {
     auto path = (folder / name).string();
     archive_entry_set_pathname(entry, path.c_str());
     if (archive_write_header(to.get(), entry) < ARCHIVE_WARN) return failed(to.get());
-    if (auto copied = copy_content(from.get(), to.get()); !copied) return base::wrap(copied.error(), "unpack " + path);
+    if (auto copied = copy_content(from.get(), to.get(), measure); !copied)
+      return base::wrap(copied.error(), "unpack " + path);
   }
   if (archive_write_close(to.get()) < ARCHIVE_WARN) return failed(to.get());
   return {};

@@ -28,14 +28,6 @@ json descriptor(const char* type, const std::string& digest, std::uint64_t size)
   return {{"mediaType", type}, {"digest", with_algorithm(digest)}, {"size", size}};
 }
 
-// GOARCH, as config.md asks.
-std::string architecture() {
-  utsname name{};
-  ::uname(&name);
-  std::string machine = name.machine;
-  return machine == "x86_64" ? "amd64" : machine == "aarch64" ? "arm64" : machine;
-}
-
 std::vector<std::string> as_list(const std::map<std::string, std::string>& variables) {
   std::vector<std::string> list;
   for (const auto& [name, value] : variables) list.push_back(name + "=" + value);
@@ -71,6 +63,13 @@ base::Result<json> read_json(const fs::path& file) {
 }
 
 }  // namespace
+
+std::string architecture() {
+  utsname name{};
+  ::uname(&name);
+  std::string machine = name.machine;
+  return machine == "x86_64" ? "amd64" : machine == "aarch64" ? "arm64" : machine;
+}
 
 base::Result<Layout> Layout::open(fs::path folder) {
   Layout layout(std::move(folder));

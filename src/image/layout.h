@@ -54,12 +54,22 @@ class Layout {
   std::filesystem::path folder_;
 };
 
-// The digests of a manifest's blobs, its own and the configuration's included.
+// This machine, as config.md names it (GOARCH): "amd64".
+std::string architecture();
+
+// The digests of a manifest's blobs: its own, the configuration's, and the layers', the lowest first.
 base::Result<std::vector<std::string>> blobs_of(const std::filesystem::path& layout, const std::string& manifest);
 
-// Copies one image of a layout to `to`: a new folder in the form of a layout, or, when the name ends in ".tar", an
-// archive of one. What is there already is not overwritten.
-base::Result<void> export_image(const std::filesystem::path& layout, const std::string& name,
-                                const std::string& manifest, const std::filesystem::path& to);
+struct Export {
+  enum class Format {
+    oci,            // a new folder in the form of a layout, or an archive of one when the name ends in ".tar"
+    docker_archive  // one archive for `docker load`
+  };
+  std::filesystem::path layout;
+  std::string name, manifest;
+  Format format = Format::oci;
+};
+// Copies one image of a layout to `to`. What is there already is not overwritten.
+base::Result<void> export_image(const Export& what, const std::filesystem::path& to);
 
 }  // namespace image

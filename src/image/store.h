@@ -4,11 +4,14 @@
 //   layers/<diff>  unpacked layers, named by the first 32 digits of their diff id; read-only by agreement
 //   keys/<owner>/  what was made of which inputs; an owner is an app, or "_host" for what is everybody's
 //
-// One process; thread-safe. A layer is made by one thread while others that need one wait.
+// One process; thread-safe. A layer is made by one thread while others that need the same one wait; other layers are
+// made meanwhile.
 #pragma once
 
+#include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <set>
 
 #include "image/layout.h"
 
@@ -37,23 +40,34 @@ class Store {
   std::filesystem::path unpacked(const Layer& layer) const;
 
   base::Result<Image> add_image(const std::string& name, const std::vector<Layer>& layers, const Config& config);
+  // Forgets the owner's layers of this name but those that `keeps` wants, and removes what nobody else has.
+  using Keeps = std::function<bool(const Layer& layer, const std::string& key)>;
+  base::Result<void> retain(const std::string& owner, const std::string& name, const Keeps& keeps);
+  // Forgets the images whose names begin with "OWNER:", but these.
+  base::Result<void> retain_images(const std::string& owner, const std::set<std::string>& names);
+  // When a layer was made.
+  std::optional<std::filesystem::file_time_type> made_at(const Recipe& recipe) const;
   // Forgets the owner's layers, and the images whose names begin with "OWNER:", and removes what nobody else has.
   base::Result<void> forget(const std::string& owner);
 
   const Layout& layout() const { return layout_; }
 
  private:
-  // For what is made on the way to a layer; emptied when the store is opened.
-  std::filesystem::path scratch() const { return folder_ / "scratch"; }
+  class Making;  // of a layer, by one thread
+
   std::filesystem::path key_file(const Recipe& recipe) const;
   base::Result<Layer> make(const Recipe& recipe);
-  base::Result<Layer> pack(const Recipe& recipe, const std::filesystem::path& file);
-  base::Result<void> unpack(const Layer& layer);
+  base::Result<Layer> make_in(const std::filesystem::path& scratch, const Recipe& recipe);
+  base::Result<void> put_in_place(const std::filesystem::path& scratch, const Recipe& recipe, const Layer& layer);
   base::Result<std::vector<Layer>> known_layers() const;
+  base::Result<void> forget_images(const std::string& owner, const std::set<std::string>& but);
+  base::Result<void> collect();
 
   std::filesystem::path folder_;
   Layout layout_;
-  mutable std::mutex mutex_;
+  mutable std::mutex mutex_;  // of what is in place: held for renames and lists, never while something is packed
+  std::set<std::filesystem::path> making_;  // key files
+  std::condition_variable made_;
 };
 
 }  // namespace image
