@@ -15,6 +15,7 @@
 
 #include "base/child.h"
 #include "control/channel.h"
+#include "instance/machine/host.h"
 #include "instance/privileges.h"
 #include "instance/report.h"
 #include "instance/scope.h"
@@ -218,7 +219,9 @@ void Init::end() {
 void run_init(const Plan& plan, base::Fd supervisor, base::Fd setup) {
   ::clearenv();
   auto done = set_up(plan);
-  report_and_run(done, std::move(supervisor), std::move(setup));
+  if (!done || plan.machine.argv.empty()) report_and_run(done, std::move(supervisor), std::move(setup));
+  setup.close();
+  run_machine(plan, std::move(supervisor));
 }
 
 void run_init_inside(base::Fd supervisor, base::Fd setup) {

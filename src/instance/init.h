@@ -8,7 +8,8 @@
 //     process its numbered ones ("numbers":[3,4]); "terminal":true makes one and sends its master side back
 //   → {"type":"started","process":name,"pid":N} or {"type":"start_failed","process":name,"error":{…}}
 //   → {"type":"terminal"} with the descriptor
-//   → {"type":"exited","process":name,"code":N} or {…,"signal":N}
+//   → {"type":"exited","process":name,"code":N} or {…,"signal":N}, which a virtual machine may explain by "cause" and
+//     "description"; {"type":"note","process":name,"text":…}, a line of the platform's for its log
 //   ← {"type":"signal","process":name,"signal":N}   ← {"type":"kill_all"}
 #pragma once
 

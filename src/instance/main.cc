@@ -1,6 +1,6 @@
 // serai-instance: supervisor and init of one instance. Started by the environment only; see plan.h for its descriptors.
-// As `serai-instance init` it is the first process of a container; `serai-instance confined` tells by its exit code
-// whether its caller's rights were taken away (a try-out).
+// As `serai-instance init` it is the first process of a container, as `/init` that of a virtual machine;
+// `serai-instance confined` tells by its exit code whether its caller's rights were taken away (a try-out).
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "instance/init.h"
+#include "instance/machine/guest.h"
 #include "instance/once.h"
 #include "instance/privileges.h"
 #include "instance/supervisor.h"
@@ -34,6 +35,7 @@ void keep_from_children(const instance::Plan& plan) {
 int main(int argc, char** argv) {
   std::string_view role = argc > 1 ? argv[1] : "";
   if (role == "init") instance::run_init_inside(base::Fd(instance::kInitSocketFd), base::Fd(instance::kInitSetupFd));
+  if (::getpid() == 1 && std::string_view(argv[0]) == "/init") instance::run_guest();
   if (role == "confined") return instance::is_confined() ? 0 : 1;
   auto text = base::read_all(instance::kPlanFd, 16 << 20);
   if (!text) {

@@ -58,8 +58,8 @@ base::Result<void> wait_for_setup(const base::Fd& setup) {
   return std::unexpected(error_from_json(report["error"]));
 }
 
-base::Result<Init> start_init(const Plan& plan) {
-  if (!plan.runtime.argv.empty()) return start_init_by_runtime(plan);
+base::Result<Init> start_init(const Plan& plan, Network& network) {
+  if (!plan.runtime.argv.empty()) return start_init_by_runtime(plan, network);
   auto sockets = base::socketpair(SOCK_STREAM);
   auto setup = base::pipe();
   auto go = base::pipe();
@@ -74,6 +74,8 @@ base::Result<Init> start_init(const Plan& plan) {
     if (::read(go->read.get(), &byte, 1) != 1) ::_exit(1);
     sockets->ours.close();
     setup->read.close();
+    if (!network.enter()) ::_exit(1);
+    network = Network();  // its descriptors are not for init, which keeps what is open
     run_init(plan, std::move(sockets->theirs), std::move(setup->write));
   }
   Init init{pid, base::Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))), std::move(sockets->ours)};

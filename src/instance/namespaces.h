@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include "base/fd.h"
+#include "instance/network.h"
 #include "instance/plan.h"
 #include "instance/report.h"
 
@@ -14,7 +15,7 @@ struct Init {
   base::Fd pidfd, socket;  // the socket carries init.h's messages
 };
 // Returns once the view stands and the process has become the app's user.
-base::Result<Init> start_init(const Plan& plan);
+base::Result<Init> start_init(const Plan& plan, Network& network);
 // Reads what run_init reports: nothing, or the error that ended it.
 base::Result<void> wait_for_setup(const base::Fd& setup);
 

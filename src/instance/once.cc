@@ -9,6 +9,7 @@
 
 #include "control/channel.h"
 #include "instance/namespaces.h"
+#include "instance/services.h"
 #include "instance/terminal.h"
 
 namespace instance {
@@ -38,6 +39,7 @@ class Once final : net::Pollable {
   Plan plan_;
   Report report_;
   std::unique_ptr<net::Loop> loop_;
+  std::unique_ptr<Services> services_;
   Init init_;
   std::unique_ptr<control::Channel> channel_;
   std::unique_ptr<net::Timer> timeout_;
@@ -55,10 +57,15 @@ base::Result<void> Once::run() {
   auto loop = net::Loop::create();
   if (!loop) return std::unexpected(loop.error());
   loop_ = std::move(*loop);
-  auto init = start_init(plan_);
+  auto network = Network::make(plan_.network);
+  if (!network) return std::unexpected(network.error());
+  auto init = start_init(plan_, *network);
   if (!init) return std::unexpected(init.error());
   init_ = std::move(*init);
   report_.step("view");
+  auto services = Services::open(*loop_, plan_.network.services, network->take_listeners());
+  if (!services) return std::unexpected(services.error());
+  services_ = std::move(*services);
   if (auto become = become_supervisor(plan_); !become) return become;
   auto channel =
       control::Channel::open(*loop_, std::move(init_.socket), {.role = "supervisor"},

@@ -11,10 +11,13 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Mount, kind, to, base, path, lin
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Process, name, argv, env, cwd, restart, web)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Root, lower, upper, work)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Runtime, argv, log, pid_file, enter_groups)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Machine, argv, settings, accelerator, port, boot_timeout_ms)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Service, address, port, datagrams, instead)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(NetworkPlan, own, group, port, services)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Plan, app, id, once, terminal, timeout_ms, graceful_timeout_ms, uid,
                                                 supervisor_uid, gid, supervisor_gid, user_namespace, has_listener,
-                                                view_folder, root, mounts, runtime, cgroup_entrances, oom_counter,
-                                                control_socket, events_file, logs_folder, processes)
+                                                view_folder, root, mounts, runtime, machine, network, cgroup_entrances,
+                                                oom_counter, control_socket, events_file, logs_folder, processes)
 
 std::string Plan::to_json() const { return base::dump_byte_json(*this); }
 

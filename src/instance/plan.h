@@ -63,6 +63,31 @@ struct Runtime {
 constexpr const char* kInitInside = "/serai/instance";  // `serai-instance init`
 constexpr int kInitSocketFd = 3, kInitSetupFd = 4;
 
+// A virtual machine in which the processes run (machine/host.h), started in the instance's namespaces.
+struct Machine {
+  std::vector<std::string> argv;  // QEMU's, whole; empty: none. Emulator::kPortNumber and kQmpNumber are its sockets
+  std::string settings;           // guest::Settings as JSON
+  std::string accelerator;        // "KVM" or "TCG", for people
+  std::uint16_t port = 0;         // where a web process without a listener of ours is to be reached, here and inside
+  std::int64_t boot_timeout_ms = 60'000;
+};
+
+// A service of the host that is reached at the same address within the instance, on loopback.
+struct Service {
+  std::string address;  // "127.0.0.1", "::1": literal
+  std::uint16_t port = 0;
+  bool datagrams = false;  // UDP instead of TCP
+  std::string instead;     // literal; tried when nobody listens at `address` on the host; may be empty
+};
+
+// A network namespace of the instance's own; see network.h.
+struct NetworkPlan {
+  bool own = false;         // false: the host's
+  std::uint32_t group = 0;  // of its interface on the host: the root that it belongs to
+  std::uint16_t port = 0;   // of the app's own server, reached from the host at the instance's address
+  std::vector<Service> services;
+};
+
 struct Plan {
   std::string app, id;
   bool once = false;            // one command with the caller's descriptors, instead of supervised processes
@@ -77,6 +102,8 @@ struct Plan {
   Root root;
   std::vector<Mount> mounts;
   Runtime runtime;
+  Machine machine;
+  NetworkPlan network;
   std::vector<std::string> cgroup_entrances;
   std::string oom_counter;                               // a file with a line "oom_kill N"; may be empty
   std::string control_socket, events_file, logs_folder;  // supervised instances

@@ -1,7 +1,9 @@
 // instance::Report: what `serai-instance` tells whoever started it, one JSON object a line on descriptor 4:
 //   {"step":"view"}                                      a step was done
 //   {"error":{"kind":…,"message":…,"advice":…}}          the last line of a start that failed
-//   {"ok":{"supervisor":123,"init":124}}                 the last line of a start that worked
+//   {"ok":{"supervisor":123,"init":124,"network":{"interface":7,"address":"198.18.0.1"}}}
+//                                                        the last line of a start that worked; interface 0: it is on
+//                                                        the host's network
 //   {"ended":{"code":0,"signal":0,"timed_out":false,"out_of_memory":false}}   the last line of a one-off command
 #pragma once
 

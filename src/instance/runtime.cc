@@ -47,7 +47,8 @@ std::string last_words(const Plan& plan) {
   return words.empty() ? "it gave no reason" : words;
 }
 
-base::Result<void> run_runtime(const Plan& plan, const base::Fd& socket, const base::Fd& setup) {
+base::Result<void> run_runtime(const Plan& plan, const Network& network, const base::Fd& socket,
+                               const base::Fd& setup) {
   base::Command command;
   command.argv = plan.runtime.argv;
   command.env = std::vector<std::string>{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
@@ -63,7 +64,8 @@ base::Result<void> run_runtime(const Plan& plan, const base::Fd& socket, const b
     if (!group) return base::wrap(group.error(), "enter the control group");
     groups.push_back(std::move(*group));
   }
-  command.in_child = [&groups] {
+  command.in_child = [&] {
+    if (!network.enter()) ::_exit(125);
     for (const auto& group : groups)
       if (::write(group.get(), "0", 1) != 1) ::_exit(125);
   };
@@ -89,22 +91,37 @@ base::Result<Init> find_init(const Plan& plan) {
   return init;
 }
 
+// A runtime that puts the container elsewhere than the configuration says (runc resolves a relative path on cgroup v2
+// beside its own group) would leave it without limits.
+base::Result<void> check_groups(const Plan& plan, pid_t init) {
+  for (const auto& entrance : plan.cgroup_entrances) {
+    auto pids = base::read_file(entrance);
+    if (!pids) return base::wrap(pids.error(), "look into the container's control group");
+    if (("\n" + *pids).find(fmt::format("\n{}\n", init)) != std::string::npos) continue;
+    return base::fail(base::Kind::unsupported,
+                      "{} started the container outside its control group {}, where no limits would hold for it",
+                      plan.runtime.argv.front(), fs::path(entrance).parent_path().string());
+  }
+  return {};
+}
+
 }  // namespace
 
-base::Result<Init> start_init_by_runtime(const Plan& plan) {
+base::Result<Init> start_init_by_runtime(const Plan& plan, const Network& network) {
   if (auto built = build_root(plan); !built) return std::unexpected(built.error());
   hide_unified_hierarchy(plan);
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) return base::errno_error("become the container's parent");
   auto sockets = base::socketpair(SOCK_STREAM);
   auto setup = base::pipe();
   if (!sockets || !setup) return base::errno_error("create the instance's pipes");
-  if (auto ran = run_runtime(plan, sockets->theirs, setup->write); !ran) return std::unexpected(ran.error());
+  if (auto ran = run_runtime(plan, network, sockets->theirs, setup->write); !ran) return std::unexpected(ran.error());
   sockets->theirs.close();
   setup->write.close();
   auto init = find_init(plan);
   if (!init) return init;
   init->socket = std::move(sockets->ours);
   auto done = wait_for_setup(setup->read);
+  if (done) done = check_groups(plan, init->pid);
   if (done) return init;
   ::syscall(SYS_pidfd_send_signal, init->pidfd.get(), SIGKILL, nullptr, 0);
   return std::unexpected(done.error());

@@ -167,10 +167,10 @@ void Supervised::explain(const json& message, json& event) {
   }
   int number = message.value("signal", 0);
   bool memory = number == SIGKILL && host_.memory_ran_out();
-  event["cause"] = memory ? "out_of_memory" : "signal";
+  event["cause"] = memory ? "out_of_memory" : message.value("cause", "signal");
   event["signal"] = number;
   event["description"] = memory ? "out of memory: killed by the kernel at the app's memory limit"
-                                : base::describe(base::Signaled{number, false});
+                                : message.value("description", base::describe(base::Signaled{number, false}));
 }
 
 void Supervised::schedule_restart(json& event) {

@@ -41,6 +41,8 @@ class Supervised {
   void on_start_failed(const nlohmann::json& error);
   void on_exited(const nlohmann::json& message);
   void signal(int number);
+  // A line of the platform's in its log.
+  void note(std::string_view line) { say(line); }
   // No restarts any more.
   void retire();
   // To the process's own server (the engine's master). Dropped when it has none.

@@ -34,9 +34,14 @@ base::Result<void> Supervisor::set_up(Report& report) {
   auto loop = net::Loop::create();
   if (!loop) return std::unexpected(loop.error());
   loop_ = std::move(*loop);
-  auto init = start_init(plan_);
+  auto network = Network::make(plan_.network);
+  if (!network) return std::unexpected(network.error());
+  interface_ = network->interface_index();
+  address_ = network->address();
+  auto init = start_init(plan_, *network);
   if (!init) return std::unexpected(init.error());
   init_ = std::move(*init);
+  service_listeners_ = network->take_listeners();
   report.step("view");
   auto logs = base::open(plan_.logs_folder, O_PATH | O_DIRECTORY);
   auto events = base::open(plan_.events_file, O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -61,6 +66,9 @@ base::Result<void> Supervisor::run(Report report) {
   if (!channel) return std::unexpected(channel.error());
   init_channel_ = std::move(*channel);
   if (auto added = loop_->add(init_.pidfd.get(), EPOLLIN, *this); !added) return added;
+  auto services = Services::open(*loop_, plan_.network.services, std::move(service_listeners_));
+  if (!services) return std::unexpected(services.error());
+  services_ = std::move(*services);
   oom_kills_seen_ = oom_kills();
   Supervised::Host host{*loop_,
                         plan_,
@@ -86,6 +94,7 @@ void Supervisor::on_init(const control::Message& message) {
   if (message.type() == "started") process->on_started(message.body().value("pid", 0));
   if (message.type() == "start_failed") process->on_start_failed(message.body().value("error", json::object()));
   if (message.type() == "exited") process->on_exited(message.body());
+  if (message.type() == "note") process->note(message.body().value("text", ""));
 }
 
 // The first start decides: a program that is not there ends the instance at once, with the reason.
@@ -98,7 +107,10 @@ void Supervisor::report_start(const control::Message& message) {
     kill_all();
   } else if (message.type() == "started" && --to_report_ == 0) {
     report_->step("processes");
-    report_->tell({{"ok", {{"supervisor", ::getpid()}, {"init", init_.pid}}}});
+    report_->tell({{"ok",
+                    {{"supervisor", ::getpid()},
+                     {"init", init_.pid},
+                     {"network", {{"interface", interface_}, {"address", address_}}}}}});
     report_.reset();
   }
 }

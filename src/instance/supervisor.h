@@ -10,6 +10,7 @@
 #include "control/listener.h"
 #include "instance/history.h"
 #include "instance/namespaces.h"
+#include "instance/services.h"
 #include "instance/supervised.h"
 
 namespace instance {
@@ -50,6 +51,10 @@ class Supervisor final : net::Pollable {
   base::Fd listener_, logs_;
   std::unique_ptr<net::Loop> loop_;
   std::unique_ptr<History> history_;
+  unsigned interface_ = 0;  // its own network's, on the host
+  std::string address_;     // and where it is reached
+  std::vector<base::Fd> service_listeners_;
+  std::unique_ptr<Services> services_;
   Init init_;
   std::unique_ptr<control::Channel> init_channel_;
   std::unique_ptr<control::Listener> control_;

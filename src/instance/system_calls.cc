@@ -67,6 +67,7 @@ constexpr unsigned kPersonalities[] = {PER_LINUX, ADDR_NO_RANDOMIZE, 0xFFFFFFFF}
 
 constexpr unsigned kFamilies[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
 constexpr unsigned kLastFamily = 63;  // beyond the kernel's last one
+constexpr std::uint64_t kDccp = 33;
 
 // ioctl_tty(2): characters as if typed by the user, the console's selection and messages, and line disciplines, which
 // are drivers of modems and the like.
@@ -135,7 +136,8 @@ void refuse_namespaces(Rules& rules) {
   }
 }
 
-// AF_NETLINK serves getifaddrs(3), protocol 0 (route) only; netfilter's and others are refused.
+// AF_NETLINK serves getifaddrs(3), protocol 0 (route) only; netfilter's and others are refused. Of IP, protocols that
+// the kernel would load a module for because somebody asks (SCTP, DCCP, L2TP ...): all numbers from 64 on, and DCCP's.
 void refuse_sockets(Rules& rules) {
   for (unsigned family = 0; family <= kLastFamily; family++) {
     if (is_in(kFamilies, family)) continue;
@@ -145,6 +147,14 @@ void refuse_sockets(Rules& rules) {
   for (std::uint64_t bit = 1; bit <= kInt; bit <<= 1) {
     rules.add_when(SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket),
                    {{0, SCMP_CMP_MASKED_EQ, kInt, AF_NETLINK}, {2, SCMP_CMP_MASKED_EQ, bit, bit}});
+  }
+  for (std::uint64_t family : {AF_INET, AF_INET6}) {
+    auto refuse = [&](std::uint64_t mask, std::uint64_t protocol) {
+      rules.add_when(SCMP_ACT_ERRNO(EPROTONOSUPPORT), SCMP_SYS(socket),
+                     {{0, SCMP_CMP_MASKED_EQ, kInt, family}, {2, SCMP_CMP_MASKED_EQ, mask, protocol}});
+    };
+    refuse(kInt, kDccp);
+    for (std::uint64_t bit = 64; bit <= kInt; bit <<= 1) refuse(bit, bit);
   }
 }
 

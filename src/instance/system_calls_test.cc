@@ -169,7 +169,10 @@ TEST_F(SystemCallsTest, OnlyFourFamiliesOfSocketsAreOpenedHoweverTheNumberIsWrit
     for (std::uint64_t protocol : {4ULL /* sock_diag */, 9ULL, 12ULL /* netfilter */, 16ULL})
       EXPECT_EQ(says(SYS_socket, {high | AF_NETLINK, SOCK_RAW, high | protocol}), "EPERM") << protocol;
     EXPECT_EQ(says(SYS_socket, {high | AF_NETLINK, SOCK_RAW, high}), "allowed");
-    EXPECT_EQ(says(SYS_socket, {AF_INET, SOCK_STREAM, IPPROTO_TCP}), "allowed");
+    for (unsigned protocol : {0, 1 /* ICMP */, 6 /* TCP */, 17 /* UDP */, 58 /* ICMPv6 */})
+      EXPECT_EQ(says(SYS_socket, {high | AF_INET6, SOCK_STREAM, high | protocol}), "allowed") << protocol;
+    for (unsigned protocol : {33 /* DCCP */, 115 /* L2TP */, 132 /* SCTP */, 136 /* UDP-Lite */, 262 /* MPTCP */})
+      EXPECT_EQ(says(SYS_socket, {high | AF_INET, SOCK_DGRAM, high | protocol}), "EPROTONOSUPPORT") << protocol;
   }
 }
 

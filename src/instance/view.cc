@@ -21,6 +21,7 @@ namespace instance {
 namespace {
 
 constexpr unsigned long kRecursivePrivate = 0x44000;             // MS_REC | MS_PRIVATE
+constexpr unsigned long kRecursiveSlave = 0x84000;               // MS_REC | MS_SLAVE
 constexpr unsigned long kNoSuidNoDev = 0x6;                      // MS_NOSUID | MS_NODEV
 constexpr unsigned long kRemountReadOnly = 0x21 | kNoSuidNoDev;  // MS_REMOUNT | MS_RDONLY
 constexpr int kDetach = 2;                                       // MNT_DETACH
@@ -236,7 +237,8 @@ base::Result<void> View::detach(const Mount& mount) {
 // file has gone meanwhile, or the kernel mounts no links, all stays as it is.
 base::Result<void> View::absent(const Mount& mount) {
   constexpr const char* kLink = ".nowhere";
-  if (::symlinkat("/.nowhere/file", root_.get(), kLink) < 0) return base::errno_error("make a link that leads nowhere");
+  if (::symlinkat("/.nowhere/file", root_.get(), kLink) < 0 && errno != EEXIST)
+    return base::errno_error("make a link that leads nowhere");
   auto link = open_in(root_.get(), kLink, O_PATH | O_NOFOLLOW, RESOLVE_BENEATH);
   if (!link) return std::unexpected(link.error());
   base::Fd tree(
@@ -246,7 +248,8 @@ base::Result<void> View::absent(const Mount& mount) {
   if (!parent) return std::unexpected(parent.error());
   auto at = open_in(parent->get(), to.filename(), O_PATH | O_NOFOLLOW, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
   if (tree.is_open() && at) (void)attach(tree, *at);
-  ::unlinkat(root_.get(), kLink, 0);  // the mount holds it
+  // The mount holds it. But a file system that has a removed file which is held cannot become read-only (`seal`).
+  if (plan_.root.lower.empty()) ::unlinkat(root_.get(), kLink, 0);
   return {};
 }
 
@@ -310,9 +313,9 @@ base::Result<void> mount_root(const Plan& plan) {
   return base::errno_error("mount the instance's root from its layers");
 }
 
-base::Result<View> assemble(const Plan& plan) {
+base::Result<View> assemble(const Plan& plan, unsigned long propagation) {
   ::umask(0);
-  if (::mount("", "/", nullptr, kRecursivePrivate, nullptr) < 0) return base::errno_error("make the mounts private");
+  if (::mount("", "/", nullptr, propagation, nullptr) < 0) return base::errno_error("part from the host's mounts");
   if (auto mounted = mount_root(plan); !mounted) return std::unexpected(mounted.error());
   auto root = base::open(plan.view_folder, O_PATH | O_DIRECTORY);
   if (!root) return std::unexpected(root.error());
@@ -329,13 +332,14 @@ base::Result<View> assemble(const Plan& plan) {
 }  // namespace
 
 base::Result<void> build_view(const Plan& plan) {
-  auto view = assemble(plan);
+  auto view = assemble(plan, kRecursivePrivate);
   return view ? view->enter() : std::unexpected(view.error());
 }
 
 base::Result<void> build_root(const Plan& plan) {
   if (::unshare(CLONE_NEWNS) < 0) return base::errno_error("create a mount namespace");
-  auto view = assemble(plan);
+  // Who calls stays in this namespace: what the host unmounts must not stay mounted, and busy, here.
+  auto view = assemble(plan, kRecursiveSlave);
   return view ? view->seal() : std::unexpected(view.error());
 }
 
