@@ -1,5 +1,5 @@
 // environment::Environment: the kind of place instances live in. One implementation per kind (shared/, dedicated/,
-// container/); environment::Registry (registry.h) puts them behind one.
+// container/, vm/); environment::Registry (registry.h) puts them behind one.
 //
 // ROOT/instances/<id>/record.json names the kind of the instance ("kind") from before anything of it is outside that
 // folder.
@@ -25,8 +25,9 @@ namespace environment {
 // Where a started instance can be reached.
 struct Instance {
   std::string app, id;
-  std::filesystem::path socket;  // Listen::unix_socket
-  std::uint16_t port = 0;        // Listen::tcp, on 127.0.0.1
+  std::filesystem::path socket;       // Listen::unix_socket
+  std::uint16_t port = 0;             // Listen::tcp
+  std::string address = "127.0.0.1";  // of the port: the host's loopback, or the instance's own
   pid_t supervisor = 0;
 };
 
@@ -54,6 +55,9 @@ struct Inspection {
   allocation::Limits limits;
   allocation::Usage usage;
   allocation::LimitHits hits;
+  bool is_emulated = false;      // its CPU is imitated by software (a vm without KVM): its speed says little
+  std::string network;           // for people: "its own, 198.18.0.1", "the host's: the daemon does not run as root"
+  bool network_missing = false;  // it should have one of its own, and this host cannot
 };
 
 struct RunResult {
@@ -106,6 +110,11 @@ class Environment {
   // daemon's.
   virtual base::Result<void> forget(const std::string& app) = 0;
   virtual base::Result<Inspection> inspect(const std::string& id) = 0;
+  // Stops all its processes in their tracks, or lets them go on. While it stands still, its CPUs are everybody's;
+  // `thaw` fails when another app has got them meanwhile. An instance that is stopped or destroyed is thawed for it. In
+  // the Registry these two work for every kind whose record (shared/record.h) names a control group.
+  virtual base::Result<void> freeze(const std::string& id);
+  virtual base::Result<void> thaw(const std::string& id);
   // Every id with a folder below ROOT/instances.
   virtual base::Result<std::vector<std::string>> instances() = 0;
   // Runs one command to its end in a view of its own, as the app's user. It dies with the calling process.

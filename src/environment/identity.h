@@ -37,6 +37,8 @@ class Identities {
   base::Result<void> release(const std::string& app);
   // A short name, different for each root on this host: for cgroups and firewall tables ("serai-70000").
   std::string host_name() const;
+  // The same as a number; 0 without root. For interfaces of instances' networks.
+  std::uint32_t number() const { return base_ >> 12; }
   // Gives the range back, for a root that is about to be removed.
   base::Result<void> give_up_range();
   bool is_root() const { return base_ != 0; }

@@ -20,6 +20,7 @@ struct Layout {
   // What is kept for the app: data folders and files, and who needs which mount point.
   std::filesystem::path kept_record(const std::string& a) const { return app(a) / "kept.json"; }
   std::filesystem::path images() const { return root / "images"; }
+  std::filesystem::path machines() const { return root / "vm"; }
   std::filesystem::path instances() const { return root / "instances"; }
   std::filesystem::path instance(const std::string& id) const { return instances() / id; }
   // Root's alone: what the app writes is in it, for nobody else on the host to see.

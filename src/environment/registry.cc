@@ -4,6 +4,7 @@
 #include "environment/dedicated/dedicated.h"
 #include "environment/shared/record.h"
 #include "environment/shared/shared.h"
+#include "environment/vm/vm.h"
 
 namespace environment {
 
@@ -19,6 +20,10 @@ base::Result<std::unique_ptr<Registry>> make_registry(SharedOptions options, Ima
   auto surroundings = std::make_shared<ContainerSurroundings>(images, program);
   shared.surround(Kind::container, surroundings);
   registry->add(Kind::container, std::make_unique<ContainerEnvironment>(shared, images, surroundings, layout));
+  auto machines = std::make_shared<MachineParts>(images, layout.machines(), program);
+  shared.surround(Kind::vm, std::make_shared<VmSurroundings>(machines));
+  registry->add(Kind::vm, std::make_unique<VmEnvironment>(shared, images, machines));
+  (void)images.collect_bases();  // where none can be made there is none to collect
   return registry;
 }
 

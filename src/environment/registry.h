@@ -29,6 +29,8 @@ class Registry final : public Environment {
   // Each kind forgets what it made for the app, the shared environment last.
   base::Result<void> forget(const std::string& app) override;
   base::Result<Inspection> inspect(const std::string& id) override;
+  base::Result<void> freeze(const std::string& id) override { return shared().freeze(id); }
+  base::Result<void> thaw(const std::string& id) override { return shared().thaw(id); }
   base::Result<std::vector<std::string>> instances() override;
   base::Result<RunResult> run_once(const RunSpec& spec) override;
   base::Result<std::vector<std::string>> unadopted(const std::string& id) override;
@@ -46,7 +48,7 @@ class Registry final : public Environment {
   std::map<Kind, std::unique_ptr<Environment>> kinds_;
 };
 
-// The kinds of this version: shared, dedicated and container. `images` outlives it.
+// The kinds of this version: shared, dedicated, container and vm. `images` outlives it.
 base::Result<std::unique_ptr<Registry>> make_registry(SharedOptions options, Images& images);
 
 }  // namespace environment

@@ -38,7 +38,30 @@ struct ProcessSpec {
 enum class Listen {
   nothing,
   unix_socket,  // our engine: a socket of the platform's, handed over
-  tcp,          // a program that brings its own server: PORT and HOST are set, the port is closed to other users
+  tcp,          // a program that brings its own server: PORT and HOST are set, the port is closed to others
+};
+
+enum class NetworkKind {
+  own,   // a namespace of its own, where the host can do that; else as `host`
+  host,  // the host's, because its owner wants it so
+};
+
+// A service of the host that an app may reach at the same address from a network of its own.
+struct HostService {
+  std::string host;  // "localhost" (both loopback addresses), or a literal loopback address
+  std::uint16_t port = 0;
+};
+
+struct NetworkSpec {
+  NetworkKind kind = NetworkKind::own;
+  std::vector<HostService> services;  // TCP
+};
+
+// What /venv was built with, as the daemon knows it: what lies in /venv is the app's, and nobody's word.
+struct BuiltWith {
+  std::string program;  // "/usr/bin/python3.11"
+  std::string version;  // "3.11.2"
+  std::string glibc;    // "2.36"
 };
 
 // The host's folders an instance sees; see docs/architecture.md for where.
@@ -48,6 +71,8 @@ struct Parts {
   std::filesystem::path engine;                     // /serai/engine; empty: none
   std::filesystem::path tools;                      // /serai/tools (uv); empty: none
   std::vector<std::filesystem::path> interpreters;  // read-only at their own place, for Pythons outside /usr
+  BuiltWith built_with = {};                        // of `venv`
+  std::string base = {};  // a container's: the image in a registry that it stands on; empty: our own
 };
 
 struct InstanceSpec {
@@ -61,6 +86,7 @@ struct InstanceSpec {
   std::vector<ProcessSpec> processes;
   Listen listen = Listen::unix_socket;
   std::uint16_t port = 0;  // Listen::tcp: the caller's choice, since argv may name it; 0 lets the environment choose
+  NetworkSpec network;
   allocation::Limits limits;
   std::uint64_t shm_bytes = 64ULL << 20;  // /dev/shm: counts as memory
   std::chrono::milliseconds graceful_timeout{30'000};
@@ -69,7 +95,8 @@ struct InstanceSpec {
 // What the command sees at /app and may write.
 enum class View {
   release,  // as the instances do: the release with its data
-  build,    // /app is the code folder itself, writable, without data; /venv and /cache are writable
+  build,    // /app is the code folder itself, writable, without data; so is /cache
+  install,  // as build, and /venv is writable: for the steps that make it, after which it is never changed again
 };
 
 struct RunSpec {
@@ -81,6 +108,7 @@ struct RunSpec {
   Variables env;
   std::vector<std::string> argv;
   std::string cwd = "/app";
+  NetworkSpec network;
   allocation::Limits limits;
   std::uint64_t shm_bytes = 64ULL << 20;
   std::chrono::milliseconds timeout{600'000};

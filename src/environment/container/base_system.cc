@@ -1,14 +1,15 @@
 #include "environment/container/base_system.h"
 
-#include <gnu/libc-version.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <sstream>
 
-#include "base/child.h"
 #include "base/file.h"
+#include "environment/container/apart.h"
+#include "environment/container/root_folder.h"
 #include "image/layer.h"
 
 namespace environment {
@@ -53,18 +54,17 @@ std::vector<std::string> source_files(const std::string& suite) {
   return files;
 }
 
-base::Result<void> run_step(const std::string& what, std::vector<std::string> argv) {
-  base::Command command;
-  command.argv = std::move(argv);
+base::Result<void> run_step(const std::string& what, std::vector<std::string> argv, int cancel_fd) {
+  base::Command command{.argv = std::move(argv), .cwd = "/", .cancel_fd = cancel_fd};
   // What is generated during the installation gets this time too.
   command.env = std::vector<std::string>{
       "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8",   "HOME=/root",
       "DEBIAN_FRONTEND=noninteractive",     "PYTHONHASHSEED=0", fmt::format("SOURCE_DATE_EPOCH={}", image::kTime)};
   for (const char* name : {"http_proxy", "https_proxy", "no_proxy"})
     if (const char* value = std::getenv(name)) command.env->push_back(fmt::format("{}={}", name, value));
-  command.cwd = "/";
-  auto output = base::run(command, kPatience);
+  auto output = run_apart(std::move(command), kPatience);
   if (!output) return base::wrap(output.error(), what);
+  if (output->cancelled) return base::fail(base::Kind::unavailable, "{}: the daemon is stopping", what);
   if (output->timed_out) return base::fail(base::Kind::unavailable, "{}: it took longer than 15 minutes", what);
   if (base::succeeded(output->status)) return {};
   auto end = output->err.find_last_not_of('\n');
@@ -76,41 +76,66 @@ base::Result<void> run_step(const std::string& what, std::vector<std::string> ar
 
 // Debian's packages compile Python files when they are installed, into bytecode that names the sources' times, which a
 // layer does not keep. Hashes are checked by nobody, so that nothing is read twice.
-base::Result<void> compile_python(const fs::path& folder) {
+base::Result<void> compile_python(const fs::path& folder, int cancel_fd) {
   return run_step("compile the base's Python",
                   {"/usr/sbin/chroot", folder.string(), "/usr/bin/python3", "-m", "compileall", "-q", "-f", "-j", "1",
-                   "--invalidation-mode", "unchecked-hash", "/usr/lib/python3", "/usr/lib"});
+                   "--invalidation-mode", "unchecked-hash", "/usr/lib/python3", "/usr/lib"},
+                  cancel_fd);
 }
 
-// pyvenv.cfg: "version_info = 3.11.2" (uv), "version = 3.11.2" (venv).
-std::string venv_version(const fs::path& venv) {
-  std::istringstream lines(base::read_file(venv / "pyvenv.cfg").value_or(""));
-  for (std::string key, equals, value; lines >> key;) {
-    if (key != "version_info" && key != "version") {
-      std::getline(lines, value);
-      continue;
-    }
-    lines >> equals >> value;
-    return value;
+// deb-version(7): the revision follows the last hyphen; an epoch ends at the colon.
+std::string without_revision(std::string version) {
+  if (auto hyphen = version.rfind('-'); hyphen != std::string::npos) version.resize(hyphen);
+  if (auto colon = version.find(':'); colon != std::string::npos) version.erase(0, colon + 1);
+  return version;
+}
+
+// dpkg's own record of what is installed.
+std::map<std::string, std::string> upstream_versions(const fs::path& root) {
+  constexpr std::size_t kLargest = 64 << 20;
+  auto folder = RootFolder::open(root);
+  std::istringstream lines(folder ? folder->read("var/lib/dpkg/status", kLargest).value_or("") : "");
+  std::map<std::string, std::string> versions;
+  std::string package;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("Package: ")) package = line.substr(9);
+    if (line.starts_with("Version: ")) versions[package] = without_revision(line.substr(9));
   }
-  return {};
+  return versions;
 }
 
-base::Result<void> check_interpreter(const fs::path& venv, const fs::path& base) {
-  std::error_code error;
-  auto program = fs::read_symlink(venv / "bin" / "python", error);
-  if (error || !program.string().starts_with("/usr/")) return {};
-  auto version = venv_version(venv);
-  auto there = upstream_version(base, program.filename().string() + "-minimal");
-  if (there == version) return {};
+base::Result<void> check_interpreter(const BuiltWith& built, const fs::path& base) {
+  if (!built.program.starts_with("/usr/")) return {};
+  auto there = upstream_version(base, fs::path(built.program).filename().string() + "-minimal");
+  if (there == built.version) return {};
   return std::unexpected(
       base::Error(base::Kind::unsupported,
-                  fmt::format("the app was built with Python {} ({}), and the container's base has {}", version,
-                              program.string(), there.empty() ? "none of that name" : there),
+                  fmt::format("the app was built with Python {} ({}), and the container's base has {}", built.version,
+                              built.program, there.empty() ? "none of that name" : there),
                   "upgrade the host's python3 to its release's version, or ask for an interpreter outside /usr"));
 }
 
+// glibc keeps what was built against an older one running, and nothing that was built against a newer one.
+base::Result<void> check_glibc(const BuiltWith& built, const fs::path& base) {
+  auto there = upstream_version(base, "libc6");
+  if (built.glibc.empty() || (!there.empty() && !is_older(there, built.glibc))) return {};
+  return std::unexpected(base::Error(base::Kind::unsupported,
+                                     fmt::format("the app was built with glibc {}, and the container's base has {}",
+                                                 built.glibc, there.empty() ? "no glibc" : there),
+                                     "run Serai on the Debian release that the base is made of"));
+}
+
 }  // namespace
+
+bool is_older(const std::string& version, const std::string& than) {
+  std::istringstream one(version), other(than);
+  for (int a = 0, b = 0; (one >> a) && (other >> b);) {
+    if (a != b) return a < b;
+    one.ignore(1, '.');
+    other.ignore(1, '.');
+  }
+  return false;
+}
 
 base::Result<BaseRecipe> BaseRecipe::of_host() {
   BaseRecipe recipe;
@@ -120,9 +145,6 @@ base::Result<BaseRecipe> BaseRecipe::of_host() {
     return base::fail(base::Kind::unsupported,
                       "make a container's base: this host is no Debian, and no other base can "
                       "be made yet");
-  if (::access(kMmdebstrap, X_OK) != 0)
-    return std::unexpected(base::Error(base::Kind::unsupported, "make a container's base: there is no mmdebstrap",
-                                       "install it: apt-get install mmdebstrap"));
   recipe.packages.assign(std::begin(kPackages), std::end(kPackages));
   recipe.sources = source_files(recipe.suite);
   return recipe;
@@ -134,7 +156,14 @@ std::string BaseRecipe::key() const {
   return text;
 }
 
-base::Result<void> make_base(const BaseRecipe& recipe, const fs::path& folder) {
+base::Result<void> can_make_base() {
+  if (::access(kMmdebstrap, X_OK) == 0) return {};
+  return std::unexpected(base::Error(base::Kind::unsupported, "make a container's base: there is no mmdebstrap",
+                                     "install it: apt-get install mmdebstrap"));
+}
+
+base::Result<void> make_base(const BaseRecipe& recipe, const fs::path& folder, int cancel_fd) {
+  if (auto possible = can_make_base(); !possible) return possible;
   std::string packages;
   for (const auto& package : recipe.packages) packages += (packages.empty() ? "" : ",") + package;
   std::vector<std::string> argv = {
@@ -144,8 +173,8 @@ base::Result<void> make_base(const BaseRecipe& recipe, const fs::path& folder) {
   argv.push_back(recipe.suite);
   argv.push_back(folder.string());
   for (const auto& source : recipe.sources) argv.push_back(source);
-  auto made = run_step("install the base's packages", std::move(argv));
-  return made ? compile_python(folder) : made;
+  auto made = run_step("install the base's packages", std::move(argv), cancel_fd);
+  return made ? compile_python(folder, cancel_fd) : made;
 }
 
 bool stays_out_of_base(const std::string& path) {
@@ -179,31 +208,30 @@ bool stays_out_of_base(const std::string& path) {
          std::ranges::any_of(kEmptied, [&](const char* folder) { return path.starts_with(folder); });
 }
 
-// deb-version(7): the revision follows the last hyphen; an epoch ends at the colon.
 std::string upstream_version(const fs::path& root, const std::string& package) {
-  auto status = base::read_file(root / "var/lib/dpkg/status").value_or("");
-  std::istringstream lines(status);
-  std::string version;
-  bool found = false;
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("Package: ")) found = line.substr(9) == package;
-    if (found && line.starts_with("Version: ")) version = line.substr(9);
+  auto versions = upstream_versions(root);
+  auto found = versions.find(package);
+  return found == versions.end() ? "" : found->second;
+}
+
+base::Result<void> check_host(const fs::path& base) {
+  auto host = upstream_versions("/");
+  for (const auto& [package, version] : upstream_versions(base)) {
+    bool matters = package == "libc6" || (package.starts_with("python3.") && package.ends_with("-minimal"));
+    auto here = host.find(package);
+    if (!matters || here == host.end() || here->second == version) continue;
+    return std::unexpected(base::Error(
+        base::Kind::unsupported,
+        fmt::format("the new base has {} {}, and this host, where apps are built, {}", package, version, here->second),
+        "upgrade the host first: apt-get update && apt-get upgrade"));
   }
-  if (auto hyphen = version.rfind('-'); hyphen != std::string::npos) version.resize(hyphen);
-  if (auto colon = version.find(':'); colon != std::string::npos) version.erase(0, colon + 1);
-  return version;
+  return {};
 }
 
 base::Result<void> check_fit(const Parts& parts, const fs::path& base) {
-  std::string here = ::gnu_get_libc_version(), there = upstream_version(base, "libc6");
-  if (here != there) {
-    return std::unexpected(
-        base::Error(base::Kind::unsupported,
-                    fmt::format("the app was built with this host's glibc {}, and the container's base has {}", here,
-                                there.empty() ? "no glibc" : there),
-                    "run Serai on the Debian release that the base is made of"));
-  }
-  return parts.venv.empty() ? base::Result<void>{} : check_interpreter(parts.venv, base);
+  if (parts.venv.empty()) return {};
+  auto fits = check_glibc(parts.built_with, base);
+  return fits ? check_interpreter(parts.built_with, base) : fits;
 }
 
 }  // namespace environment

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "environment/container/root_folder.h"
 
 namespace environment {
 namespace {
@@ -21,7 +22,7 @@ json mounts(const SystemView& view) {
   return json::array(
       {mount("/proc", "proc", {"nosuid", "noexec", "nodev"}),
        mount("/dev", "tmpfs", {"nosuid", "noexec", "strictatime", "mode=755", "size=65536"}),
-       mount("/dev/pts", "devpts", {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"}),
+       mount("/dev/pts", "devpts", {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "max=64"}),
        mount("/dev/shm", "tmpfs", {"nosuid", "noexec", "nodev", "mode=1777", fmt::format("size={}", view.shm_bytes)}),
        mount("/run", "tmpfs", {"nosuid", "nodev", "mode=1777", fmt::format("size={}", kRunBytes)})});
 }
@@ -76,25 +77,32 @@ json config(const instance::Plan& plan, const SystemView& view, const std::strin
 
 // The text of a file as the image has it.
 std::string in_image(const std::vector<std::string>& layers, const std::string& file) {
-  for (const auto& layer : layers)
-    if (auto text = base::read_file(fs::path(layer) / file)) return *text;
+  for (const auto& layer : layers) {
+    auto root = RootFolder::open(layer);
+    if (auto text = root ? root->read(file) : std::unexpected(root.error())) return *text;
+  }
   return {};
 }
 
 base::Result<void> write_etc(const fs::path& etc, Identity user, const std::vector<std::string>& layers) {
-  auto passwd = in_image(layers, "etc/passwd") + fmt::format("app:x:{}:{}:app:/home/app:/bin/sh\n", user.uid, user.gid);
-  auto group = in_image(layers, "etc/group") + fmt::format("app:x:{}:\n", user.gid);
-  auto written = base::write_file_atomically(etc / "passwd", passwd);
-  if (written) written = base::write_file_atomically(etc / "group", group);
-  // As the host says it, wherever its links lead.
-  for (const char* name : {"hosts", "resolv.conf", "localtime", "timezone"}) {
-    auto text = base::read_file(fs::path("/etc") / name);
-    if (written && text) written = base::write_file_atomically(etc / name, *text);
-  }
+  base::Result<void> written;
+  for (const auto& [name, text] : instance_etc(user, layers))
+    if (written) written = base::write_file_atomically(etc / name, text);
   return written;
 }
 
 }  // namespace
+
+std::map<std::string, std::string> instance_etc(Identity user, const std::vector<std::string>& layers) {
+  std::map<std::string, std::string> files;
+  files["passwd"] =
+      in_image(layers, "etc/passwd") + fmt::format("app:x:{}:{}:app:/home/app:/bin/sh\n", user.uid, user.gid);
+  files["group"] = in_image(layers, "etc/group") + fmt::format("app:x:{}:\n", user.gid);
+  // As the host says it, wherever its links lead.
+  for (const char* name : {"hosts", "resolv.conf", "localtime", "timezone"})
+    if (auto text = base::read_file(fs::path("/etc") / name)) files[name] = *text;
+  return files;
+}
 
 base::Result<void> write_bundle(const BundlePlaces& places, const instance::Plan& plan, const SystemView& view,
                                 const std::vector<std::string>& layers, const std::string& group) {
@@ -106,6 +114,9 @@ base::Result<void> write_bundle(const BundlePlaces& places, const instance::Plan
   if (done) done = write_etc(places.upper / "etc", view.user, layers);
   auto text = config(plan, view, group).dump(1, ' ', false, json::error_handler_t::replace);
   if (done) done = base::write_file_atomically(places.bundle / "config.json", text + "\n", 0600);
+  std::string names;
+  for (const auto& layer : layers) names += fs::path(layer).filename().string() + "\n";
+  if (done) done = base::write_file_atomically(places.layers(), names, 0600);
   return done;
 }
 

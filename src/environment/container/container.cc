@@ -3,14 +3,20 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <set>
+#include <sstream>
 
+#include "base/child.h"
 #include "base/file.h"
+#include "environment/container/bundle.h"
 
 namespace environment {
 namespace {
 
 namespace fs = std::filesystem;
 using State = Fact::State;
+
+constexpr std::chrono::days kFresh{30};  // of a base: Debian's point releases are months apart, security updates days
 
 base::Error no_root() {
   return base::Error(base::Kind::unsupported, "start a container: the daemon does not run as root",
@@ -50,9 +56,35 @@ Fact base_fact(Images& images) {
     fact.state = State::missing;
     return fact;
   }
-  bool there = images.missing("", {}).empty();
-  fact.found = fmt::format("Debian {}, {}", host->suite,
-                           there ? "is made" : "is made by the first deploy, from this host's package sources");
+  auto made = images.base_made_at();
+  if (made) {
+    auto age = std::chrono::duration_cast<std::chrono::days>(fs::file_time_type::clock::now() - *made);
+    fact.found = fmt::format("Debian {}, made {} days ago", host->suite, age.count());
+    if (age < kFresh) return fact;
+    fact.state = State::degraded;
+    fact.advice = "get its security updates: serai image refresh";
+    return fact;
+  }
+  fact.found = fmt::format("Debian {}, is made by the first deploy, from this host's package sources", host->suite);
+  if (auto possible = can_make_base(); !possible) {
+    fact.found = possible.error().describe();
+    fact.advice = possible.error().advice();
+    fact.state = State::missing;
+  }
+  return fact;
+}
+
+// Containers start without it.
+Fact registries_fact() {
+  Fact fact{.name = "image registries", .found = {}, .advice = {}, .state = State::good};
+  auto asked = base::run({.argv = {"skopeo", "--version"}}, std::chrono::seconds(10));
+  if (asked && base::succeeded(asked->status)) {
+    fact.found = asked->out.substr(0, asked->out.find('\n'));
+    return fact;
+  }
+  fact.state = State::degraded;
+  fact.found = "no skopeo: neither [environment] base nor `serai image push` works";
+  fact.advice = "install it: apt-get install skopeo";
   return fact;
 }
 
@@ -60,7 +92,9 @@ Fact base_fact(Images& images) {
 
 ContainerEnvironment::ContainerEnvironment(Environment& shared, Images& images,
                                            std::shared_ptr<ContainerSurroundings> surroundings, Layout layout)
-    : shared_(shared), images_(images), surroundings_(std::move(surroundings)), layout_(std::move(layout)) {}
+    : shared_(shared), images_(images), surroundings_(std::move(surroundings)), layout_(std::move(layout)) {
+  images_.add_user([this] { return layers_in_use(); });
+}
 
 base::Result<void> ContainerEnvironment::check(const Demand& demand) {
   if (auto modest = shared_.check(demand); !modest) return modest;
@@ -89,7 +123,7 @@ base::Result<Instance> ContainerEnvironment::start(const InstanceSpec& spec, Lau
 }
 
 base::Result<RunResult> ContainerEnvironment::run_once(const RunSpec& spec) {
-  if (spec.view == View::build) return shared_.run_once(spec);
+  if (spec.view != View::release) return shared_.run_once(spec);
   if (auto found = runtime(); !found) return std::unexpected(found.error());
   return shared_.run_once(spec);
 }
@@ -97,8 +131,8 @@ base::Result<RunResult> ContainerEnvironment::run_once(const RunSpec& spec) {
 base::Result<OciRuntime> ContainerEnvironment::runtime() {
   if (::geteuid() != 0) return std::unexpected(no_root());
   std::lock_guard lock(choosing_);
-  if (auto chosen = surroundings_->chosen()) return *chosen;
-  auto known = remembered_runtime(runtime_file());
+  auto known = remembered_runtime(runtime_file());  // as long as its program is the same: else they are tried again
+  if (auto chosen = surroundings_->chosen(); known && chosen && known->program == chosen->program) return *known;
   std::string refusals;
   for (const auto& candidate : known ? std::vector<OciRuntime>{} : find_runtimes()) {
     auto works = try_out(candidate);
@@ -142,13 +176,22 @@ base::Result<void> ContainerEnvironment::try_out(const OciRuntime& runtime) {
   return base::fail(base::Kind::unsupported, "a command in a container kept rights ({})", base::describe(ran->status));
 }
 
+std::set<std::string> ContainerEnvironment::layers_in_use() {
+  std::set<std::string> in_use;
+  for (const auto& id : shared_.instances().value_or(std::vector<std::string>{})) {
+    std::istringstream names(base::read_file(BundlePlaces(layout_.own(id)).layers()).value_or(""));
+    for (std::string name; names >> name;) in_use.insert(name);
+  }
+  return in_use;
+}
+
 Facts ContainerEnvironment::doctor() {
   auto found = runtime();
   if (found) {
     // What was remembered may have stopped working.
     if (auto works = try_out(*found); !works) found = std::unexpected(works.error());
   }
-  return {runtime_fact(found), base_fact(images_)};
+  return {runtime_fact(found), base_fact(images_), registries_fact()};
 }
 
 }  // namespace environment

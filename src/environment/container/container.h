@@ -44,7 +44,8 @@ class ContainerSurroundings final : public Surroundings {
 
 class ContainerEnvironment final : public Environment {
  public:
-  // All outlive it. `shared` starts instances of Kind::container with these surroundings.
+  // All outlive it, and `images` is not asked to collect when it is gone. `shared` starts instances of Kind::container
+  // with these surroundings.
   ContainerEnvironment(Environment& shared, Images& images, std::shared_ptr<ContainerSurroundings> surroundings,
                        Layout layout);
 
@@ -67,6 +68,7 @@ class ContainerEnvironment final : public Environment {
   // The runtime that works here: remembered, or found by starting a container with each.
   base::Result<OciRuntime> runtime();
   base::Result<void> try_out(const OciRuntime& runtime);
+  std::set<std::string> layers_in_use();
   std::filesystem::path runtime_file() const { return images_.folder() / "runtime.json"; }
 
   Environment& shared_;

@@ -4,12 +4,14 @@
 #include <gmock/gmock.h>
 #include <gnu/libc-version.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <regex>
 
+#include "allocation/group.h"
 #include "base/child.h"
 #include "base/file.h"
 #include "environment/shared/shared_fixture_test.h"
@@ -35,7 +37,8 @@ void copy_program(const std::string& name, const fs::path& base) {
   }
 }
 
-base::Result<void> make_small_base(const fs::path& base) {
+// `root` may hold files that say what is in it today.
+base::Result<void> make_small_base(const fs::path& root, const fs::path& base) {
   for (const char* folder : {"usr/bin", "usr/lib", "usr/lib64", "etc", "proc", "dev", "var/lib/dpkg", "root"})
     fs::create_directories(base / folder);
   for (const char* link : {"bin", "lib", "lib64"})
@@ -45,8 +48,9 @@ base::Result<void> make_small_base(const fs::path& base) {
   std::ofstream(base / "etc/passwd") << "root:x:0:0:root:/root:/bin/sh\n";
   std::ofstream(base / "etc/group") << "root:x:0:\n";
   std::ofstream(base / "etc/system") << "the container's own\n";
+  if (auto packages = base::read_file(root / "packages")) std::ofstream(base / "etc/packages") << *packages;
   std::ofstream(base / "var/lib/dpkg/status")
-      << "Package: libc6\nVersion: " << ::gnu_get_libc_version() << "-9\n\n"
+      << "Package: libc6\nVersion: " << base::read_file(root / "glibc").value_or(::gnu_get_libc_version()) << "-9\n\n"
       << "Package: python3.11-minimal\nStatus: install ok installed\nVersion: 1:3.11.2-6+deb12u6\n";
   return {};
 }
@@ -65,7 +69,8 @@ class ContainerTest : public testing_support::SharedTest {
     }
   }
   ImagesOptions images_options() const override {
-    return {.folder = layout_.images(), .base = ImagesOptions::Base{.key = "small", .make = make_small_base}};
+    auto make = [root = layout_.root](const fs::path& base, int) { return make_small_base(root, base); };
+    return {.folder = layout_.images(), .base = ImagesOptions::Base{.key = "small", .make = make}};
   }
   InstanceSpec contained(const std::string& id, const std::string& text) {
     auto spec = script("shop", id, text);
@@ -79,6 +84,7 @@ class ContainerTest : public testing_support::SharedTest {
     spec.kind = Kind::container;
     return spec;
   }
+  std::string groups_of_controllers() { return allocation::Hierarchy::detect().value().describe(); }
   // Of this root, in any hierarchy, whoever made them.
   std::string groups_left() {
     std::string found;
@@ -128,6 +134,13 @@ TEST_F(ContainerTest, CannotWriteOutsideItsOwnPlaces) {
 TEST_F(ContainerTest, KeepsWhatTheAppWritesForTheNextInstance) {
   output_of(command("echo kept > /app/data.txt; echo x > /app/pkg/cache"));
   EXPECT_EQ(output_of(command("cat /app/data.txt /app/pkg/cache")), "kept\nx\n");
+}
+
+TEST_F(ContainerTest, ANewReleaseDoesNotSeeFilesThatOnlyTheOldOneHas) {
+  start(contained("shop-1", "echo up; sleep 1000"));
+  wait_for_log("shop", "main", "up");
+  auto result = run(command("cat main.sh || cat main.py"));
+  EXPECT_EQ(result.out, "print(1)") << result.err;
 }
 
 TEST_F(ContainerTest, StartsProcessesKeepsTheirLogsAndStops) {
@@ -195,23 +208,137 @@ TEST_F(ContainerTest, TheDoctorTriesARuntimeOut) {
 
 TEST_F(ContainerTest, RefusesABuildThatDoesNotFitItsBase) {
   auto spec = command("true");
-  spec.parts.venv = make_release("venv", {{"pyvenv.cfg", "home = /usr/bin\nversion_info = 3.11.9\n"}});
-  fs::create_directories(spec.parts.venv / "bin");
-  fs::create_symlink("/usr/bin/python3.11", spec.parts.venv / "bin/python");
+  spec.parts.venv = make_release("venv", {});
+  spec.parts.built_with = {.program = "/usr/bin/python3.11", .version = "3.11.9", .glibc = ::gnu_get_libc_version()};
   auto refused = environment_->run_once(spec);
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().describe(), HasSubstr("Python 3.11.9"));
   EXPECT_THAT(refused.error().describe(), HasSubstr("the container's base has 3.11.2"));
+  spec.parts.built_with.version = "3.11.2";
+  EXPECT_EQ(output_of(spec), "");
+}
+
+TEST_F(ContainerTest, ABaseMayHaveANewerCLibraryThanTheBuildAndNoOlderOne) {
+  auto fits = [&](const char* glibc) {
+    return environment_->furnish("shop", Kind::container,
+                                 {.venv = make_release("venv", {}), .built_with = {.glibc = glibc}});
+  };
+  EXPECT_TRUE(fits("2.4"));
+  auto refused = fits("2.99");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().describe(), HasSubstr("the app was built with glibc 2.99"));
+}
+
+// Root takes the daemon's word for what /venv is, and packs links as links.
+TEST_F(ContainerTest, NothingInAVenvIsOpenedThatIsNoFile) {
+  auto venv = make_release("venv", {{"lib/one.py", "1"}});
+  ASSERT_EQ(::mkfifo((venv / "pyvenv.cfg").c_str(), 0644), 0);
+  fs::create_symlink("/etc/shadow", venv / "shadow");
+  auto layers = images_->system_layers("shop", {.venv = venv});
+  ASSERT_TRUE(layers) << layers.error().describe();
+  auto there = fs::path(images_->folders(*layers).front()) / "venv";
+  EXPECT_EQ(base::read_file(there / "lib/one.py").value(), "1");
+  EXPECT_FALSE(fs::exists(there / "pyvenv.cfg"));
+  EXPECT_EQ(fs::read_symlink(there / "shadow"), "/etc/shadow");
+}
+
+TEST_F(ContainerTest, HasSomeOfTheHostsTerminalsAndNotAll) {
+  EXPECT_THAT(output_of(command("grep devpts /proc/self/mounts")), HasSubstr("max=64"));
+}
+
+TEST(CgroupsPath, IsAtTheTopOfTheTreeOnV2AndBelowTheRuntimesOwnGroupOnV1) {
+  EXPECT_EQ(cgroups_path("serai-70000/shop-1", true), "/serai-70000/shop-1");
+  EXPECT_EQ(cgroups_path("serai-70000/shop-1", false), "serai-70000/shop-1");
+}
+
+// A runc that takes the path for another than we do: it would start containers without limits.
+TEST_F(ContainerTest, ARuntimeThatStartsContainersOutsideTheirGroupIsRefused) {
+  if (::access("/usr/sbin/runc", X_OK) != 0 || groups_of_controllers().empty())
+    GTEST_SKIP() << "needs runc and cgroups";
+  auto program = layout_.root / "runc";
+  auto astray = host_name_ + "-astray";
+  std::ofstream(program) << "#!/bin/sh\nfor word; do last=$bundle; bundle=$next; next=$word; done\n"
+                         << "sed -i 's|\"cgroupsPath\": \"[^\"]*\"|\"cgroupsPath\": \"" << astray
+                         << "\"|' \"$bundle/config.json\"\nexec /usr/sbin/runc \"$@\"\n";
+  fs::permissions(program, fs::perms::owner_all);
+  ASSERT_TRUE(remember_runtime(layout_.images() / "runtime.json",
+                               {.program = program, .version = "runc astray", .makes_groups = true}));
+  new_daemon();
+  auto refused = environment_->run_once(command("echo unlimited"));
+  clear_groups(astray);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().describe(), HasSubstr("started the container outside its control group"));
+}
+
+TEST_F(ContainerTest, LooksForARuntimeAgainWhenItsOwnIsGone) {
+  auto program = layout_.root / "crun";
+  fs::copy_file(find_runtimes().front().program, program);
+  auto own = find_runtimes().front();
+  own.program = program;
+  ASSERT_TRUE(remember_runtime(layout_.images() / "runtime.json", own));
+  new_daemon();
+  EXPECT_EQ(output_of(command("echo one")), "one\n");
+  fs::remove(program);
+  EXPECT_EQ(output_of(command("echo two")), "two\n");
+}
+
+TEST_F(ContainerTest, ANewBaseIsForNewInstancesAndTheOldOneStaysWhileItIsUsed) {
+  auto old = images_->folders(*images_->system_layers("shop", {})).front();
+  start(contained("shop-1", "echo up; sleep 1000"));
+  wait_for_log("shop", "main", "up");
+  std::ofstream(layout_.root / "packages") << "of today";
+  auto refreshed = images_->refresh_base();
+  ASSERT_TRUE(refreshed) << refreshed.error().describe();
+  auto now = images_->folders(*images_->system_layers("shop", {})).front();
+  EXPECT_NE(now, old);
+  EXPECT_EQ(output_of(command("cat /etc/packages")), "of today");
+  EXPECT_TRUE(fs::exists(old));
+  new_daemon();
+  EXPECT_TRUE(fs::exists(old)) << "an instance has it";
+  ASSERT_TRUE(environment_->destroy("shop-1"));
+  new_daemon();
+  EXPECT_FALSE(fs::exists(old));
+  EXPECT_TRUE(fs::exists(now));
+}
+
+TEST_F(ContainerTest, ABaseThatDiffersFromTheHostIsNotTaken) {
+  std::ofstream(layout_.root / "glibc") << "2.99";
+  auto before = images_->folders(*images_->system_layers("shop", {}));
+  auto refused = images_->refresh_base();
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().describe(), HasSubstr("the new base has libc6 2.99"));
+  EXPECT_EQ(images_->folders(*images_->system_layers("shop", {})), before);
 }
 
 TEST_F(ContainerTest, AnInterpreterOutsideUsrIsALayerOfItsOwn) {
-  auto prefix = make_release("python", {{"bin/python3.12", "the program"}, {"lib/python3.12/test/big.py", "unused"}});
+  auto prefix = make_release("python", {{"bin/python3.12", "the program"},
+                                        {"bin/python3", "#!/bin/sh\nexit 0\n"},
+                                        {"lib/python3.12/test/big.py", "unused"}});
+  fs::permissions(prefix / "bin/python3", fs::perms::owner_all);
   auto layers = images_->system_layers("shop", {.interpreters = {prefix}});
   ASSERT_TRUE(layers) << layers.error().describe();
   ASSERT_EQ(layers->size(), 2u);
   auto there = fs::path(images_->folders(*layers).front()) / prefix.relative_path();
   EXPECT_EQ(base::read_file(there / "bin/python3.12").value(), "the program");
   EXPECT_TRUE(fs::is_empty(there / "lib/python3.12"));
+}
+
+TEST_F(ContainerTest, TheLayerOfAnInterpreterIsTheSameWhateverWasImportedSoFar) {
+  auto layer = [&](bool was_used) {
+    auto prefix = make_release("python", {{"lib/python3.11/abc.py", "x = 1"}, {"lib/python3.11/def.py", "y = 2"}});
+    fs::create_directories(prefix / "bin");
+    if (!was_used) fs::create_symlink("/usr/bin/python3", prefix / "bin/python3");
+    base::Command use{.argv = {"/usr/bin/python3", "-m", "compileall", "-q", prefix / "lib"}};
+    EXPECT_TRUE(!was_used || base::run(use, std::chrono::seconds(20)));
+    fs::last_write_time(prefix / "lib", fs::file_time_type::clock::now());
+    auto layers = images_->system_layers("shop", {.interpreters = {prefix}});
+    if (!layers) return layers.error().describe();
+    auto there = fs::path(images_->folders(*layers).front()) / prefix.relative_path();
+    EXPECT_FALSE(fs::is_empty(there / "lib/python3.11/__pycache__"));
+    return layers->back().digest;
+  };
+  auto fresh = layer(false);
+  EXPECT_EQ(layer(true), fresh);
 }
 
 TEST_F(ContainerTest, ForgettingAnAppRemovesItsLayers) {
@@ -222,6 +349,23 @@ TEST_F(ContainerTest, ForgettingAnAppRemovesItsLayers) {
   ASSERT_TRUE(environment_->forget("shop"));
   EXPECT_FALSE(fs::exists(images_->layout() / "blobs/sha256" / image->digest));
   EXPECT_TRUE(images_->missing("shop", {}).empty()) << "the base stays";
+}
+
+TEST_F(ContainerTest, LayersAndImagesOfReleasesThatAreGoneAreForgotten) {
+  auto parts = [&](const std::string& name) {
+    return Parts{.code = make_release("code-" + name, {{"main.py", name}}),
+                 .venv = make_release("build-" + name + "/venv", {{"lib.py", name}})};
+  };
+  auto one = parts("1"), two = parts("2");
+  auto first = images_->build("shop", "shop:r1", one, {.command = {"/bin/sh"}});
+  auto second = images_->build("shop", "shop:r2", two, {.command = {"/bin/sh"}});
+  ASSERT_TRUE(first && second);
+  ASSERT_TRUE(images_->retain("shop", {two}, {"shop:r2"}));
+  auto blobs = images_->layout() / "blobs/sha256";
+  for (const auto& layer : {first->layers[1], first->layers[2]}) EXPECT_FALSE(fs::exists(blobs / layer.digest));
+  EXPECT_FALSE(fs::exists(blobs / first->digest));
+  for (const auto& layer : second->layers) EXPECT_TRUE(fs::exists(blobs / layer.digest)) << layer.name;
+  EXPECT_TRUE(images_->missing("shop", two).empty());
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "environment/container/runtime.h"
 
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <map>
@@ -89,6 +91,14 @@ instance::Runtime runtime_call(const OciRuntime& runtime, const RuntimePlaces& p
   // init's socket and set-up pipe.
   add({"run", "--detach", "--preserve-fds", "2", "--pid-file", call.pid_file, "--bundle", places.bundle, id});
   return call;
+}
+
+std::string cgroups_path(const std::string& group, bool unified) { return (unified ? "/" : "") + group; }
+
+// As runc and crun tell it.
+bool is_cgroup_unified() {
+  struct statfs facts;
+  return ::statfs("/sys/fs/cgroup", &facts) == 0 && facts.f_type == CGROUP2_SUPER_MAGIC;
 }
 
 void clear_groups(const std::string& name) {

@@ -28,6 +28,13 @@ struct RuntimePlaces {
 // `create` and `start` in one; returns as soon as the container's first process runs.
 instance::Runtime runtime_call(const OciRuntime& runtime, const RuntimePlaces& places, const std::string& id);
 
+// How a configuration names one of our control groups ("serai-70000/shop-1") to a runtime that makes it (runtime-spec,
+// config-linux.md: "Cgroups Path"). runc takes a relative path from its own group on: there our groups are on cgroup
+// v1. On v2 alone (`unified`), where it takes its group's parent, ours are at the top of the tree.
+std::string cgroups_path(const std::string& group, bool unified);
+// Whether this host has cgroup v2 and nothing else.
+bool is_cgroup_unified();
+
 // Removes the control groups of this name, and their empty parent, in every hierarchy of cgroup v1 below our own group.
 void clear_groups(const std::string& name);
 

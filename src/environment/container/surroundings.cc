@@ -23,10 +23,11 @@ ContainerSurroundings::ContainerSurroundings(Images& images, std::filesystem::pa
     : images_(images), instance_program_(std::move(instance_program)) {}
 
 base::Result<void> ContainerSurroundings::furnish(instance::Plan& plan, const SystemView& view) {
-  if (view.view == View::build) return HostSurroundings().furnish(plan, view);
+  if (view.view != View::release) return HostSurroundings().furnish(plan, view);
   auto trial = trial_of(plan.app);
   auto runtime = trial ? trial : chosen();
   if (!runtime) return base::fail(base::Kind::internal, "start a container: no runtime was chosen");
+  auto held = images_.hold();
   std::vector<std::string> layers = {(images_.folder() / "empty").string()};
   if (!trial) {
     auto system = images_.system_layers(plan.app, view.parts);
@@ -43,7 +44,8 @@ base::Result<void> ContainerSurroundings::furnish(instance::Plan& plan, const Sy
                  writable(view.tmp, "tmp"),
                  writable(view.var_tmp, "var/tmp"),
                  writable(view.home, "home/app")};
-  return write_bundle(places, plan, view, layers, runtime->makes_groups ? view.group : "");
+  auto group = runtime->makes_groups ? cgroups_path(view.group, is_cgroup_unified()) : "";
+  return write_bundle(places, plan, view, layers, group);
 }
 
 void ContainerSurroundings::clear(const std::string& group) { clear_groups(group); }

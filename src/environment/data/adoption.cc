@@ -126,11 +126,13 @@ base::Result<void> KeptData::keep(const Layer& layer, const base::Fd& upper, con
     return {};
   }
   if (there && !is_new_folder) {
-    target = name + ".from-" + layer.id;
+    auto moved = move_aside(*from, name, *to, "from-" + layer.id);
+    if (!moved) return std::unexpected(moved.error());
+    target = std::move(*moved);
     adoption.conflicts.push_back(join(folder, target));
-  }
-  if (::renameat2(from->get(), name.c_str(), to->get(), target.c_str(), RENAME_NOREPLACE) < 0)
+  } else if (::renameat2(from->get(), name.c_str(), to->get(), target.c_str(), RENAME_NOREPLACE) < 0) {
     return base::errno_error("move it");
+  }
   if (::fchownat(to->get(), target.c_str(), owner_.uid, owner_.gid, AT_SYMLINK_NOFOLLOW) < 0)
     return base::errno_error("give it to the app");
   if (!is_new_folder) adoption.files.push_back(written.path);

@@ -256,7 +256,7 @@ base::Result<void> KeptData::make_mount_point(const MountPoint& point, const std
                                   there->is_folder() ? "folder" : "file", point.folder ? "folder" : "file"),
                       "stop the app first, then deploy again"));
     }
-    if (auto moved = move_aside(*parent, name, "aside"); !moved) return std::unexpected(moved.error());
+    if (auto moved = move_aside(*parent, name, *parent, "aside"); !moved) return std::unexpected(moved.error());
     there.reset();
   }
   if (there) return {};

@@ -207,6 +207,21 @@ TEST_F(KeptTest, ARunningInstanceTellsWhatItWroteElsewhere) {
   EXPECT_THAT(adopted->folders, ElementsAre("pkg/up"));
 }
 
+// An app that knows how the second of two files will be called must not be able to keep its instance from ending.
+TEST_F(KeptTest, TwoFilesOfOneNameAreBothKeptWhateverTheyAreCalled) {
+  std::string name(250, 'n');
+  make_release("shop-1", {{"pkg/x.py", ""}});
+  start(script("shop", "shop-1", "echo first > pkg/" + name + "; echo first > pkg/y; echo up; sleep 1000"));
+  wait_for_log("shop", "main", "up");
+  auto second = make_release("r2", {{"pkg/x.py", ""}});
+  in(second, "echo second > pkg/" + name + "; echo second > pkg/y; echo mine > pkg/y.from-shop-1");
+  auto adopted = environment_->stop("shop-1");
+  ASSERT_TRUE(adopted) << adopted.error().describe();
+  EXPECT_EQ(kept("pkg/" + name) + kept("pkg/" + name.substr(0, 243) + ".from-shop-1"), "second\nfirst\n");
+  EXPECT_EQ(kept("pkg/y") + kept("pkg/y.from-shop-1") + kept("pkg/y.from-shop-1-2"), "second\nmine\nfirst\n");
+  EXPECT_TRUE(environment_->destroy("shop-1"));
+}
+
 TEST_F(KeptTest, AFolderThatBecomesAFileWhileTheOldReleaseRunsIsRefused) {
   auto spec = script("shop", "shop-1", "echo up; sleep 1000");
   make_release("shop-1", {{"thing/x", ""}});

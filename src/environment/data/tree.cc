@@ -1,6 +1,7 @@
 #include "environment/data/tree.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/sendfile.h>
@@ -80,7 +81,7 @@ base::Result<base::Fd> make_folder(const base::Fd& beneath, const std::string& p
     if (!at) return at;
     auto found = look(*at, part);
     if (found && !found->is_folder()) {
-      if (auto moved = move_aside(*at, part, "aside"); !moved) return std::unexpected(moved.error());
+      if (auto moved = move_aside(*at, part, *at, "aside"); !moved) return std::unexpected(moved.error());
       found.reset();
     }
     if (!found) {
@@ -97,17 +98,19 @@ base::Result<base::Fd> make_folder(const base::Fd& beneath, const std::string& p
   return at;
 }
 
-base::Result<std::string> move_aside(const base::Fd& folder, const std::string& name, const std::string& suffix) {
+base::Result<std::string> move_aside(const base::Fd& from, const std::string& name, const base::Fd& to,
+                                     const std::string& suffix) {
   for (int number = 1; number < 1000; number++) {
-    auto other = fmt::format("{}.{}-{}", name, suffix, number);
-    if (::renameat2(folder.get(), name.c_str(), folder.get(), other.c_str(), RENAME_NOREPLACE) == 0) return other;
+    auto end = number == 1 ? "." + suffix : fmt::format(".{}-{}", suffix, number);
+    auto other = name.substr(0, NAME_MAX - end.size()) + end;
+    if (::renameat2(from.get(), name.c_str(), to.get(), other.c_str(), RENAME_NOREPLACE) == 0) return other;
     if (errno != EEXIST) break;
   }
   return base::errno_error(fmt::format("move {} aside", name));
 }
 
 base::Result<void> copy_file(const base::Fd& from, const std::string& from_name, const base::Fd& to,
-                             const std::string& to_name, Identity owner) {
+                             const std::string& to_name, Identity owner, Copy copy) {
   auto source = open_strictly(from.get(), from_name, O_RDONLY);
   if (!source) return std::unexpected(source.error());
   struct stat facts;
@@ -121,7 +124,8 @@ base::Result<void> copy_file(const base::Fd& from, const std::string& from_name,
   while ((copied = ::sendfile(target->get(), source->get(), nullptr, 1 << 30)) > 0) {
   }
   bool whole = copied == 0 && ::fchmod(target->get(), (facts.st_mode & 0777) | 0600) == 0 &&
-               ::fchown(target->get(), owner.uid, owner.gid) == 0 && ::fsync(target->get()) == 0 &&
+               ::fchown(target->get(), owner.uid, owner.gid) == 0 &&
+               (copy == Copy::passing || ::fsync(target->get()) == 0) &&
                ::renameat2(to.get(), temporary.c_str(), to.get(), to_name.c_str(), RENAME_NOREPLACE) == 0;
   if (whole) return {};
   auto error = base::errno_error(fmt::format("copy {} to the kept data", from_name));

@@ -29,13 +29,16 @@ base::Result<std::vector<Entry>> list(const base::Fd& folder);
 std::optional<Entry> look(const base::Fd& folder, const std::string& name);
 
 base::Result<base::Fd> open_folder(const base::Fd& beneath, const std::string& path);
-// Makes what is missing, owned by `owner`; a link or file in the way is renamed to NAME.aside-N.
+// Makes what is missing, owned by `owner`; a link or file in the way is renamed to NAME.aside.
 base::Result<base::Fd> make_folder(const base::Fd& beneath, const std::string& path, Identity owner);
-// Renames an entry that is in the way to NAME.SUFFIX-N; gives the new name.
-base::Result<std::string> move_aside(const base::Fd& folder, const std::string& name, const std::string& suffix);
-// A new file with the content of another; fails when it exists already.
+// Renames an entry to NAME.SUFFIX in a folder where that is not there, else to NAME.SUFFIX-2 and so on; a long NAME is
+// shortened. Gives the new name.
+base::Result<std::string> move_aside(const base::Fd& from, const std::string& name, const base::Fd& to,
+                                     const std::string& suffix);
+// A new file with the content of another; fails when it exists already. `lasting`: on the disk before this returns.
+enum class Copy { lasting, passing };
 base::Result<void> copy_file(const base::Fd& from, const std::string& from_name, const base::Fd& to,
-                             const std::string& to_name, Identity owner);
+                             const std::string& to_name, Identity owner, Copy copy = Copy::lasting);
 // Whether a regular file begins as a SQLite database does ("SQLite format 3\0", fileformat2.html §1.3).
 bool is_sqlite(const base::Fd& folder, const std::string& name);
 

@@ -6,6 +6,7 @@
 
 #include "allocation/group.h"
 #include "base/file.h"
+#include "environment/registry.h"
 #include "environment/shared/shared_fixture_test.h"
 
 namespace environment {
@@ -178,7 +179,9 @@ TEST_F(DedicatedTest, DoctorTriesItOut) {
 }
 
 TEST_F(DedicatedTest, KindsThatThisVersionDoesNotHaveAreRefused) {
-  auto refused = environment_->check({.app = "shop", .kind = Kind::vm, .limits = {}});
+  Registry registry(layout_,
+                    make_shared_environment({.layout = layout_, .instance_program = "serai-instance"}).value());
+  auto refused = registry.check({.app = "shop", .kind = Kind::vm, .limits = {}});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind(), base::Kind::unsupported);
   EXPECT_THAT(refused.error().message(), HasSubstr("the vm environment is not in this version"));

@@ -144,6 +144,29 @@ base::Result<void> Reservations::remove_group(const Record& record) {
   return {};
 }
 
+void Reservations::lend(const std::string& id) {
+  std::lock_guard lock(mutex_);
+  auto found = reserved_.find(id);
+  if (found == reserved_.end() || found->second.is_lent) return;
+  found->second.is_lent = true;
+  spread();
+}
+
+base::Result<void> Reservations::take_back(const std::string& id) {
+  std::lock_guard lock(mutex_);
+  auto found = reserved_.find(id);
+  if (found == reserved_.end() || !found->second.is_lent) return {};
+  auto& [app, cpus, memory, is_lent] = found->second;
+  for (const auto& [owner, owned] : owners())
+    for (int cpu : owned)
+      if (owner != app && cpus.contains(cpu))
+        return base::fail(base::Kind::conflict, "give {} its CPUs {} back: {} has {} now", app,
+                          allocation::format_cpus(cpus), owner, allocation::format_cpus(owned));
+  is_lent = false;
+  spread();
+  return {};
+}
+
 // A group that is gone (the host was started anew) reserves nothing any more.
 void Reservations::restore() {
   std::lock_guard lock(mutex_);
@@ -160,7 +183,8 @@ void Reservations::restore() {
 
 allocation::CpuOwners Reservations::owners() const {
   allocation::CpuOwners owners;
-  for (const auto& [id, reserved] : reserved_) owners[reserved.app].insert(reserved.cpus.begin(), reserved.cpus.end());
+  for (const auto& [id, reserved] : reserved_)
+    if (!reserved.is_lent) owners[reserved.app].insert(reserved.cpus.begin(), reserved.cpus.end());
   return owners;
 }
 

@@ -29,6 +29,11 @@ class Reservations {
   base::Result<void> make_group(Record& record);
   // Ends and removes the record's control group; what it had reserved is everybody's again.
   base::Result<void> remove_group(const Record& record);
+  // While an instance stands still its CPUs are everybody's, and taken back before it goes on: an error when another
+  // app has got one meanwhile. An instance without CPUs of its own has nothing to lend. What was lent a new daemon
+  // takes back.
+  void lend(const std::string& id);
+  base::Result<void> take_back(const std::string& id);
   // Reads what is reserved from the records and sets all groups accordingly: when a daemon starts.
   void restore();
 
@@ -45,6 +50,7 @@ class Reservations {
     std::string app;
     allocation::CpuSet cpus;
     std::uint64_t memory = 0;
+    bool is_lent = false;  // the CPUs; the memory stays reserved
   };
   base::Result<allocation::Limits> plan_locked(const Demand& demand) const;
   base::Result<void> check_tunables(const Demand& demand) const;

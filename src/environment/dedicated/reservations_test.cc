@@ -81,6 +81,22 @@ TEST_F(ReservationsTest, KeepsEverybodyElseToTheOtherCpus) {
   EXPECT_EQ(read("shop-1/cpuset.cpus"), shop.limits.cpus) << "another's coming does not move it";
 }
 
+TEST_F(ReservationsTest, AreEverybodysWhileTheirInstanceStandsStill) {
+  auto reservations = new_daemon();
+  ASSERT_TRUE(make(reservations, Kind::shared, "blog", "blog-1"));
+  ASSERT_TRUE(make(reservations, Kind::dedicated, "shop", "shop-1", {.cpu = 2}));
+  auto without = read("blog-1/cpuset.cpus");
+  reservations.lend("shop-1");
+  EXPECT_EQ(read("blog-1/cpuset.cpus"), "0-7");
+  ASSERT_TRUE(reservations.take_back("shop-1"));
+  EXPECT_EQ(read("blog-1/cpuset.cpus"), without);
+  reservations.lend("shop-1");
+  ASSERT_TRUE(make(reservations, Kind::dedicated, "wiki", "wiki-1", {.cpu = 7}));
+  auto refused = reservations.take_back("shop-1");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message(), HasSubstr("wiki has"));
+}
+
 TEST_F(ReservationsTest, AreFoundAgainInTheRecordsByTheNextDaemon) {
   auto first = new_daemon();
   auto shop = make(first, Kind::dedicated, "shop", "shop-1", {.memory = 64 << 20}).value();

@@ -65,13 +65,32 @@ Fact firewall(bool is_root) {
   if (probed) return fact;
   fact.found = probed.error().describe();
   fact.advice =
-      "neither the port of a program that brings its own server nor the addresses at which clouds give out credentials "
-      "can be closed to apps: run as root with the package nftables";
+      "neither can apps have networks of their own, nor the port of a program that brings its own server and the "
+      "addresses at which clouds give out credentials be closed to them: run as root with the package nftables";
   fact.state = State::degraded;
   return fact;
 }
 
+Fact network(const base::Result<void>& tried) {
+  if (tried)
+    return {.name = "network",
+            .found = "each instance has a network of its own; what it sends gets out of the host and back",
+            .advice = {},
+            .state = State::good};
+  return {.name = "network",
+          .found = tried.error().describe() + ": instances are on the host's network",
+          .advice = tried.error().advice(),
+          .state = State::degraded};
+}
+
 }  // namespace
+
+base::Result<void> SharedEnvironment::try_networks() {
+  std::lock_guard lock(ports_);
+  auto tried = networks_.try_out();
+  if (identities_.is_root() && !is_anybody_left()) lower_firewall();
+  return tried;
+}
 
 Facts SharedEnvironment::doctor() {
   // No app can have this name: apps' names hold no underscore.
@@ -103,6 +122,7 @@ Facts SharedEnvironment::doctor() {
   (void)forget(name);
   facts.push_back(std::move(view));
   facts.push_back(firewall(identities_.is_root()));
+  facts.push_back(network(try_networks()));
   facts.push_back(landlock());
   return facts;
 }

@@ -1,29 +1,10 @@
 #include "environment/shared/firewall.h"
 
-#include "base/child.h"
-#include "base/fd.h"
+#include "instance/nft.h"
 
 namespace environment {
-namespace {
 
-base::Result<void> nft(const std::string& rules) {
-  auto pipe = base::pipe();
-  if (!pipe) return std::unexpected(pipe.error());
-  // The rules are far below a pipe's capacity: writing them first cannot block.
-  if (auto written = base::write_all(pipe->write.get(), rules); !written) return written;
-  pipe->write.close();
-  base::Command command{.argv = {"nft", "-f", "-"}};
-  command.stdin_fd = pipe->read.get();
-  auto output = base::run(command, std::chrono::seconds(10));
-  if (!output) {
-    return std::unexpected(
-        base::Error(base::Kind::unsupported, "run nft: " + output.error().message(), "install the package nftables"));
-  }
-  if (base::succeeded(output->status)) return {};
-  return base::fail(base::Kind::unsupported, "set the firewall: {}", output->err.substr(0, output->err.find('\n')));
-}
-
-}  // namespace
+using instance::run_nft;
 
 base::Result<void> Firewall::guard(std::uint16_t port, uid_t app) const {
   // `add` is idempotent for tables, chains, sets and elements; the chains are emptied and written anew.
@@ -44,32 +25,31 @@ add element inet {0} allowed {{ {2} . {1}, {3} . {1}, 0 . {1} }}
 add element inet {0} servers {{ {2} . {1} }}
 )",
       table_, port, app, edge_);
-  return nft(rules);
+  return run_nft(rules);
 }
 
-// Link-local addresses are never another app's or site's business (RFC 3927); the others are single services of clouds.
 base::Result<void> Firewall::close_metadata(UidRange apps) const {
-  return nft(fmt::format(
+  return run_nft(fmt::format(
       R"(add table inet {0}
 add chain inet {0} metadata {{ type filter hook output priority 0; policy accept; }}
 flush chain inet {0} metadata
 add rule inet {0} metadata meta skuid {1}-{2} meta l4proto {{ tcp, udp }} th dport 53 accept
-add rule inet {0} metadata meta skuid {1}-{2} ip daddr {{ 169.254.0.0/16, 100.100.100.200, 168.63.129.16, 192.0.0.192 }} reject with icmp admin-prohibited
-add rule inet {0} metadata meta skuid {1}-{2} ip6 daddr {{ fd00:ec2::254, fd00:ec2::23, fd20:ce::254, fd00:c1::a9fe:a9fe }} reject with icmpv6 admin-prohibited
+add rule inet {0} metadata meta skuid {1}-{2} ip daddr {3} reject with icmp admin-prohibited
+add rule inet {0} metadata meta skuid {1}-{2} ip6 daddr {4} reject with icmpv6 admin-prohibited
 )",
-      table_, apps.first, apps.last));
+      table_, apps.first, apps.last, kMetadataAddresses, kMetadataAddresses6));
 }
 
 base::Result<void> Firewall::release(std::uint16_t port, uid_t app) const {
-  return nft(
+  return run_nft(
       fmt::format("delete element inet {0} guarded {{ {1} }}\n"
                   "delete element inet {0} allowed {{ {2} . {1}, {3} . {1}, 0 . {1} }}\n"
                   "delete element inet {0} servers {{ {2} . {1} }}\n",
                   table_, port, app, edge_));
 }
 
-void Firewall::remove() const { (void)nft(fmt::format("add table inet {0}\ndelete table inet {0}\n", table_)); }
+void Firewall::remove() const { (void)run_nft(fmt::format("add table inet {0}\ndelete table inet {0}\n", table_)); }
 
-base::Result<void> Firewall::probe() { return nft("list tables\n"); }
+base::Result<void> Firewall::probe() { return run_nft("list tables\n"); }
 
 }  // namespace environment

@@ -42,6 +42,11 @@ std::string leftovers(const Layout& layout, const Identities& identities) {
   auto groups = allocation::Group::at(allocation::Hierarchy::detect().value(), identities.host_name());
   for (const auto& file : groups.entrances())
     if (fs::exists(file.parent_path())) found += file.parent_path().string() + "; ";
+  for (const auto& entry : fs::directory_iterator("/sys/class/net")) {
+    auto group = base::read_file(entry.path() / "netdev_group").value_or("");
+    if (identities.is_root() && group == fmt::format("{}\n", identities.number()))
+      found += "interface " + entry.path().filename().string() + "; ";
+  }
   if (!fs::is_empty(layout.instances())) found += "an instance folder; ";
   return found;
 }

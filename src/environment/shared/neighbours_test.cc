@@ -99,6 +99,7 @@ TEST_F(NeighbourTest, AnAppCannotReachItsOwnSupervisor) {
 TEST_F(NeighbourTest, ThePortOfAProgramWithItsOwnServerIsClosedToOtherUsers) {
   if (auto works = Firewall::probe(); !works) GTEST_SKIP() << works.error().describe();
   auto web = script("shop", "shop-1", "");
+  web.network.kind = NetworkKind::host;
   web.listen = Listen::tcp;
   web.processes = {{.name = "web",
                     .argv = {"/bin/sh", "-c", "exec /usr/bin/python3 -m http.server --bind $HOST $PORT"},
@@ -119,6 +120,7 @@ TEST_F(NeighbourTest, ThePortOfAProgramWithItsOwnServerIsClosedToOtherUsers) {
   EXPECT_THAT(on_host_as(environment_->prepare("thief").value(), {"/usr/bin/python3", "-c", once}),
               HasSubstr("refused"));
   auto spec = run_spec("thief", make_release("t", {{"a", ""}}), "");
+  spec.network.kind = NetworkKind::host;
   spec.argv = {"/usr/bin/python3", "-c", once};
   EXPECT_THAT(output_of(spec), HasSubstr("refused"));
   ASSERT_TRUE(environment_->stop("shop-1"));
@@ -132,6 +134,7 @@ TEST_F(NeighbourTest, APortTakenByAnotherAppIsNotAnsweredFrom) {
   auto port = free_port().value();
   ASSERT_TRUE(firewall.guard(port, environment_->prepare("shop")->uid));
   auto squatter = script("thief", "thief-1", "");
+  squatter.network.kind = NetworkKind::host;
   squatter.processes = {
       {.name = "main",
        .argv = {"/usr/bin/python3", "-u", "-m", "http.server", "--bind", "127.0.0.1", std::to_string(port)}}};

@@ -35,6 +35,10 @@ base::Result<void> Record::write(const Layout& layout) const {
                 {"processes", limits.processes},
                 {"cpus", limits.cpus},
                 {"memory_reserved", limits.memory_reserved},
+                {"own_network", own_network},
+                {"network_missing", network_missing},
+                {"interface", interface},
+                {"address", address},
                 {"group", group},
                 {"supervisor", supervisor},
                 {"supervisor_started", supervisor_started}};
@@ -62,6 +66,10 @@ base::Result<Record> Record::read(const Layout& layout, const std::string& id) {
     record.kind = find_kind(value.value("kind", "shared")).value_or(Kind::shared);
     record.limits.cpus = value.value("cpus", "");
     record.limits.memory_reserved = value.value("memory_reserved", std::uint64_t{0});
+    record.own_network = value.value("own_network", false);
+    record.network_missing = value.value("network_missing", "");
+    record.interface = value.value("interface", 0U);
+    record.address = value.value("address", "");
     value.at("group").get_to(record.group);
     value.at("supervisor").get_to(record.supervisor);
     value.at("supervisor_started").get_to(record.supervisor_started);

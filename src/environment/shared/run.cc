@@ -147,8 +147,10 @@ base::Result<RunResult> SharedEnvironment::run_once(const RunSpec& spec) {
 base::Result<RunResult> SharedEnvironment::run_in(const RunSpec& spec, Record& record) {
   RunResult result{.status = base::Exited{0}};
   if (auto limited = reservations_->make_group(record); !limited) return std::unexpected(limited.error());
+  open_network(record, spec.network);
   instance::Plan plan;
   set_common(plan, record);
+  plan.network = network_plan(record, spec.network);
   plan.once = true;
   plan.terminal = spec.terminal;
   plan.timeout_ms = spec.timeout.count();
@@ -160,7 +162,8 @@ base::Result<RunResult> SharedEnvironment::run_in(const RunSpec& spec, Record& r
                     .tmp = layout_.tmp(record.id),
                     .var_tmp = layout_.var_tmp(record.id),
                     .shm_bytes = spec.shm_bytes,
-                    .group = group_of(record.id)};
+                    .group = group_of(record.id),
+                    .limits = record.limits};
   if (auto furnished = surroundings(record.kind).furnish(plan, system); !furnished)
     return std::unexpected(furnished.error());
   if (spec.view == View::release) {
@@ -205,10 +208,9 @@ void SharedEnvironment::sweep() {
     known.insert(at->path().filename());
   if (error) return;
   allocation::Group::sweep(hierarchy_, identities_.host_name(), known);
-  if (is_anybody_left())
-    close_metadata();
-  else
-    firewall_.remove();
+  if (!is_anybody_left()) return lower_firewall();
+  close_metadata();
+  if (is_anybody_left(true)) (void)networks_.raise();
 }
 
 void SharedEnvironment::sweep_runs() {

@@ -1,16 +1,20 @@
 #include "environment/shared/shared.h"
 
+#include <net/if.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/file.h"
 #include "base/log.h"
+#include "environment/network/host_services.h"
 #include "environment/port.h"
 #include "environment/shared/program.h"
 #include "environment/shared/view.h"
 #include "environment/supervisor.h"
+#include "instance/netlink.h"
 #include "net/address.h"
 
 namespace environment {
@@ -21,6 +25,7 @@ namespace {
 
 constexpr milliseconds kBeyondGrace{10'000};  // a supervisor that needs longer than this is stuck
 constexpr milliseconds kFarewell{2000};       // from the end of its processes to its own
+constexpr milliseconds kLastWords{5000};      // until what was sent is read
 
 bool is_name(const std::string& text) {
   return !text.empty() && text.size() <= 100 && text.front() != '.' &&
@@ -55,7 +60,11 @@ SharedEnvironment::SharedEnvironment(SharedOptions options, Identities identitie
       identities_(std::move(identities)),
       hierarchy_(std::move(hierarchy)),
       reservations_(std::move(reservations)),
-      firewall_(identities_.host_name(), identities_.edge().uid) {}
+      firewall_(identities_.host_name(), identities_.edge().uid),
+      networks_({.table = identities_.host_name(),
+                 .group = identities_.number(),
+                 .edge = identities_.edge().uid,
+                 .is_root = identities_.is_root()}) {}
 
 base::Result<std::unique_ptr<SharedEnvironment>> SharedEnvironment::make(SharedOptions options) {
   auto identities = Identities::open(options.layout, options.uid_registry);
@@ -168,6 +177,12 @@ Surroundings& SharedEnvironment::surroundings(Kind kind) const {
   return *(found == surroundings_.end() ? surroundings_.at(Kind::shared) : found->second);
 }
 
+instance::NetworkPlan SharedEnvironment::network_plan(const Record& record, const NetworkSpec& wish) const {
+  if (!record.own_network) return {};
+  auto resolv_conf = base::read_file("/etc/resolv.conf").value_or("");
+  return {.own = true, .group = networks_.group(), .port = 0, .services = services_for(resolv_conf, wish.services)};
+}
+
 base::Result<instance::Plan> SharedEnvironment::plan(const Record& record, const InstanceSpec& spec, AppView view) {
   instance::Plan plan;
   set_common(plan, record);
@@ -180,10 +195,14 @@ base::Result<instance::Plan> SharedEnvironment::plan(const Record& record, const
                     .tmp = layout_.tmp(spec.id),
                     .var_tmp = layout_.var_tmp(spec.id),
                     .shm_bytes = spec.shm_bytes,
-                    .group = group_of(spec.id)};
+                    .group = group_of(spec.id),
+                    .limits = record.limits,
+                    .port = record.port};
   if (auto furnished = surroundings(record.kind).furnish(plan, system); !furnished)
     return std::unexpected(furnished.error());
   plan.mounts.insert(plan.mounts.end(), view.mounts.begin(), view.mounts.end());
+  plan.network = network_plan(record, spec.network);
+  if (spec.listen == Listen::tcp) plan.network.port = record.port;
   plan.control_socket = layout_.control_socket(spec.id);
   plan.events_file = layout_.instance(spec.id) / "events.jsonl";
   plan.logs_folder = layout_.logs(spec.app);
@@ -224,7 +243,7 @@ base::Result<void> SharedEnvironment::open_port(Record& record) {
   }
   std::lock_guard lock(ports_);
   if (auto written = record.write(layout_); !written) return written;
-  if (!identities_.is_root()) return {};
+  if (!identities_.is_root() || record.own_network) return {};
   auto guarded = firewall_.guard(record.port, record.user.uid);
   if (!guarded) return base::wrap(guarded.error(), fmt::format("close port {} to other apps", record.port));
   return {};
@@ -247,8 +266,7 @@ base::Result<Instance> SharedEnvironment::start(const InstanceSpec& spec, Launch
     return std::unexpected(made.error());
   auto started = start_steps(spec, record, launch);
   if (started) return started;
-  (void)end(record);
-  (void)remove(spec.id);
+  if (end(record)) (void)remove(spec.id);  // else it is tried again, as for what a daemon left
   return started;
 }
 
@@ -260,6 +278,7 @@ base::Result<Instance> SharedEnvironment::start_steps(const InstanceSpec& spec, 
     return std::unexpected(limited.error());
   }
   launch.done(describe(record.limits));
+  open_network(record, spec.network);
   base::Fd listener;
   if (spec.listen != Listen::nothing) {
     auto ready = launch.step("socket", [&]() -> base::Result<void> {
@@ -302,6 +321,9 @@ base::Result<Instance> SharedEnvironment::start_processes(const InstanceSpec& sp
   }
   record.supervisor = ok->value("supervisor", 0);
   record.supervisor_started = start_time(record.supervisor);
+  auto network = ok->value("network", nlohmann::json::object());
+  record.interface = network.value("interface", 0U);
+  record.address = network.value("address", "");
   if (auto written = record.write(layout_); !written) return std::unexpected(written.error());
   return instance_of(record);
 }
@@ -311,10 +333,12 @@ Instance SharedEnvironment::instance_of(const Record& record) const {
           .id = record.id,
           .socket = record.has_socket ? layout_.app_socket(record.id) : fs::path(),
           .port = record.port,
+          .address = record.reachable_at(),
           .supervisor = record.supervisor};
 }
 
 void SharedEnvironment::ask_to_stop(const Record& record, milliseconds graceful_timeout) {
+  if (allocation::Group::restore(record.group).is_frozen()) (void)thaw(record.id);  // else it would hear nothing
   auto supervisor = Supervisor::connect(layout_, record.id, milliseconds(2000));
   if (!supervisor || !supervisor->subscribe(0) || !supervisor->stop(graceful_timeout)) return;
   auto deadline = std::chrono::steady_clock::now() + graceful_timeout + kBeyondGrace;
@@ -334,46 +358,81 @@ void SharedEnvironment::close_metadata() {
     base::log(base::Level::warning, "environment.metadata", {}, closed.error().describe());
 }
 
+void SharedEnvironment::open_network(Record& record, const NetworkSpec& wish) {
+  if (wish.kind == NetworkKind::host) return;
+  std::lock_guard lock(ports_);
+  auto raised = networks_.raise();
+  record.own_network = raised.has_value();
+  if (!raised) record.network_missing = raised.error().describe();
+}
+
+// What its processes sent before they ended, and who it is for has not read yet, keeps the namespace for a while.
+void await_last_words(const Record& record) {
+  char name[IF_NAMESIZE];
+  auto deadline = std::chrono::steady_clock::now() + kLastWords;
+  while (record.interface != 0 && ::if_indextoname(record.interface, name) &&
+         std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(milliseconds(5));
+}
+
+// The namespace goes with its last process, and its interface with it: but later, and by then somebody may have looked.
+void remove_interface(const Record& record) {
+  auto netlink = record.interface != 0 ? instance::Netlink::open() : base::fail(base::Kind::not_found, "none");
+  if (netlink) (void)netlink->remove(record.interface);
+}
+
+void SharedEnvironment::lower_firewall() {
+  firewall_.remove();
+  networks_.lower();
+  metadata_closed_ = false;
+}
+
 void SharedEnvironment::leave_firewall(const Record& record) {
   std::lock_guard lock(ports_);
   ended_.insert(record.id);
   if (!identities_.is_root()) return;
-  if (record.port) (void)firewall_.release(record.port, record.user.uid);
-  if (is_anybody_left()) return;
-  firewall_.remove();
-  metadata_closed_ = false;
+  remove_interface(record);
+  if (record.port && !record.own_network) (void)firewall_.release(record.port, record.user.uid);
+  if (!is_anybody_left()) lower_firewall();
 }
 
-bool SharedEnvironment::is_anybody_left() {
+bool SharedEnvironment::is_anybody_left(bool with_own_network) {
   std::error_code error;
   for (fs::directory_iterator at(layout_.instances(), error), end; !error && at != end; at.increment(error)) {
     auto id = at->path().filename().string();
-    if (!ended_.contains(id) && Record::read(layout_, id)) return true;
+    auto record = ended_.contains(id) ? base::not_found("it has ended") : Record::read(layout_, id);
+    if (record && (record->own_network || !with_own_network)) return true;
   }
   return false;
 }
 
+// What the host gave goes back in any case; what could not be kept stays where it is, for the next try.
 base::Result<Adoption> SharedEnvironment::end(const Record& record) {
   auto group = allocation::Group::restore(record.group);
   (void)group.kill_all();
   record.await_supervisor(kFarewell);
-  Adoption adoption;
-  if (auto kept = KeptData::open(layout_, record.app, record.user)) {
-    auto adopted = kept->adopt(layer(record.id, record.code));
-    if (!adopted) return adopted;
-    adoption = std::move(*adopted);
-    if (auto gone = kept->let_go(record.id); !gone) return std::unexpected(gone.error());
-  }
+  auto adoption = keep_data(record);
   leave_firewall(record);
-  if (auto removed = reservations_->remove_group(record); !removed) return std::unexpected(removed.error());
+  auto removed = reservations_->remove_group(record);
   surroundings(record.kind).clear(group_of(record.id));
+  if (adoption && !removed) return std::unexpected(removed.error());
   return adoption;
+}
+
+base::Result<Adoption> SharedEnvironment::keep_data(const Record& record) {
+  auto kept = KeptData::open(layout_, record.app, record.user);
+  if (!kept) return Adoption{};
+  auto adopted = kept->adopt(layer(record.id, record.code));
+  if (!adopted) return adopted;
+  if (auto gone = kept->let_go(record.id); !gone) return std::unexpected(gone.error());
+  return adopted;
 }
 
 base::Result<Adoption> SharedEnvironment::stop(const std::string& id) {
   auto record = Record::read(layout_, id);
   if (!record) return std::unexpected(record.error());
   ask_to_stop(*record, milliseconds(record->graceful_timeout_ms));
+  await_last_words(*record);
   return end(*record);
 }
 
@@ -402,6 +461,10 @@ base::Result<Inspection> SharedEnvironment::inspect(const std::string& id) {
   auto group = allocation::Group::restore(record->group);
   inspection.usage = group.usage().value_or(allocation::Usage{});
   inspection.hits = group.hits().value_or(allocation::LimitHits{});
+  inspection.network_missing = !record->network_missing.empty();
+  inspection.network = record->own_network          ? "its own, " + record->address
+                       : inspection.network_missing ? "the host's: " + record->network_missing
+                                                    : "the host's";
   return inspection;
 }
 

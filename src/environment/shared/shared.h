@@ -1,5 +1,5 @@
-// environment::SharedEnvironment: many apps on one system. Each has a user, a view and a control group of its own; the
-// kernel and the network are everybody's. Also the machinery of dedicated instances, which differ in what their control
+// environment::SharedEnvironment: many apps on one system. Each has a user, a view, a network and a control group of
+// its own; the kernel is everybody's. Also the machinery of dedicated instances, which differ in what their control
 // group is given (dedicated/reservations.h), and of containers, which differ in what surrounds /app (surroundings.h).
 #pragma once
 
@@ -13,6 +13,7 @@
 #include "environment/data/kept.h"
 #include "environment/dedicated/reservations.h"
 #include "environment/environment.h"
+#include "environment/network/networks.h"
 #include "environment/shared/firewall.h"
 #include "environment/shared/record.h"
 #include "environment/shared/surroundings.h"
@@ -37,6 +38,8 @@ class SharedEnvironment final : public Environment {
   base::Result<void> destroy(const std::string& id) override;
   base::Result<void> forget(const std::string& app) override;
   base::Result<Inspection> inspect(const std::string& id) override;
+  base::Result<void> freeze(const std::string& id) override;
+  base::Result<void> thaw(const std::string& id) override;
   base::Result<std::vector<std::string>> instances() override;
   base::Result<RunResult> run_once(const RunSpec& spec) override;
   base::Result<std::vector<std::string>> unadopted(const std::string& id) override;
@@ -75,11 +78,17 @@ class SharedEnvironment final : public Environment {
   Instance instance_of(const Record& record) const;
   // Ends what runs, adopts, releases group and port. The record stays.
   base::Result<Adoption> end(const Record& record);
+  base::Result<Adoption> keep_data(const Record& record);
   void sweep_runs();
   // The firewall stands while anybody runs: from the first record that is written until the last one's end.
   void close_metadata();
+  // Makes the host ready for the record's network, and decides which one it is.
+  void open_network(Record& record, const NetworkSpec& wish);
+  instance::NetworkPlan network_plan(const Record& record, const NetworkSpec& wish) const;
+  base::Result<void> try_networks();
+  void lower_firewall();
   void leave_firewall(const Record& record);
-  bool is_anybody_left();
+  bool is_anybody_left(bool with_own_network = false);
   void ask_to_stop(const Record& record, std::chrono::milliseconds graceful_timeout);
   base::Result<void> remove(const std::string& id);
   base::Result<RunResult> run_in(const RunSpec& spec, Record& record);
@@ -91,6 +100,7 @@ class SharedEnvironment final : public Environment {
   std::shared_ptr<Reservations> reservations_;
   std::map<Kind, std::shared_ptr<Surroundings>> surroundings_{{Kind::shared, std::make_shared<HostSurroundings>()}};
   Firewall firewall_;
+  Networks networks_;
   std::mutex
       ports_;  // from writing a port down until it is guarded, and from the last one's end until the table is gone
   std::set<std::string> ended_;  // their records are still there

@@ -147,11 +147,22 @@ TEST_F(SharedTest, StreamsOutputWhileACommandRuns) {
   EXPECT_EQ(err, "two\n");
 }
 
-TEST_F(SharedTest, BuildsWriteTheCodeAndTheVenvAndLeaveNoData) {
+// What other releases run on too is never changed once it is made.
+TEST_F(SharedTest, BuildPhasesWriteTheCodeAndNotTheVenv) {
+  auto code = make_release("r1", {{"a", ""}});
+  auto spec = run_spec("shop", code, "echo x > /app/static.css; echo z > /cache/c; echo y > /venv/lib");
+  spec.view = View::build;
+  spec.parts.venv = make_release("venv", {});
+  EXPECT_NE(run(spec).err.find("Read-only file system"), std::string::npos);
+  EXPECT_EQ(base::read_file(code / "static.css").value(), "x\n");
+  EXPECT_TRUE(fs::is_empty(spec.parts.venv));
+}
+
+TEST_F(SharedTest, InstallationsWriteTheCodeAndTheVenvAndLeaveNoData) {
   auto code = make_release("r1", {{"a", ""}});
   auto venv = make_release("venv", {});
   auto spec = run_spec("shop", code, "echo x > /app/static.css; echo y > /venv/lib; echo z > /cache/c");
-  spec.view = View::build;
+  spec.view = View::install;
   spec.parts.venv = venv;
   output_of(spec);
   EXPECT_EQ(base::read_file(code / "static.css").value(), "x\n");

@@ -113,9 +113,9 @@ std::vector<Mount> system_mounts(const SystemView& view) {
   add_part(mounts, view.tmp, "tmp", true);
   add_part(mounts, view.var_tmp, "var/tmp", true);
   add_tmpfs(mounts, "run", 16 << 20);
-  bool build = view.view == View::build;
+  bool build = view.view != View::release;
   add_part(mounts, view.home, "home/app", true);
-  add_part(mounts, view.parts.venv, "venv", build);
+  add_part(mounts, view.parts.venv, "venv", view.view == View::install);
   add_part(mounts, view.parts.engine, "serai/engine", false);
   add_part(mounts, view.parts.tools, "serai/tools", false);
   if (build) add_part(mounts, view.cache, "cache", true);

@@ -16,6 +16,8 @@ struct SystemView {
   std::filesystem::path tmp, var_tmp;  // the instance's own, on disk: what is spooled there is not its memory
   std::uint64_t shm_bytes = 0;
   std::string group = {};  // the instance's control group: "serai-70000/shop-1"
+  allocation::Limits limits = {};
+  std::uint16_t port = 0;  // Listen::tcp
 };
 // Everything but /app.
 std::vector<instance::Mount> system_mounts(const SystemView& view);
