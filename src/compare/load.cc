@@ -65,6 +65,7 @@ class Load final : public LoadConnection::Owner {
   bool counts(const LoadConnection& connection) const { return connection.due >= counted_from_; }
   void sweep();
   void stop_if_over();
+  std::string what_is_wrong(const LoadConnection& connection, int status, std::uint64_t body_bytes) const;
 
   void on_answer(LoadConnection& connection, int status, std::uint64_t body_bytes) override;
   void on_failure(LoadConnection& connection, const std::string& reason) override;
@@ -85,18 +86,7 @@ class Load final : public LoadConnection::Owner {
 };
 
 base::Result<LoadResult> Load::run() {
-  request_.method = plan_.method;
-  request_.path = plan_.path;
-  if (auto query = plan_.path.find('?'); query != std::string::npos) {
-    request_.path = std::string_view(plan_.path).substr(0, query);
-    request_.query = std::string_view(plan_.path).substr(query + 1);
-    request_.has_query = true;
-  }
-  request_.host = plan_.host;
-  if (!plan_.body.empty()) {
-    request_.framing = http::Framing::length;
-    request_.content_length = plan_.body.size();
-  }
+  request_ = request_of(plan_);
   std::string trial;
   if (auto written = http::h1::ClientCodec().send_head(request_, trial); !written)
     return base::wrap(written.error(), "write the request");
@@ -170,12 +160,19 @@ void Load::on_answer(LoadConnection& connection, int status, std::uint64_t body_
     result_.latency.add(now - connection.due);
     result_.service.add(now - connection.sent);
     result_.body_bytes += body_bytes;
-    if (status == plan_.expected_status)
+    if (auto wrong = what_is_wrong(connection, status, body_bytes); wrong.empty())
       result_.answers++;
     else
-      result_.failures[fmt::format("status {}", status)]++;
+      result_.failures[wrong]++;
   }
   settle(connection);
+}
+
+std::string Load::what_is_wrong(const LoadConnection& connection, int status, std::uint64_t body_bytes) const {
+  if (status != plan_.expected_status) return fmt::format("status {}", status);
+  if (body_bytes != plan_.expected_bytes.value_or(body_bytes)) return fmt::format("{} bytes", body_bytes);
+  if (connection.body_digest() != plan_.expected_digest.value_or(connection.body_digest())) return "another body";
+  return {};
 }
 
 // One that failed has taken its user's time too, so it is in the histograms.
@@ -228,6 +225,23 @@ std::uint64_t LoadResult::failed() const {
   std::uint64_t sum = 0;
   for (const auto& [reason, count] : failures) sum += count;
   return sum;
+}
+
+http::OutgoingRequest request_of(const LoadPlan& plan) {
+  http::OutgoingRequest request;
+  request.method = plan.method;
+  request.path = plan.path;
+  if (auto query = plan.path.find('?'); query != std::string::npos) {
+    request.path = std::string_view(plan.path).substr(0, query);
+    request.query = std::string_view(plan.path).substr(query + 1);
+    request.has_query = true;
+  }
+  request.host = plan.host;
+  if (!plan.body.empty()) {
+    request.framing = http::Framing::length;
+    request.content_length = plan.body.size();
+  }
+  return request;
 }
 
 base::Result<LoadResult> run_load(const LoadPlan& plan) {

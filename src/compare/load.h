@@ -12,11 +12,13 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
 #include "compare/arrivals.h"
 #include "compare/histogram.h"
+#include "http/h1/codec.h"
 #include "net/address.h"
 
 namespace compare {
@@ -27,6 +29,7 @@ struct LoadPlan {
   std::string method = "GET", path = "/";
   std::string body;
   int expected_status = 200;
+  std::optional<std::uint64_t> expected_bytes, expected_digest;  // of the body (LoadConnection::body_digest)
   unsigned connections = 32;
   double rate = 0;  // requests per second in all; 0: closed
   Arrivals::Kind arrivals = Arrivals::Kind::poisson;
@@ -49,6 +52,9 @@ struct LoadResult {
 
   std::uint64_t failed() const;
 };
+
+// What the plan asks; its texts are the plan's own, which must outlive it.
+http::OutgoingRequest request_of(const LoadPlan& plan);
 
 // Returns once every request is answered or given up. Fails when no connection can be made at all, or when the request
 // cannot be written. Owns its event loop; use it on a thread that has none.

@@ -38,6 +38,7 @@ base::Result<void> LoadConnection::open() {
 void LoadConnection::ask(const http::OutgoingRequest& request, std::string_view body) {
   asking_ = true;
   body_bytes_ = 0;
+  body_digest_ = kFirstDigest;
   output_.clear();
   sent_bytes_ = 0;
   auto opened = open();
@@ -105,6 +106,7 @@ bool LoadConnection::handle(const Event& event) {
   switch (event.kind) {
     case Event::Kind::body:
       body_bytes_ += event.body.size();
+      for (unsigned char byte : event.body) body_digest_ = (body_digest_ ^ byte) * 1099511628211ULL;
       return true;
     case Event::Kind::end:
       end_answer();

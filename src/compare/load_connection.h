@@ -45,6 +45,9 @@ class LoadConnection final : net::Pollable {
   void ask(const http::OutgoingRequest& request, std::string_view body);
   void give_up(std::string reason) { fail(std::move(reason)); }
 
+  // Of the answer that on_answer tells about: 64-bit FNV-1a of its body, as it came.
+  std::uint64_t body_digest() const { return body_digest_; }
+
   // For the owner.
   net::Clock::time_point due, sent;
 
@@ -68,7 +71,8 @@ class LoadConnection final : net::Pollable {
   http::InputBuffer input_;
   std::string output_, trouble_;
   std::size_t sent_bytes_ = 0;
-  std::uint64_t body_bytes_ = 0;
+  static constexpr std::uint64_t kFirstDigest = 14695981039346656037ULL;
+  std::uint64_t body_bytes_ = 0, body_digest_ = kFirstDigest;
   bool connecting_ = false, asking_ = false, was_open_ = false;
 };
 

@@ -75,6 +75,20 @@ TEST(OpenLoad, AsksAtTheRateThatIsAskedFor) {
   EXPECT_NEAR(result.seconds, 0.3, 0.1);
 }
 
+TEST(OpenLoad, AnAnswerOfTheRightLengthWithOtherBytesIsAFailure) {
+  ScriptedServer server([](int number) {
+    return number == 5 ? "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno"
+                       : std::string(number == 7 ? "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes" : kAnswer);
+  });
+  auto plan = server.plan();
+  plan.rate = 200;
+  plan.expected_bytes = 2;
+  plan.expected_digest = 0x8b05d07b5566befULL;  // FNV-1a of "ok"
+  auto result = run_load(plan).value();
+  EXPECT_THAT(result.failures, testing::UnorderedElementsAre(Pair("another body", 1u), Pair("3 bytes", 1u)));
+  EXPECT_GT(result.answers, 10u);
+}
+
 TEST(OpenLoad, ARequestThatCannotBeSentSinceTheServerStallsCountsFromWhenItWasDue) {
   ScriptedServer server([](int number) {
     if (number == 20) std::this_thread::sleep_for(400ms);
