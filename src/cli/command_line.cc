@@ -45,10 +45,10 @@ std::vector<std::string> take_command(std::vector<std::string>& arguments) {
 }  // namespace
 
 void add_commands(const Parser& parser) {
-  for (auto add : {add_deploy,  add_detect,  add_apps,       add_status,     add_logs,    add_releases, add_rollback,
-                   add_restart, add_move,    add_stop,       add_start,      add_destroy, add_run,      add_env,
-                   add_config,  add_domains, add_limits,     add_image,      add_serve,   add_daemon,   add_edge,
-                   add_doctor,  add_version, add_completion, add_read_upload}) {
+  for (auto add : {add_deploy,  add_detect,  add_apps,   add_status,  add_logs,       add_releases,   add_rollback,
+                   add_restart, add_compare, add_move,   add_split,   add_stop,       add_start,      add_destroy,
+                   add_run,     add_env,     add_config, add_domains, add_limits,     add_image,      add_serve,
+                   add_daemon,  add_edge,    add_doctor, add_version, add_completion, add_read_upload}) {
     add(parser);
   }
 }

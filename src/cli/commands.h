@@ -18,6 +18,7 @@ struct Parser {
 };
 
 void add_apps(const Parser& parser);
+void add_compare(const Parser& parser);
 void add_completion(const Parser& parser);
 void add_config(const Parser& parser);
 void add_daemon(const Parser& parser);
@@ -32,6 +33,7 @@ void add_image(const Parser& parser);
 void add_limits(const Parser& parser);
 void add_logs(const Parser& parser);
 void add_move(const Parser& parser);
+void add_split(const Parser& parser);
 void add_releases(const Parser& parser);
 void add_restart(const Parser& parser);
 void add_rollback(const Parser& parser);

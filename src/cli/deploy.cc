@@ -2,6 +2,8 @@
 #include <iostream>
 #include <map>
 
+#include "app/manifest.h"
+#include "base/file.h"
 #include "cli/command.h"
 #include "cli/deploy_view.h"
 #include "cli/upload.h"
@@ -17,6 +19,23 @@ struct Options {
   std::vector<std::string> env;
 };
 
+// What --environment says, else serai.toml; else empty.
+std::string wished_kind(const Options& options) {
+  if (!options.environment.empty()) return options.environment;
+  auto toml = base::read_file(std::filesystem::path(options.folder) / "serai.toml", 1 << 20);
+  auto manifest = toml ? app::Manifest::parse(*toml) : base::Result<app::Manifest>(std::unexpected(toml.error()));
+  return manifest ? manifest->text("environment.kind").value_or("") : "";
+}
+
+// Before anything is packed and uploaded.
+Result<void> check_kind(const Context& context, const Options& options, const std::string& name) {
+  auto kind = wished_kind(options);
+  if (kind.empty()) return {};
+  auto possible = context.client().check_environment(kind, name);
+  if (!possible) return std::unexpected(possible.error());
+  return {};
+}
+
 Result<int> deploy(const Context& context, const Options& options) {
   auto env = parse_assignments(options.env);
   if (!env) return std::unexpected(env.error());
@@ -25,6 +44,8 @@ Result<int> deploy(const Context& context, const Options& options) {
   }
   auto name = app_name(options.folder, options.name);
   if (!name) return std::unexpected(name.error());
+  if (auto possible = check_kind(context, options, *name); !possible)
+    return base::wrap(possible.error(), "deploy " + *name);
   auto upload = pack_and_upload(context, options.folder);
   if (!upload) return base::wrap(upload.error(), "deploy " + *name);
   auto id = context.client().deploy({.upload = *upload, .app = *name, .env = *env, .environment = options.environment});
@@ -42,7 +63,7 @@ void add_deploy(const Parser& parser) {
   command->add_option("--name", options->name, "The app's name (default: serai.toml, else the folder's name)");
   command->add_option(
       "--environment", options->environment,
-      "Where it shall run: shared, dedicated or container (default: serai.toml, else where it runs, else shared)");
+      "Where it shall run: shared, dedicated, container or vm (default: serai.toml, else where it runs, else shared)");
   command->add_option("--env", options->env, "KEY=VALUE, kept with the app and never printed (repeatable)")
       ->type_size(1)
       ->allow_extra_args(false);

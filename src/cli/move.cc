@@ -21,7 +21,7 @@ void add_move(const Parser& parser) {
                               "Start the same release in another kind of environment and switch to it without downtime",
                               "serai move mysite --to dedicated", options, move);
   add_app_argument(command, options->app);
-  command->add_option("--to", options->kind, "The kind of environment: shared, dedicated or container")->required();
+  command->add_option("--to", options->kind, "The kind of environment: shared, dedicated, container or vm")->required();
 }
 
 }  // namespace cli

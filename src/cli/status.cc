@@ -33,6 +33,12 @@ void show(const json& status) {
     line("release", fmt::format("r{}  {}", release, status.value("digest", "")));
   auto cpus = status.value("own_cpus", "");
   line("environment", status.value("environment", "") + (cpus.empty() ? "" : "  CPUs of its own: " + cpus));
+  if (auto split = status.value("split", json::object()); !split.empty()) {
+    line("split", fmt::format("{} % in {}  {}, {} requests, {} server errors", split.value("percent", 0),
+                              split.value("environment", ""), split.value("state", ""), split.value("requests", 0ULL),
+                              split.value("server_errors", 0ULL)));
+  }
+  line("network", status.value("network", ""));
   line("urls", joined(status.value("urls", json::array())));
   line("web", status.value("web", ""));
   show_processes(status.value("processes", json::array()));

@@ -135,6 +135,10 @@ Result<std::string> Client::restart(const std::string& app) const {
 Result<std::string> Client::start(const std::string& app) const {
   return begin_deploy(app_path(app, "/start"), json::object());
 }
+Result<std::string> Client::split(const std::string& app, const std::map<std::string, int>& shares) const {
+  return begin_deploy(app_path(app, "/split"), {{"shares", shares}});
+}
+
 Result<std::string> Client::move(const std::string& app, const std::string& kind) const {
   return begin_deploy(app_path(app, "/move"), {{"to", kind}});
 }
@@ -149,6 +153,13 @@ Result<json> Client::stop(const std::string& app) const {
 Result<json> Client::build_image(const std::string& app) const {
   json body = json::object();
   return call("POST", app_path(app, "/image"), &body);
+}
+Result<json> Client::check_environment(const std::string& kind, const std::string& app) const {
+  return call("GET", "/v1/environments/" + encode(kind) + "/" + encode(app));
+}
+Result<json> Client::refresh_images() const {
+  json body = json::object();
+  return call("POST", "/v1/images/refresh", &body);
 }
 Result<json> Client::destroy(const std::string& app) const { return call("DELETE", app_path(app)); }
 

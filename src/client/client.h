@@ -50,6 +50,8 @@ class Client {
 
   Result<json> version() const;
   Result<json> doctor() const;
+  // Whether an app can be in this kind of environment here at all; the error says why not.
+  Result<json> check_environment(const std::string& kind, const std::string& app) const;
   // Ends the daemon; with `everything` also the edge and all instances.
   Result<json> stop_host(bool everything) const;
 
@@ -69,11 +71,14 @@ class Client {
   Result<std::string> restart(const std::string& app) const;
   Result<std::string> start(const std::string& app) const;
   Result<std::string> move(const std::string& app, const std::string& kind) const;
+  // So many of a hundred requests for these kinds of environment.
+  Result<std::string> split(const std::string& app, const std::map<std::string, int>& shares) const;
   Result<std::string> change_env(const std::string& app, const std::map<std::string, std::string>& set,
                                  const std::vector<std::string>& unset) const;
   Result<json> stop(const std::string& app) const;
   // Makes the OCI image of the live release when it is not there yet.
   Result<json> build_image(const std::string& app) const;
+  Result<json> refresh_images() const;
   Result<json> destroy(const std::string& app) const;
 
   Result<json> env(const std::string& app) const;

@@ -1,28 +1,17 @@
 // Client::run: the one call that hands descriptors over, so it speaks HTTP over a socket of its own. The request's
 // first byte carries the three descriptors (SCM_RIGHTS); the answer is a stream of JSON lines.
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <array>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "base/fd.h"
 #include "client/client.h"
+#include "client/connection.h"
 #include "client/transfer.h"
 
 namespace client {
 namespace {
-
-Result<base::Fd> connect_to_daemon(const std::string& path) {
-  base::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!socket.is_open()) return base::errno_error("create a socket");
-  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
-  if (path.size() >= sizeof address.sun_path) return base::invalid("reach the daemon: the path {} is too long", path);
-  path.copy(address.sun_path, path.size());
-  if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) return unreachable(path);
-  return socket;
-}
 
 Result<void> send_with_descriptors(int socket, std::string_view bytes, const std::array<int, 3>& descriptors) {
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof descriptors)> control{};

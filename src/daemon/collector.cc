@@ -4,6 +4,8 @@
 #include <set>
 
 #include "base/log.h"
+#include "daemon/specs.h"
+#include "environment/container/images.h"
 
 namespace control_plane {
 namespace {
@@ -59,6 +61,18 @@ Result<void> remove_builds(Services& services, const std::string& app, const std
   return {};
 }
 
+// The layers and images of releases that are no more.
+Result<void> remove_layers(Services& services, const std::string& app, const std::vector<Release>& kept) {
+  if (!services.images) return {};
+  std::vector<environment::Parts> parts;
+  std::set<std::string> names;
+  for (const auto& release : kept) {
+    parts.push_back({.code = services.paths.code(app, release.folder), .venv = services.paths.venv(release.build)});
+    names.insert(image_name(app, release.number));
+  }
+  return services.images->retain(app, parts, names);
+}
+
 void empty_cache(Services& services, const std::string& app) {
   auto cache = services.paths.cache(app);
   std::error_code error;
@@ -82,6 +96,7 @@ Result<void> collect(Services& services, const std::string& app) {
   }
   if (auto kept = keep_only(services, services.paths.releases(app), folders); !kept) return kept;
   if (auto kept = keep_only(services, services.paths.env(app), env_files); !kept) return kept;
+  if (auto kept = remove_layers(services, app, *releases); !kept) return kept;
   if (auto kept = remove_builds(services, app, builds); !kept) return kept;
   empty_cache(services, app);
   return {};

@@ -118,6 +118,49 @@ base::Result<std::unique_ptr<EdgeKeeper>> start_edge(const Options& options, con
                             .arguments = std::move(arguments)});
 }
 
+// Takes orders and cares for what runs, until a signal or an order ends the daemon.
+base::Result<void> serve(net::Loop& loop, Services& services, EdgeKeeper& edge) {
+  std::unique_ptr<Watcher> watcher;
+  Deploys deploys(services, [&] { watcher->sync(); });
+  watcher = std::make_unique<Watcher>(loop, services, [&](const Watcher::Place& place) -> Result<void> {
+    auto begun = place.is_second ? deploys.restart_second(place.app) : deploys.restart(place.app);
+    if (!begun) return std::unexpected(begun.error());
+    return {};
+  });
+  deploys.recover();
+  sweep_trials(services);
+  watcher->sync();
+  Trials trials(services);
+
+  net::Timer uploads(loop, [&] {
+    collect_uploads(services, kUploadLife);
+    uploads.set_after(kUploadCheck);
+  });
+  uploads.set_after(kUploadCheck);
+
+  std::atomic<bool> everything = false;
+  api::Resources resources{services, deploys, trials, [&](bool all) {
+                             everything = all;
+                             loop.stop();
+                           }};
+  api::Router router;
+  api::add_all(router, resources);
+  auto server = api::Server::listen(loop, services.paths.api_socket(), {}, router);
+  if (!server) return std::unexpected(server.error());
+  base::log(base::Level::info, "daemon.ready", {{"root", services.paths.root.string()}, {"version", base::version()}},
+            "READY");
+  notify_ready();
+  loop.run();
+
+  notify_stopping();
+  resources.stopping = true;
+  if (services.images) services.images->cancel();
+  deploys.wait();
+  (*server).reset();
+  if (everything) stop_everything(services, edge);
+  return {};
+}
+
 }  // namespace
 
 base::Result<void> run(const Options& options) {
@@ -152,42 +195,7 @@ base::Result<void> run(const Options& options) {
   Services services{paths,  tools,  **store, **environment,    feed,
                     **edge, routes, **trash, options.crash_at, images->get()};
   if (auto applied = routes.apply(); !applied) return applied;
-
-  std::unique_ptr<Watcher> watcher;
-  Deploys deploys(services, [&] { watcher->sync(); });
-  watcher = std::make_unique<Watcher>(**loop, services, [&](const std::string& app) -> Result<void> {
-    auto begun = deploys.restart(app);
-    if (!begun) return std::unexpected(begun.error());
-    return {};
-  });
-  deploys.recover();
-  watcher->sync();
-
-  net::Timer uploads(**loop, [&] {
-    collect_uploads(services, kUploadLife);
-    uploads.set_after(kUploadCheck);
-  });
-  uploads.set_after(kUploadCheck);
-
-  std::atomic<bool> everything = false;
-  api::Resources resources{services, deploys, [&](bool all) {
-                             everything = all;
-                             (*loop)->stop();
-                           }};
-  api::Router router;
-  api::add_all(router, resources);
-  auto server = api::Server::listen(**loop, paths.api_socket(), {}, router);
-  if (!server) return std::unexpected(server.error());
-  base::log(base::Level::info, "daemon.ready", {{"root", paths.root.string()}, {"version", base::version()}}, "READY");
-  notify_ready();
-  (*loop)->run();
-
-  notify_stopping();
-  resources.stopping = true;
-  deploys.wait();
-  (*server).reset();
-  if (everything) stop_everything(services, **edge);
-  return {};
+  return serve(**loop, services, **edge);
 }
 
 }  // namespace control_plane

@@ -254,7 +254,14 @@ base::Result<Traffic> EdgeKeeper::traffic(const std::string& app) {
   const auto apps = all->value("apps", json::object());
   if (!apps.contains(app)) return Traffic{};
   const auto& counted = apps[app];
-  return Traffic{counted.value("requests", std::uint64_t{0}), counted.value("upstream_errors", std::uint64_t{0})};
+  auto number = [](const json& from, const char* name) { return from.value(name, std::uint64_t{0}); };
+  Traffic traffic{.requests = number(counted, "requests"), .failed = number(counted, "upstream_errors")};
+  if (auto split = counted.find("split"); split != counted.end()) {
+    const auto& second = split->at("second");
+    traffic.by_second = number(second, "requests");
+    traffic.second_wrong = number(second.at("status"), "5xx");
+  }
+  return traffic;
 }
 
 std::vector<std::string> EdgeKeeper::addresses() const {

@@ -109,6 +109,16 @@ base::Result<environment::Inspection> FakeEnvironment::inspect(const std::string
   return inspection;
 }
 
+base::Result<void> FakeEnvironment::freeze(const std::string& id) {
+  frozen.insert(id);
+  return {};
+}
+
+base::Result<void> FakeEnvironment::thaw(const std::string& id) {
+  frozen.erase(id);
+  return {};
+}
+
 base::Result<std::vector<std::string>> FakeEnvironment::instances() {
   std::vector<std::string> ids;
   for (const auto& entry : fs::directory_iterator(paths_.instances())) ids.push_back(entry.path().filename());

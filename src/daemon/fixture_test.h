@@ -32,6 +32,8 @@ class FakeEnvironment final : public environment::Environment {
   base::Result<void> destroy(const std::string& id) override;
   base::Result<void> forget(const std::string& app) override;
   base::Result<environment::Inspection> inspect(const std::string& id) override;
+  base::Result<void> freeze(const std::string& id) override;
+  base::Result<void> thaw(const std::string& id) override;
   base::Result<std::vector<std::string>> instances() override;
   base::Result<environment::RunResult> run_once(const environment::RunSpec& spec) override;
   base::Result<std::vector<std::string>> unadopted(const std::string&) override { return unadopted_; }
@@ -46,6 +48,7 @@ class FakeEnvironment final : public environment::Environment {
   std::vector<std::string> commands;    // that ran, joined by spaces
   std::vector<std::string> stopped;     // ids, in order
   std::vector<environment::Kind> started;
+  std::set<std::string> frozen;  // ids
 
  private:
   void serve(std::uint16_t port);

@@ -9,9 +9,10 @@
 
 namespace control_plane {
 
+// Answered for the app so far.
 struct Traffic {
-  std::uint64_t requests = 0,
-                failed = 0;  // answered for the app so far; of them 502, 503, 504 of the edge's own making
+  std::uint64_t requests = 0, failed = 0;         // failed: 502, 503, 504 of the edge's own making
+  std::uint64_t by_second = 0, second_wrong = 0;  // by the second place of a split; 5xx of these
 };
 
 // Thread-safe; calls block.

@@ -15,6 +15,10 @@ namespace {
 
 using nlohmann::json;
 
+// A request waits at most so long for an app that a deploy holds: an emulated virtual machine may have to start. The
+// deploy ends the hold itself when that fails.
+constexpr int kMostHeldSeconds = 90;
+
 // Grows across restarts of the daemon without being stored.
 std::uint64_t next_generation(std::uint64_t last) {
   auto time = std::chrono::system_clock::now().time_since_epoch();
@@ -96,20 +100,36 @@ void Routes::resume(const std::string& app) {
   held_.erase(app);
 }
 
-base::Result<void> Routes::add_upstream(json& entry, const Placement& placement, const app::WebProcess& web) {
-  if (web.kind == app::WebProcess::Kind::none) return entry["state"] = "stopped", base::Result<void>{};
-  if (placement.instance.empty())
-    return entry["state"] = held_.contains(placement.app) ? "hold" : "stopped", base::Result<void>{};
-  entry["state"] = held_.contains(placement.app) ? "hold" : "up";
+// Where the edge finds an instance; without an upstream when it is lost: the watcher replaces it.
+json Routes::place_of(const std::string& instance, const app::WebProcess& web) {
+  json place{{"instance", instance}};
   if (web.kind == app::WebProcess::Kind::engine) {
-    entry["upstream"] = {{"unix", paths_.app_socket(placement.instance).string()}};
-    return {};
+    place["upstream"] = {{"unix", paths_.app_socket(instance).string()}};
+  } else if (auto inspection = environment_.inspect(instance)) {
+    place["upstream"] = {{"tcp", fmt::format("{}:{}", inspection->instance.address, inspection->instance.port)}};
+    place["pooling"] = "per_client";
   }
-  auto inspection = environment_.inspect(placement.instance);
-  if (!inspection) return entry["state"] = "hold", base::Result<void>{};  // lost; the watcher replaces it
-  entry["upstream"] = {{"tcp", fmt::format("127.0.0.1:{}", inspection->instance.port)}};
-  entry["pooling"] = "per_client";
-  return {};
+  return place;
+}
+
+void Routes::add_upstreams(json& entry, const Placed& placed) {
+  const auto& [app, release, instance, kind] = placed.placement;
+  const auto& web = placed.config.web;
+  entry["instance"] = instance;
+  entry["state"] = "stopped";
+  if (web.kind == app::WebProcess::Kind::none) return;
+  if (held_.contains(app)) {
+    entry["state"] = "hold";
+    entry["hold"] = {{"timeout", kMostHeldSeconds}};
+  }
+  if (instance.empty()) return;
+  entry.update(place_of(instance, web));
+  bool is_up = entry.contains("upstream") && !held_.contains(app);
+  entry["state"] = is_up ? "up" : "hold";
+  if (!placed.split || !is_up) return;
+  auto second = place_of(placed.split->instance, web);
+  second["percent"] = placed.split->percent;
+  if (second.contains("upstream")) entry["split"] = std::move(second);
 }
 
 base::Result<Routes::Placed> Routes::load(const Placement& placement) {
@@ -121,8 +141,10 @@ base::Result<Routes::Placed> Routes::load(const Placement& placement) {
   if (!details) return std::unexpected(details.error());
   auto domains = store_.domains(placement.app);
   if (!domains) return std::unexpected(domains.error());
+  auto split = store_.find_split(placement.app);
+  if (!split) return std::unexpected(split.error());
   return Placed{placement, paths_.code(placement.app, (*release)->folder), std::move(details->config),
-                std::move(*domains)};
+                std::move(*domains), std::move(*split)};
 }
 
 // One broken app must not take the others' routes.
@@ -153,7 +175,7 @@ Routes::Claims Routes::claims_of(const std::vector<Placed>& all) {
 }
 
 base::Result<json> Routes::entry(const Placed& placed, const Claims& claims) {
-  const auto& [placement, code, config, domains] = placed;
+  const auto& [placement, code, config, domains, split] = placed;
   json hosts = json::array();
   std::set<std::string> paths;
   for (const auto& host : hosts_of(placement.app, config, domains)) {
@@ -165,14 +187,14 @@ base::Result<json> Routes::entry(const Placed& placed, const Claims& claims) {
   }
   for (const auto& path : config.paths)
     if (app::is_route_path(path)) paths.insert(path == "/" ? path : without_slash(path));
-  json entry{{"app", placement.app}, {"instance", placement.instance}, {"hosts", hosts}, {"paths", paths}};
+  json entry{{"app", placement.app}, {"hosts", hosts}, {"paths", paths}};
   entry["static"] = static_folders(placement.app, code, config);
   auto seconds = [](std::chrono::milliseconds time) { return std::clamp<long long>(time.count() / 1000, 1, 86'400); };
   entry["limits"] = {{"max_body", config.web.max_body},
                      {"request_timeout", seconds(config.web.request_timeout)},
                      {"tunnel_idle", seconds(config.web.websocket_timeout)}};
   if (config.web.max_in_flight) entry["limits"]["max_in_flight"] = *config.web.max_in_flight;
-  if (auto added = add_upstream(entry, placement, config.web); !added) return std::unexpected(added.error());
+  add_upstreams(entry, placed);
   return entry;
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -44,6 +45,7 @@ class Routes {
     std::filesystem::path code;
     app::Config config;
     std::vector<std::string> domains;
+    std::optional<Split> split;
   };
   // Who serves which host and path: the first one that claims it.
   class Claims {
@@ -60,7 +62,8 @@ class Routes {
   base::Result<std::vector<Placed>> load_all();
   static Claims claims_of(const std::vector<Placed>& all);
   base::Result<nlohmann::json> entry(const Placed& placed, const Claims& claims);
-  base::Result<void> add_upstream(nlohmann::json& entry, const Placement& placement, const app::WebProcess& web);
+  void add_upstreams(nlohmann::json& entry, const Placed& placed);
+  nlohmann::json place_of(const std::string& instance, const app::WebProcess& web);
 
   const Paths& paths_;
   Store& store_;

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "app/command_line.h"
+#include "app/host_service.h"
 #include "environment/shared/view.h"
 
 namespace control_plane {
@@ -77,8 +78,10 @@ environment::Parts parts_of(const Runnable& runnable, const Tools& tools) {
   parts.code = runnable.code;
   parts.venv = runnable.venv;
   parts.engine = tools.engine(runnable.details.interpreter.cache_tag);
-  const auto& prefix = runnable.details.interpreter.prefix;
-  if (!prefix.empty() && prefix != "/usr") parts.interpreters = {prefix};
+  const auto& interpreter = runnable.details.interpreter;
+  if (!interpreter.prefix.empty() && interpreter.prefix != "/usr") parts.interpreters = {interpreter.prefix};
+  parts.base = runnable.details.config.base;
+  parts.built_with = {.program = interpreter.path, .version = interpreter.version.text(), .glibc = interpreter.glibc()};
   return parts;
 }
 
@@ -95,6 +98,8 @@ allocation::Limits limits_of(const app::Config& config) {
   limits.io_weight = static_cast<std::uint32_t>(config.limits.io_weight.value_or(0));
   return limits;
 }
+
+std::string image_name(const std::string& app, int release) { return fmt::format("{}:r{}", app, release); }
 
 base::Result<image::Config> image_config(const Runnable& runnable, const Tools& tools) {
   const auto& web = runnable.details.config.web;
@@ -114,6 +119,14 @@ base::Result<image::Config> image_config(const Runnable& runnable, const Tools& 
                        .folder = process->cwd,
                        .port = kImagePort,
                        .labels = {{"org.opencontainers.image.title", runnable.app}}};
+}
+
+environment::NetworkSpec network_of(const app::Config& config) {
+  environment::NetworkSpec network;
+  if (config.network == "host") network.kind = environment::NetworkKind::host;
+  for (const auto& text : config.services)
+    if (auto service = app::parse_service(text)) network.services.push_back({service->host, service->port});
+  return network;
 }
 
 environment::Listen listen_of(const app::WebProcess& web) {
@@ -141,6 +154,7 @@ base::Result<environment::InstanceSpec> instance_spec(const Runnable& runnable, 
   spec.env = variables_of(runnable);
   spec.listen = listen_of(config.web);
   spec.port = port;
+  spec.network = network_of(config);
   spec.limits = limits_of(config);
   spec.graceful_timeout = config.web.graceful_timeout;
   if (config.web.kind != app::WebProcess::Kind::none) {
@@ -169,6 +183,7 @@ environment::RunSpec run_spec(const Runnable& runnable, const Tools& tools, envi
   spec.data_files = config.data_files;
   spec.env = variables_of(runnable);
   spec.argv = std::move(argv);
+  spec.network = network_of(config);
   spec.limits = limits_of(config);
   return spec;
 }
@@ -184,7 +199,7 @@ base::Result<environment::RunSpec> phase_spec(const Runnable& runnable, const To
 }
 
 environment::RunSpec build_step_spec(const Runnable& runnable, const Tools& tools, const app::BuildStep& step) {
-  auto spec = run_spec(runnable, tools, environment::View::build, step.argv);
+  auto spec = run_spec(runnable, tools, environment::View::install, step.argv);
   spec.parts.tools = tools.uv_folder();
   // Neither the app's variables nor its secrets: other people's build scripts run here.
   spec.env = step.env;

@@ -41,6 +41,8 @@ environment::RunSpec build_step_spec(const Runnable& runnable, const Tools& tool
 // How the image of a release starts where Serai does not run: the web process on all addresses, without secrets.
 // Kind::unsupported when there is none.
 base::Result<image::Config> image_config(const Runnable& runnable, const Tools& tools);
+// What that image is called in the layout: "mysite:r7".
+std::string image_name(const std::string& app, int release);
 environment::Listen listen_of(const app::WebProcess& web);
 
 }  // namespace control_plane

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "control/channel.h"
@@ -15,8 +16,15 @@ namespace control_plane {
 
 class Watcher {
  public:
-  // `replace` begins a restart of the app; a conflict means that somebody changes it already.
-  using Replace = std::function<Result<void>(const std::string& app)>;
+  // Where an instance serves: the app's place, or the second one of a split.
+  struct Place {
+    std::string app;
+    bool is_second = false;
+    auto operator<=>(const Place&) const = default;
+  };
+  // `replace` begins the start of another instance in this place; a conflict means that somebody changes the app
+  // already.
+  using Replace = std::function<Result<void>(const Place& place)>;
   Watcher(net::Loop& loop, Services& services, Replace replace);
 
   // Watches what the store says is placed now and nothing else.
@@ -24,20 +32,24 @@ class Watcher {
 
  private:
   struct Watched {
-    std::string app, id;
+    Place place;
+    std::string id;
     std::unique_ptr<control::Channel> channel;
     allocation::LimitHits hits;  // that were recorded
     bool stopping = false;       // somebody asked it to end
   };
   void sync_now();
-  void open(const Placement& placement);
+  std::optional<std::map<std::string, Place>> places();
+  // Empty: nothing is there any more.
+  std::string instance_at(const Place& place);
+  void open(const Place& place, const std::string& id);
   void look_at_limits();
   void on_message(Watched& watched, const control::Message& message);
   void take(Watched& watched, const nlohmann::json& event);
   void record(Watched& watched, const nlohmann::json& event);
-  void on_lost(const std::string& app, const std::string& id);
+  void on_lost(const Place& place, const std::string& id);
   void tell_loss(const std::string& app, const std::string& id);
-  void replace_later(const std::string& app);
+  void replace_later(const Place& place);
 
   net::Loop& loop_;
   Services& services_;
@@ -50,7 +62,7 @@ class Watcher {
     net::Clock::time_point last{};
     std::unique_ptr<net::Timer> timer;
   };
-  std::map<std::string, Loss> losses_;  // by app: the back-off
+  std::map<Place, Loss> losses_;  // the back-off
 };
 
 }  // namespace control_plane

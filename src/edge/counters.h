@@ -4,6 +4,7 @@
 //   2,
 //    "tunnels": 0, "held": 0, "held_total": 3, "static": 4, "upstream_errors": 1, "upstream_retries": 0, "aborted": 0,
 //    "latency_ms": {"bounds": [0.5, 1, …], "counts": [3, 4, …]}}        counts has one more entry: above the last bound
+// An app with a split has "split": {"percent": 10, "second": {…}} beside them: what its second place answered.
 #pragma once
 
 #include <array>

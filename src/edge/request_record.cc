@@ -29,7 +29,7 @@ void RequestRecord::begin(Context& context, const http::RequestHead* head, std::
   id = context.request_ids.next();
   status = 0;
   bytes_in = bytes_out = 0;
-  aborted = from_file = false;
+  aborted = from_file = by_second_place = false;
   started_ = context.loop.now();
   text_.clear();
   method_ = keep(from.method_name);
@@ -58,8 +58,12 @@ void RequestRecord::finish(Context& context) {
   base::give_back(text_, kSpareCapacity);
   auto runtime = std::move(runtime_);
   if (!runtime) return;
-  auto& counters = runtime->counters;
-  counters.in_flight--;
+  runtime->counters.in_flight--;
+  count(runtime->counters, took);
+  if (by_second_place) count(runtime->second_counters, took);
+}
+
+void RequestRecord::count(AppCounters& counters, std::chrono::nanoseconds took) const {
   counters.requests++;
   counters.by_class[static_cast<std::size_t>(status / 100) % counters.by_class.size()]++;
   counters.bytes_in += bytes_in;

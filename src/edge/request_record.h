@@ -25,6 +25,7 @@ class RequestRecord {
   std::uint64_t bytes_in = 0, bytes_out = 0;  // of bodies
   bool aborted = false;                       // by the client
   bool from_file = false;
+  bool by_second_place = false;  // of a split
   std::string_view accept() const { return piece(accept_); }
 
   // Logs and counts.
@@ -34,6 +35,7 @@ class RequestRecord {
   struct Piece {
     std::uint32_t from = 0, size = 0;
   };
+  void count(AppCounters& counters, std::chrono::nanoseconds took) const;
   void log(Context& context, std::chrono::nanoseconds took) const;
   Piece keep(std::string_view text);
   std::string_view piece(Piece piece) const { return std::string_view(text_).substr(piece.from, piece.size); }

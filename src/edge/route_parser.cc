@@ -118,7 +118,7 @@ std::optional<std::string> parse_prefix(std::string text) {
   return text;
 }
 
-std::optional<net::Endpoint> parse_upstream(Reader& app) {
+std::optional<net::Endpoint> parse_endpoint(Reader& app) {
   auto* value = app.find("upstream");
   if (!value || value->is_null()) return std::nullopt;
   Reader upstream(*value, app.at("upstream"), app.mistake());
@@ -207,18 +207,38 @@ Pooling parse_pooling(Reader& from) {
   return Pooling::shared;
 }
 
+std::optional<Upstream> parse_upstream(Reader& from) {
+  auto instance = from.text("instance");
+  auto endpoint = parse_endpoint(from);
+  auto pooling = parse_pooling(from);
+  if (!endpoint) return std::nullopt;
+  return Upstream{std::move(instance), std::move(*endpoint), pooling};
+}
+
+std::optional<Split> parse_split(Reader& app) {
+  auto* value = app.find("split");
+  if (!value || value->is_null()) return std::nullopt;
+  Reader from(*value, app.at("split"), app.mistake());
+  auto percent = from.number("percent", 0);
+  auto upstream = parse_upstream(from);
+  if (percent < 1 || percent > 99) from.fail("percent", "expected a number from 1 to 99");
+  if (!upstream) from.fail("upstream", "is missing");
+  from.refuse_others();
+  if (!upstream) return std::nullopt;
+  return Split{std::move(*upstream), static_cast<unsigned>(percent)};
+}
+
 App parse_app(const json& value, std::string place, std::uint64_t default_max_body,
               std::optional<base::Error>& mistake) {
   Reader from(value, std::move(place), mistake);
   App app;
   app.max_body = default_max_body;
   app.name = from.needed_text("app");
-  app.instance = from.text("instance");
   parse_places(from, app);
   app.state = parse_state(from);
   app.upstream = parse_upstream(from);
   if (app.state == AppState::up && !app.upstream) from.fail("upstream", "is missing for an app that is up");
-  app.pooling = parse_pooling(from);
+  app.split = parse_split(from);
   app.statics = parse_statics(from);
   parse_limits(from, app);
   parse_hold(from, app);

@@ -11,6 +11,10 @@
 //      "state": "up",                         up | hold (requests wait) | stopped (503)
 //      "upstream": {"unix": "/…/app.sock"},   or {"tcp": "127.0.0.1:9000"} (literal address); needed when up
 //      "pooling": "shared",                   shared: our engine. per_client: one client per connection
+//      "split": {"percent": 10,               optional, when up: so many of a hundred requests go to a second place,
+//                "instance": "i-81c2",        1 to 99; the others as before. Members as above
+//                "upstream": {"unix": "/…"},
+//                "pooling": "shared"},
 //      "static": [{"prefix": "/static",       served by the edge when the file is there, else passed on to the app;
 //                  "folder": "/…/staticfiles",    entries of the same prefix are tried in order
 //                  "immutable": false}],      true: names hold a hash, caches may keep files for a year

@@ -34,6 +34,20 @@ struct StaticMount {
   std::shared_ptr<const http::StaticFolder> served;  // null: could not be opened
 };
 
+// Where an app answers. Equal ones share their connections.
+struct Upstream {
+  std::string instance;  // free text; a change of it drains the connections
+  net::Endpoint endpoint;
+  Pooling pooling = Pooling::shared;
+  bool operator==(const Upstream&) const = default;
+};
+
+// A second place of the same app, which gets a part of its requests.
+struct Split {
+  Upstream upstream;
+  unsigned percent = 0;  // 1 to 99
+};
+
 struct HoldLimits {
   std::size_t max_requests = 512;
   std::size_t max_bytes = 16 << 20;
@@ -42,12 +56,11 @@ struct HoldLimits {
 
 struct App {
   std::string name;
-  std::string instance;
   std::vector<std::string> hosts;
   std::vector<std::string> paths;  // without trailing slashes; "" is the whole path space
   AppState state = AppState::stopped;
-  std::optional<net::Endpoint> upstream;
-  Pooling pooling = Pooling::shared;
+  std::optional<Upstream> upstream;
+  std::optional<Split> split;
   std::vector<StaticMount> statics;  // longest prefix first
   std::uint64_t max_body = 0;
   std::chrono::seconds request_timeout{60};  // 0: none

@@ -67,14 +67,19 @@ TEST(RouteParserTest, AFullAppIsReadWhole) {
   auto parsed = parse_routes(json::parse(R"({"type": "routes", "id": 4, "generation": 12, "apps": [{
       "app": "shop", "instance": "i-1", "hosts": ["shop.example", "*.shop.example"], "paths": ["/", "/x/"], "state": "up",
       "upstream": {"tcp": "127.0.0.1:9000"}, "pooling": "per_client",
+      "split": {"percent": 10, "instance": "i-2", "upstream": {"unix": "/s"}},
       "static": [{"prefix": "/s", "folder": "/a"}, {"prefix": "/s/long", "folder": "/b", "immutable": true}],
       "limits": {"max_body": 10, "request_timeout": 5}, "hold": {"max_requests": 1, "max_bytes": 2, "timeout": 3}}]})"),
                              7);
   ASSERT_TRUE(parsed) << parsed.error().describe();
   const auto& shop = parsed->apps.at(0);
   EXPECT_EQ(parsed->generation, 12u);
-  EXPECT_EQ(shop.upstream->text(), "127.0.0.1:9000");
-  EXPECT_EQ(shop.pooling, Pooling::per_client);
+  EXPECT_EQ(shop.upstream->endpoint.text(), "127.0.0.1:9000");
+  EXPECT_EQ(shop.upstream->pooling, Pooling::per_client);
+  EXPECT_EQ(shop.upstream->instance, "i-1");
+  EXPECT_EQ(shop.split->percent, 10u);
+  EXPECT_EQ(shop.split->upstream.instance, "i-2");
+  EXPECT_EQ(shop.split->upstream.endpoint.text(), "unix:/s");
   EXPECT_EQ(shop.paths, (std::vector<std::string>{"", "/x"}));
   EXPECT_EQ(shop.statics.at(0).folder, "/b");
   EXPECT_TRUE(shop.statics.at(0).immutable);
@@ -133,6 +138,13 @@ TEST(RouteParserTest, EveryMistakeNamesItsPlace) {
             "apps[0].limits.max_body: expected a whole number of 0 or more");
   EXPECT_EQ(app_mistake(R"("limits": {"bodies": 1})"), "apps[0].limits.bodies: is no known key");
   EXPECT_EQ(app_mistake(R"("hold": {"timeout": 100000})"), "apps[0].hold.timeout: expected at most 86400 seconds");
+  for (auto percent : {"0", "100"}) {
+    EXPECT_EQ(app_mistake(fmt::format(R"("split": {{"percent": {}, "upstream": {{"unix": "/s"}}}})", percent)),
+              "apps[0].split.percent: expected a number from 1 to 99");
+  }
+  EXPECT_EQ(app_mistake(R"("split": {"percent": 5})"), "apps[0].split.upstream: is missing");
+  EXPECT_EQ(app_mistake(R"("split": {"percent": 5, "upstream": {"unix": "/s"}, "x": 1})"),
+            "apps[0].split.x: is no known key");
   EXPECT_EQ(app_mistake(R"("instance": 7)"), "apps[0].instance: expected a text");
 }
 

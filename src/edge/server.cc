@@ -252,7 +252,7 @@ base::Result<std::vector<base::Fd>> Server::Parts::copies_of_sockets() const {
 
 json Server::Parts::on_counters() const {
   json apps = json::object();
-  for (const auto& [name, runtime] : runtimes) apps[name] = runtime->counters.to_json(runtime->holds.size());
+  for (const auto& [name, runtime] : runtimes) apps[name] = runtime->counters_to_json();
   return {{"type", "counters"},
           {"generation", context.table->generation()},
           {"connections", clients.size()},
@@ -267,7 +267,7 @@ void Server::Parts::on_sweep() {
   access_log->flush();
   for (const auto& [name, runtime] : runtimes) {
     runtime->holds.expire(now);
-    if (runtime->pool()) runtime->pool()->close_idle_since_before(now - options.timeouts.upstream_idle);
+    runtime->close_idle_since_before(now - options.timeouts.upstream_idle);
   }
 }
 

@@ -49,16 +49,20 @@ void UpstreamExchange::begin(const App& app, const http::RequestHead& head, Upgr
 }
 
 bool UpstreamExchange::take_idle(const App& app) {
-  pool_ = app.runtime->pool();
-  upstream_ = app.pooling == Pooling::shared ? pool_->take() : client_.private_upstreams().take(*pool_);
+  choose_place(app);
+  upstream_ = is_shared() ? pool_->take() : client_.private_upstreams().take(*pool_);
   return upstream_ != nullptr;
+}
+
+void UpstreamExchange::choose_place(const App& app) {
+  pool_ = app.runtime->next_pool();
+  client_.record().by_second_place = app.runtime->is_second(pool_.get());
 }
 
 // Connects anew. Not reachable is nothing special: the app may be about to start, or routes about to change.
 void UpstreamExchange::try_app(const App& app) {
-  pool_ = app.runtime->pool();
   connecting_since_ = waiting_since_ = loop().now();
-  if (auto connected = upstream_->connect(pool_->endpoint()); !connected) {
+  if (auto connected = upstream_->connect(pool_->upstream().endpoint); !connected) {
     if (!was_held_) note_failure(connected.error().describe());
     return hold(app, Why::app_unreachable);
   }
@@ -110,6 +114,7 @@ void UpstreamExchange::on_released() {
   if (app->state == AppState::stopped) return client_.answer(Trouble::app_stopped);
   if (app->state == AppState::hold) return hold(*app, Why::app_on_hold);
   runtime().counters.upstream_retries++;
+  choose_place(*app);
   try_app(*app);
 }
 
@@ -160,7 +165,7 @@ void UpstreamExchange::on_response_end() {
     upstream_ended_ = true;
     return end_tunnel();
   }
-  if (pool_->pooling() == Pooling::shared)
+  if (is_shared())
     pool_->give_back(std::move(upstream_));
   else
     client_.private_upstreams().keep(pool_, std::move(upstream_));
@@ -206,7 +211,10 @@ void UpstreamExchange::on_upstream_failed(UpstreamConnection::Failure failure) {
   auto table = client_.context().table;
   const App* app = table->find_app(app_);
   runtime().counters.upstream_retries++;
-  if (app && app->state == AppState::up && quick_retries_++ < kQuickRetries) return try_app(*app);
+  if (app && app->state == AppState::up && quick_retries_++ < kQuickRetries) {
+    choose_place(*app);
+    return try_app(*app);
+  }
   if (!app || app->state == AppState::stopped) return on_released();
   hold(*app, app->state == AppState::hold ? Why::app_on_hold : Why::app_unreachable);
 }

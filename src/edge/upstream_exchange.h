@@ -52,6 +52,8 @@ class UpstreamExchange final : public Exchange, UpstreamConnection::Receiver, He
   void open_tunnel(const http::ResponseHead& head);
   void end_tunnel();
   void sweep_tunnel(net::Clock::time_point now);
+  void choose_place(const App& app);
+  bool is_shared() const { return pool_->upstream().pooling == Pooling::shared; }
   bool take_idle(const App& app);
   void try_app(const App& app);
   void hold(const App& app, Why why);

@@ -4,10 +4,6 @@
 
 namespace edge {
 
-bool UpstreamPool::serves(const App& app) const {
-  return app.upstream && *app.upstream == endpoint_ && app.pooling == pooling_ && app.instance == instance_;
-}
-
 std::unique_ptr<UpstreamConnection> UpstreamPool::take() {
   while (!idle_.empty()) {
     auto connection = std::move(idle_.back());

@@ -10,14 +10,10 @@ namespace edge {
 
 class UpstreamPool {
  public:
-  UpstreamPool(Context& context, net::Endpoint endpoint, Pooling pooling, std::string instance)
-      : context_(context), endpoint_(std::move(endpoint)), pooling_(pooling), instance_(std::move(instance)) {}
+  UpstreamPool(Context& context, Upstream upstream) : context_(context), upstream_(std::move(upstream)) {}
   ~UpstreamPool() { retire(); }
 
-  const net::Endpoint& endpoint() const { return endpoint_; }
-  Pooling pooling() const { return pooling_; }
-  // Whether an app's new description means this very upstream.
-  bool serves(const App& app) const;
+  const Upstream& upstream() const { return upstream_; }
 
   // An idle connection that is still quiet; null when there is none.
   std::unique_ptr<UpstreamConnection> take();
@@ -34,9 +30,7 @@ class UpstreamPool {
  private:
   static constexpr std::size_t kMaxIdle = 512;
   Context& context_;
-  net::Endpoint endpoint_;
-  Pooling pooling_;
-  std::string instance_;
+  const Upstream upstream_;
   std::vector<std::unique_ptr<UpstreamConnection>> idle_;  // oldest first
   bool retired_ = false;
 };

@@ -53,17 +53,45 @@ base::Result<Endpoint> Endpoint::of(const Address& address) {
   return endpoint;
 }
 
-base::Result<base::Fd> Endpoint::connect() const {
-  base::Fd fd(::socket(storage_.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+base::Result<base::Fd> Endpoint::socket(int type) const {
+  base::Fd fd(::socket(storage_.ss_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.is_open()) return base::errno_error("create a socket");
+  return fd;
+}
+
+base::Result<base::Fd> Endpoint::connect() const {
+  auto fd = socket(SOCK_STREAM);
+  if (!fd) return fd;
   if (!is_unix()) {
     int one = 1;
-    (void)::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    (void)::setsockopt(fd->get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   }
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&storage_), length_) == 0 || errno == EINPROGRESS)
-    return fd;
+  if (::connect(fd->get(), address(), length_) == 0 || errno == EINPROGRESS) return fd;
   if (errno == EAGAIN) return base::fail(base::Kind::overloaded, "connect to {}: its backlog is full", text_);
   return base::errno_error(fmt::format("connect to {}", text_));
+}
+
+base::Result<base::Fd> Endpoint::listen(int backlog) const {
+  auto fd = socket(SOCK_STREAM);
+  if (!fd) return fd;
+  int one = 1;
+  if (!is_unix()) (void)::setsockopt(fd->get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (::bind(fd->get(), address(), length_) == 0 && ::listen(fd->get(), backlog) == 0) return fd;
+  return base::errno_error(fmt::format("listen on {}", text_));
+}
+
+base::Result<base::Fd> Endpoint::bind_datagrams() const {
+  auto fd = socket(SOCK_DGRAM);
+  if (fd && ::bind(fd->get(), address(), length_) < 0)
+    return base::errno_error(fmt::format("hear datagrams for {}", text_));
+  return fd;
+}
+
+base::Result<base::Fd> Endpoint::connect_datagrams() const {
+  auto fd = socket(SOCK_DGRAM);
+  if (fd && ::connect(fd->get(), address(), length_) < 0)
+    return base::errno_error(fmt::format("send datagrams to {}", text_));
+  return fd;
 }
 
 }  // namespace net

@@ -1,4 +1,5 @@
-// net::Endpoint: a resolved socket address, for connecting often without asking the resolver again.
+// net::Endpoint: a resolved socket address, for connecting often without asking the resolver again, and for programs
+// that have none (statically linked).
 #pragma once
 
 #include <sys/socket.h>
@@ -20,9 +21,17 @@ class Endpoint {
   // Starts connecting, non-blocking: done at once for Unix sockets; for TCP, writable once it is decided
   // (`socket_error` tells how). A full backlog of a Unix socket is Kind::overloaded.
   base::Result<base::Fd> connect() const;
+  // A bound, listening, non-blocking stream socket.
+  base::Result<base::Fd> listen(int backlog) const;
+  // UDP, non-blocking: a socket that hears what is sent here; one whose peer this is.
+  base::Result<base::Fd> bind_datagrams() const;
+  base::Result<base::Fd> connect_datagrams() const;
   bool operator==(const Endpoint& other) const { return text_ == other.text_; }
 
  private:
+  const sockaddr* address() const { return reinterpret_cast<const sockaddr*>(&storage_); }
+  base::Result<base::Fd> socket(int type) const;
+
   sockaddr_storage storage_{};
   socklen_t length_ = 0;
   std::string text_;

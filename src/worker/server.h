@@ -109,7 +109,7 @@ class Server : private net::Deferred {
  private:
   static constexpr std::size_t enough_received = 512 * 1024;
   // A response waits for its turn's others this long at most.
-  static constexpr auto longest_unsent = std::chrono::microseconds(250);
+  static constexpr auto longest_unsent = std::chrono::microseconds(500);
 
   Server(const Options& options, Counters& counters, Handler& handler, std::unique_ptr<net::Loop> loop,
          TrustedPeers trusted);

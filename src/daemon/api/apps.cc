@@ -1,5 +1,6 @@
 // /v1/apps: the apps, their state, releases, configuration and limits; stopping and destroying them.
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "app/release.h"
 #include "daemon/api/resources.h"
@@ -54,6 +55,21 @@ json processes_of(Resources& resources, const std::string& instance) {
   return status ? status->value("processes", json::array()) : json::array();
 }
 
+// {} where requests are not split.
+json split_of(Resources& resources, const std::string& app) {
+  auto split = resources.services.store.find_split(app);
+  if (!split || !*split) return json::object();
+  auto traffic = resources.services.front.traffic(app).value_or(Traffic{});
+  auto found = resources.services.environment.inspect((*split)->instance);
+  bool is_running = found && found->state == environment::InstanceState::running;
+  return {{"environment", to_string((*split)->kind)},
+          {"percent", (*split)->percent},
+          {"instance", (*split)->instance},
+          {"state", is_running ? "running" : "down"},
+          {"requests", traffic.by_second},
+          {"server_errors", traffic.second_wrong}};
+}
+
 json data_of(Resources& resources, const std::string& app) {
   json data = json::array();
   if (auto kept = resources.services.environment.kept(app)) {
@@ -63,10 +79,10 @@ json data_of(Resources& resources, const std::string& app) {
   return data;
 }
 
-// The CPUs that are its own, as the kernel lists them; empty: those that are nobody's.
-std::string own_cpus(Resources& resources, const std::string& instance) {
-  auto found = resources.services.environment.inspect(instance);
-  return found ? found->limits.cpus : "";
+// Of the instance, if there is one.
+environment::Inspection inspection_of(Resources& resources, const std::string& instance) {
+  if (instance.empty()) return {};
+  return resources.services.environment.inspect(instance).value_or(environment::Inspection{});
 }
 
 json last_deploy_of(Resources& resources, const std::string& app) {
@@ -112,13 +128,16 @@ Result<json> status(Resources& resources, const std::string& name) {
   if (!release || !*release || !details)
     return base::fail(base::Kind::internal, "the live release of {} is missing", name);
   auto urls = resources.services.routes.urls(name, details->config);
+  auto inspection = inspection_of(resources, placement->instance);
   return json{{"app", name},
               {"state", state_of(resources, *placement)},
               {"release", placement->release},
               {"digest", app::short_id((*release)->digest)},
               {"instance", placement->instance},
               {"environment", to_string(placement->kind)},
-              {"own_cpus", placement->instance.empty() ? "" : own_cpus(resources, placement->instance)},
+              {"split", split_of(resources, name)},
+              {"own_cpus", inspection.limits.cpus},
+              {"network", inspection.network},
               {"urls", urls.value_or(std::vector<std::string>{})},
               {"web", describe_web(details->framework, details->config.web)},
               {"python", details->interpreter.version.text()},
@@ -173,7 +192,8 @@ Result<json> limits(Resources& resources, const std::string& app) {
     return json{{"app", app}, {"limits", json::array()}, {"events", limit_events_of(resources, app)}};
   auto found = resources.services.environment.inspect(placement->instance);
   if (!found) return std::unexpected(found.error());
-  const auto& [instance, state, limit, usage, hits] = *found;
+  const auto& limit = found->limits;
+  const auto& [usage, hits] = std::tie(found->usage, found->hits);
   auto cpu_seconds = std::chrono::duration<double>(usage.cpu).count();
   json values = json::array();
   values.push_back({{"limit", "cpu"},
@@ -189,6 +209,9 @@ Result<json> limits(Resources& resources, const std::string& app) {
                     {"value", std::to_string(limit.processes)},
                     {"used", std::to_string(usage.processes)},
                     {"hits", hits.processes_refused}});
+  if (found->network_missing)
+    values.push_back(
+        {{"limit", "network"}, {"value", "none of its own: it is on " + found->network}, {"used", ""}, {"hits", 0}});
   return json{
       {"app", app}, {"instance", placement->instance}, {"limits", values}, {"events", limit_events_of(resources, app)}};
 }

@@ -11,6 +11,19 @@ Result<json> begun(const Result<std::string>& id) {
   return json{{"deploy", *id}};
 }
 
+// {"shares": {"container": 10}}
+Result<std::map<environment::Kind, int>> read_shares(Exchange& exchange) {
+  auto body = exchange.read_json();
+  if (!body) return std::unexpected(body.error());
+  std::map<environment::Kind, int> shares;
+  for (const auto& [name, percent] : body->value("shares", std::map<std::string, int>{})) {
+    auto kind = environment::parse_kind(name);
+    if (!kind) return std::unexpected(kind.error());
+    shares[*kind] = percent;
+  }
+  return shares;
+}
+
 bool is_id(const std::string& text) {
   return text.size() == 12 && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789") == std::string::npos;
 }
@@ -81,6 +94,11 @@ void add_deploys(Router& router, Resources& resources) {
     auto kind = environment::parse_kind(body->value("to", ""));
     if (!kind) return std::unexpected(kind.error());
     return begun(resources.deploys.move(at.find("app")->second, *kind));
+  });
+  router.add("POST", "/v1/apps/{app}/split", [&](Exchange& exchange, const Parameters& at) -> Result<json> {
+    auto shares = read_shares(exchange);
+    if (!shares) return std::unexpected(shares.error());
+    return begun(resources.deploys.split(at.find("app")->second, *shares));
   });
   router.add("POST", "/v1/apps/{app}/env", [&](Exchange& exchange, const Parameters& at) -> Result<json> {
     auto body = exchange.read_json();

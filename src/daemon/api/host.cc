@@ -1,4 +1,4 @@
-// /v1/version, /v1/doctor, /v1/host/stop: the host itself.
+// /v1/version, /v1/doctor, /v1/environments/KIND/APP, /v1/host/stop: the host itself.
 #include <nlohmann/json.hpp>
 
 #include "base/version.h"
@@ -48,6 +48,16 @@ json doctor(Resources& resources) {
   return {{"facts", facts}};
 }
 
+// Whether this host could do it for an app that wants as little as can be; a deploy asks again with what it wants.
+Result<json> can_have(Resources& resources, const std::string& app, const std::string& name) {
+  auto kind = environment::parse_kind(name);
+  if (!kind) return std::unexpected(kind.error());
+  allocation::Limits least{.cpu = 1, .memory = 1, .processes = 1};
+  if (auto possible = resources.services.environment.check({app, *kind, least}); !possible)
+    return std::unexpected(possible.error());
+  return json{{"kind", name}, {"possible", true}};
+}
+
 }  // namespace
 
 void add_host(Router& router, Resources& resources) {
@@ -55,6 +65,9 @@ void add_host(Router& router, Resources& resources) {
     return json{{"version", base::version()}, {"addresses", resources.services.front.addresses()}};
   });
   router.add("GET", "/v1/doctor", [&](Exchange&, const Parameters&) -> Result<json> { return doctor(resources); });
+  router.add("GET", "/v1/environments/{kind}/{app}", [&](Exchange&, const Parameters& at) -> Result<json> {
+    return can_have(resources, at.find("app")->second, at.find("kind")->second);
+  });
   router.add("POST", "/v1/host/stop", [&](Exchange& exchange, const Parameters&) -> Result<json> {
     auto body = exchange.read_json();
     if (!body) return body;

@@ -1,4 +1,5 @@
 // POST /v1/apps/{app}/image: the OCI image of the live release, made when it is not there yet.
+// POST /v1/images/refresh: the base of all images, made anew.
 #include <nlohmann/json.hpp>
 
 #include "daemon/api/resources.h"
@@ -26,7 +27,7 @@ Result<json> build(Resources& resources, const std::string& app) {
   if (!runnable) return std::unexpected(runnable.error());
   auto config = image_config(*runnable, resources.services.tools);
   if (!config) return std::unexpected(config.error());
-  auto name = fmt::format("{}:r{}", app, placement->release);
+  auto name = image_name(app, placement->release);
   auto image = images->build(app, name, parts_of(*runnable, resources.services.tools), *config);
   if (!image) return base::wrap(image.error(), "make the image of " + app);
   auto value = to_json(*image);
@@ -36,9 +37,19 @@ Result<json> build(Resources& resources, const std::string& app) {
   return value;
 }
 
+// A base with the packages of today for all images made from now on.
+Result<json> refresh(Resources& resources) {
+  auto* images = resources.services.images;
+  if (!images) return base::fail(base::Kind::unsupported, "make a base: this daemon makes no images");
+  auto layer = images->refresh_base();
+  if (!layer) return base::wrap(layer.error(), "make the base of images anew");
+  return json{{"name", layer->name}, {"digest", "sha256:" + layer->digest}, {"size", layer->size}};
+}
+
 }  // namespace
 
 void add_image(Router& router, Resources& resources) {
+  router.add("POST", "/v1/images/refresh", [&](Exchange&, const Parameters&) { return refresh(resources); });
   router.add("POST", "/v1/apps/{app}/image",
              [&](Exchange&, const Parameters& at) { return build(resources, at.find("app")->second); });
 }

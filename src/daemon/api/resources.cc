@@ -3,7 +3,8 @@
 namespace control_plane::api {
 
 void add_all(Router& router, Resources& resources) {
-  for (auto add : {add_apps, add_deploys, add_domains, add_env, add_host, add_image, add_logs, add_run, add_uploads})
+  for (auto add :
+       {add_apps, add_deploys, add_domains, add_env, add_host, add_image, add_logs, add_run, add_trials, add_uploads})
     add(router, resources);
 }
 

@@ -7,12 +7,14 @@
 #include "daemon/api/router.h"
 #include "daemon/deploy/deploys.h"
 #include "daemon/services.h"
+#include "daemon/trial/trials.h"
 
 namespace control_plane::api {
 
 struct Resources {
   Services& services;
   Deploys& deploys;
+  Trials& trials;
   std::function<void(bool everything)> stop_host;
   std::atomic<bool> stopping = false;  // streams end
 };
@@ -26,6 +28,7 @@ void add_host(Router& router, Resources& resources);
 void add_image(Router& router, Resources& resources);
 void add_logs(Router& router, Resources& resources);
 void add_run(Router& router, Resources& resources);
+void add_trials(Router& router, Resources& resources);
 void add_uploads(Router& router, Resources& resources);
 void add_all(Router& router, Resources& resources);
 

@@ -76,7 +76,8 @@ class ApiTest : public testing_support::HostTest {
   ApiTest() { add_all(router_, resources_); }
 
   testing_support::Host host_{root_};
-  Resources resources_{host_.services, host_.deploys, [](bool) {}};
+  Trials trials_{host_.services};
+  Resources resources_{host_.services, host_.deploys, trials_, [](bool) {}};
   Router router_;
 };
 

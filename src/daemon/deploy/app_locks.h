@@ -56,8 +56,9 @@ class AppLocks {
     if (!used_.contains(app)) return ending_.insert(app), std::move(claimed);
     busy_.erase(app);
     claimed->disown();
-    return std::unexpected(
-        base::Error(base::Kind::conflict, fmt::format("a command of {} is running", app), "end it first (serai run)"));
+    return std::unexpected(base::Error(base::Kind::conflict,
+                                       fmt::format("a command or a comparison of {} is running", app),
+                                       "end it first (serai run, serai compare)"));
   }
   base::Result<Use> use(const std::string& app) {
     std::lock_guard lock(mutex_);

@@ -95,7 +95,8 @@ std::string Deploys::still_serving(const Deploy& record) {
   auto placement = services_.store.find_placement(record.app);
   if (!placement || !*placement || (*placement)->instance.empty()) return "";
   const auto& [app, release, instance, kind] = **placement;
-  bool replaced = !record.switched && !record.old_instance.empty() && record.old_instance != instance;
+  bool replaced = record.kind != DeployKind::split && !record.switched && !record.old_instance.empty() &&
+                  record.old_instance != instance;
   if (replaced) return fmt::format("r{} had to stop for it, was started again and serves", release);
   auto found = services_.environment.inspect(instance);
   bool runs = found && found->state == environment::InstanceState::running;

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <list>
+#include <map>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -29,6 +30,11 @@ class Deploys {
   Result<std::string> start(const std::string& app);
   // The live release in another kind of environment; a move that cannot work is refused before anything begins.
   Result<std::string> move(const std::string& app, environment::Kind kind);
+  // Gives kinds their parts of a hundred requests: the app's own and at most one other; what is missing to a hundred is
+  // the own one's. All for the own kind ends a split, all for another is a move.
+  Result<std::string> split(const std::string& app, const std::map<environment::Kind, int>& percents);
+  // The second place again, after its instance was lost.
+  Result<std::string> restart_second(const std::string& app);
   Result<std::string> change_env(const std::string& app, const Variables& set, const std::vector<std::string>& unset);
 
   // These return when it is done.
@@ -49,6 +55,10 @@ class Deploys {
   void carry_out(Journal& journal, const Work& work);
   Result<void> make_and_move(Journal& journal, const DeployRequest& request);
   Result<void> launch_placed(Journal& journal);
+  Result<std::string> begin_split(const std::string& app, environment::Kind kind, int percent);
+  Result<void> give_share(Journal& journal);
+  Result<std::string> end_split(const std::string& app);
+  Result<void> end_split(Journal& journal);
   Result<Variables> changed_values(const std::string& app, const Variables& set, const std::vector<std::string>& unset);
   Result<void> release_with_env(Journal& journal, Variables values);
   Result<Placement> placement_of(const std::string& app);

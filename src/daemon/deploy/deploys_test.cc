@@ -279,6 +279,146 @@ TEST_P(CrashedMovesTest, AreFinishedOrUndoneByTheNextDaemon) {
 INSTANTIATE_TEST_SUITE_P(AtEachStep, CrashedMovesTest,
                          testing::Values("launch", "launch:after", "switch", "switch:after", "drain"));
 
+// --- splits
+
+class SplitsTest : public DeploysTest {
+ protected:
+  json split(Host& host, const std::map<Kind, int>& shares) { return host.finish(host.deploys.split("shop", shares)); }
+  static std::optional<Split> found(Host& host) { return host.store->find_split("shop").value(); }
+};
+
+TEST_F(SplitsTest, ASecondPlaceOfTheSameReleaseGetsItsShare) {
+  Host host(root_);
+  deploy(host, "1.0");
+  auto first = host.placement("shop").instance;
+  auto done = split(host, {{Kind::dedicated, 10}, {Kind::shared, 90}});
+  ASSERT_EQ(done["event"], "done") << done;
+  EXPECT_EQ(host.placement("shop").instance, first);
+  EXPECT_EQ(host.placement("shop").kind, Kind::shared);
+  EXPECT_THAT(host.environment.started, ElementsAre(Kind::shared, Kind::dedicated));
+  EXPECT_THAT(host.environment.stopped, IsEmpty());
+  auto entry = host.front.entry("shop");
+  EXPECT_EQ(entry["instance"], first);
+  EXPECT_EQ(entry["split"]["percent"], 10);
+  EXPECT_EQ(entry["split"]["instance"], found(host)->instance);
+  EXPECT_TRUE(entry["split"]["upstream"].contains("tcp"));
+}
+
+TEST_F(SplitsTest, AnotherShareNeedsNoOtherInstance) {
+  Host host(root_);
+  deploy(host, "1.0");
+  split(host, {{Kind::dedicated, 10}});
+  auto second = found(host)->instance;
+  ASSERT_EQ(split(host, {{Kind::dedicated, 60}})["event"], "done");
+  EXPECT_EQ(found(host)->instance, second);
+  EXPECT_EQ(host.front.entry("shop")["split"]["percent"], 60);
+  ASSERT_EQ(split(host, {{Kind::container, 60}})["event"], "done");
+  EXPECT_EQ(found(host)->kind, Kind::container);
+  EXPECT_THAT(host.environment.stopped, ElementsAre(second));
+}
+
+TEST_F(SplitsTest, AllForTheOwnKindEndsIt) {
+  Host host(root_);
+  deploy(host, "1.0");
+  split(host, {{Kind::dedicated, 10}});
+  auto second = found(host)->instance;
+  ASSERT_EQ(split(host, {{Kind::shared, 100}})["event"], "done");
+  EXPECT_FALSE(found(host));
+  EXPECT_FALSE(host.front.entry("shop").contains("split"));
+  EXPECT_THAT(host.environment.stopped, ElementsAre(second));
+  expect_only(host, 1);
+  EXPECT_FALSE(host.deploys.split("shop", {{Kind::shared, 100}})) << "there is none";
+}
+
+TEST_F(SplitsTest, AllForAnotherKindIsAMove) {
+  Host host(root_);
+  deploy(host, "1.0");
+  split(host, {{Kind::dedicated, 10}});
+  ASSERT_EQ(split(host, {{Kind::dedicated, 100}})["event"], "done");
+  EXPECT_FALSE(found(host));
+  EXPECT_EQ(host.placement("shop").kind, Kind::dedicated);
+  expect_only(host, 1);
+}
+
+TEST_F(SplitsTest, WhateverChangesTheReleaseEndsItAndARestartDoesNot) {
+  Host host(root_);
+  deploy(host, "1.0");
+  split(host, {{Kind::dedicated, 10}});
+  auto second = found(host)->instance;
+  host.finish(host.deploys.restart("shop"));
+  EXPECT_EQ(found(host)->instance, second);
+  deploy(host, "2.0");
+  EXPECT_FALSE(found(host));
+  expect_only(host, 2);
+  split(host, {{Kind::dedicated, 10}});
+  ASSERT_TRUE(host.deploys.stop("shop"));
+  EXPECT_FALSE(found(host));
+  EXPECT_THAT(names("instances"), IsEmpty());
+}
+
+TEST_F(SplitsTest, ALostSecondPlaceIsStartedAgainWithItsShare) {
+  Host host(root_);
+  deploy(host, "1.0");
+  split(host, {{Kind::dedicated, 10}});
+  auto second = found(host)->instance;
+  ASSERT_TRUE(host.environment.destroy(second));
+  ASSERT_EQ(host.finish(host.deploys.restart_second("shop"))["event"], "done");
+  EXPECT_NE(found(host)->instance, second);
+  EXPECT_EQ(found(host)->percent, 10);
+  EXPECT_THAT(host.store->instances().value(), SizeIs(2));
+}
+
+TEST_F(SplitsTest, WhatCannotWorkIsRefusedAndChangesNothing) {
+  Host host(root_);
+  deploy(host, "1.0");
+  for (const std::map<Kind, int>& shares : {std::map<Kind, int>{},
+                                            {{Kind::dedicated, 101}},
+                                            {{Kind::dedicated, -1}},
+                                            {{Kind::dedicated, 10}, {Kind::shared, 80}},
+                                            {{Kind::dedicated, 10}, {Kind::container, 10}}}) {
+    auto refused = host.deploys.split("shop", shares);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind(), base::Kind::invalid);
+  }
+  EXPECT_EQ(host.deploys.split("shop", {{Kind::vm, 10}}).error().kind(), base::Kind::unsupported);
+  host.environment.refused = {Kind::dedicated};
+  EXPECT_EQ(host.deploys.split("shop", {{Kind::dedicated, 10}}).error().message(),
+            "there is no room for shop in dedicated");
+  host.environment.refused = {};
+  host.environment.unadopted_ = {"uploads"};
+  EXPECT_THAT(split(host, {{Kind::dedicated, 10}})["found"].get<std::string>(), HasSubstr("wrote beside its code"));
+  host.environment.unadopted_ = {};
+  host.environment.fail_start = true;
+  EXPECT_EQ(split(host, {{Kind::dedicated, 10}})["still_serving"], "r1 keeps serving");
+  EXPECT_FALSE(found(host));
+  expect_only(host, 1);
+}
+
+class CrashedSplitsTest : public CrashedDeploysTest {};
+
+TEST_P(CrashedSplitsTest, AreFinishedOrUndoneByTheNextDaemon) {
+  deploy_and_die("1.0", "");
+  pid_t child = ::fork();
+  if (child == 0) {
+    Host host(root_, GetParam());
+    host.finish(host.deploys.split("shop", {{Kind::dedicated, 10}}));
+    ::_exit(3);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status)) << GetParam() << " was never reached";
+  Host host(root_);
+  host.deploys.recover();
+  auto split = host.store->find_split("shop").value();
+  EXPECT_EQ(split.has_value(), is_past_switch(GetParam()));
+  if (!split) return expect_only(host, 1);
+  EXPECT_THAT(names("instances"), testing::UnorderedElementsAre(host.placement("shop").instance, split->instance));
+  EXPECT_EQ(host.deploys.split("shop", {{Kind::shared, 100}}).has_value(), true);
+}
+
+INSTANTIATE_TEST_SUITE_P(AtEachStep, CrashedSplitsTest,
+                         testing::Values("launch", "launch:after", "switch", "switch:after"));
+
 TEST_F(DeploysTest, OneChangeOfAnAppAtATime) {
   Host host(root_);
   deploy(host, "1.0");

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "daemon/deploy/memory_file.h"
 #include "daemon/deploy/upload_reader.h"
+#include "environment/container/images.h"
 #include "instance/log_file.h"
 
 namespace control_plane {
@@ -34,6 +35,13 @@ std::string upper_case(std::string_view interface) {
   std::string text(interface);
   for (auto& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return text;
+}
+
+// As people tell images apart: with twelve digits of the digest.
+std::string short_reference(const std::string& reference) {
+  constexpr std::string_view kDigest = "@sha256:";
+  auto at = reference.find(kDigest);
+  return at == std::string::npos ? reference : reference.substr(0, at + kDigest.size() + 12);
 }
 
 base::Error out_of_memory(const std::string& what, const allocation::Limits& limits) {
@@ -142,10 +150,15 @@ Result<void> Maker::choose_kind() {
   auto now = *placement ? std::optional((*placement)->kind) : std::nullopt;
   auto said = environment::find_kind(detection_->config.kind);
   auto kind = request_.kind ? *request_.kind : said.value_or(now.value_or(environment::Kind::shared));
-  record.target = runnable_.kind = kind;
+  record.target = kind;
+  // A look at the folder needs nothing that this kind needs.
+  runnable_.kind = request_.only_detect ? environment::Kind::shared : kind;
   if (request_.only_detect) return {};
   if (said && now && kind == *said && kind != *now)
     journal_.note(fmt::format("serai.toml says {}: the app moves there from {}", to_string(kind), to_string(*now)));
+  bool stands_on_image = kind == environment::Kind::container || kind == environment::Kind::vm;
+  if (!detection_->config.base.empty() && !stands_on_image)
+    journal_.note(fmt::format("base: not used in the {} environment, which has the host's system", to_string(kind)));
   return services_.environment.check({record.app, kind, limits_of(detection_->config)});
 }
 
@@ -214,13 +227,26 @@ Result<void> Maker::run_build(const app::BuildPlan& plan, const fs::path& folder
   return {};
 }
 
-// What the kind of environment wants besides the build: a container's image.
+// What the kind of environment wants besides the build: a container's image, a virtual machine's disks.
 Result<void> Maker::furnish() {
-  if (runnable_.kind != environment::Kind::container) return {};
+  if (runnable_.kind != environment::Kind::container && runnable_.kind != environment::Kind::vm) return {};
   if (auto begun = journal_.begin("image"); !begun) return begun;
+  if (auto pinned = pin_base(); !pinned) return pinned;
   auto furnished = services_.environment.furnish(runnable_.app, runnable_.kind, parts_of(runnable_, services_.tools));
   if (!furnished) return std::unexpected(furnished.error());
-  journal_.done(*furnished, duration_text(journal_.since_begin()));
+  auto base = short_reference(runnable_.details.config.base);
+  journal_.done(*furnished + (base.empty() ? "" : " on " + base), duration_text(journal_.since_begin()));
+  return {};
+}
+
+// The release remembers which image its tag meant.
+Result<void> Maker::pin_base() {
+  auto& base = detection_->config.base;
+  if (base.empty()) return {};
+  auto pinned = services_.images->pin(base);
+  if (!pinned) return std::unexpected(pinned.error());
+  base = *pinned;
+  runnable_.details.config.base = base;
   return {};
 }
 

@@ -35,6 +35,7 @@ class Maker {
   Result<void> build();
   Result<void> run_build(const app::BuildPlan& plan, const std::filesystem::path& folder);
   Result<void> furnish();
+  Result<void> pin_base();
   Result<void> ask_the_app();
   Result<void> fill_in_secrets();
   Result<void> check_routes();

@@ -16,11 +16,6 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kSettle{1'000};  // without a web process: how long the processes must live
 
-net::Address address_of(const environment::Instance& instance) {
-  if (instance.port != 0) return net::TcpAddress{"127.0.0.1", instance.port};
-  return net::UnixAddress{instance.socket.string()};
-}
-
 std::string new_instance_id(const std::string& app, int release) {
   return fmt::format("{}-r{}-{}", app, release, new_id().substr(0, 4));
 }
@@ -37,6 +32,11 @@ std::string joined(const std::vector<std::string>& items) {
 }
 
 }  // namespace
+
+net::Address address_of(const environment::Instance& instance) {
+  if (instance.port != 0) return net::TcpAddress{instance.address, instance.port};
+  return net::UnixAddress{instance.socket.string()};
+}
 
 Result<Runnable> load_runnable(const Services& services, const std::string& app, int number) {
   auto release = services.store.find_release(app, number);
@@ -81,16 +81,15 @@ Result<void> Mover::launch() {
   runnable_ = std::move(*runnable);
   journal_.keep_secrets(runnable_.values);
   before_ = services_.front.traffic(record.app).value_or(Traffic{});
-  auto placement = services_.store.find_placement(record.app);
-  if (!placement) return std::unexpected(placement.error());
-  record.old_instance = *placement ? (*placement)->instance : "";
-  if (!record.target) record.target = *placement ? (*placement)->kind : environment::Kind::shared;
+  if (auto found = find_instances_to_replace(); !found) return found;
+  if (!record.target) record.target = former_ ? former_->kind : environment::Kind::shared;
   runnable_.kind = *record.target;
+  if (record.kind == DeployKind::split) runnable_.details.config.processes.clear();
   record.instance = new_instance_id(record.app, record.release);
   if (auto saved = journal_.save(); !saved) return saved;
   auto possible = services_.environment.check({record.app, runnable_.kind, limits_of(runnable_.details.config)});
   if (!possible) return possible;
-  if (auto held = hold_and_stop_old(); !held) return held;
+  if (auto made = make_room(); !made) return made;
   environment::Launch launch;
   auto instance = start_instance(record.instance, record.release, launch);
   if (instance) return wait_for_instance(*instance);
@@ -115,22 +114,56 @@ Result<environment::Instance> Mover::start_instance(const std::string& id, int r
   return services_.environment.start(*spec, launch);
 }
 
-// Files written beside the code, outside the kept folders, are adopted when an instance stops; a new one started before
-// would not see them. So the first time that happens the instances take turns, while the edge holds the requests.
-Result<void> Mover::hold_and_stop_old() {
+Result<void> Mover::find_instances_to_replace() {
+  auto& record = journal_.record();
+  auto placement = services_.store.find_placement(record.app);
+  auto split = services_.store.find_split(record.app);
+  if (!placement || !split) return std::unexpected(placement ? split.error() : placement.error());
+  former_ = *placement;
+  auto first = former_ ? former_->instance : "", second = *split ? (*split)->instance : "";
+  record.old_instance = record.kind == DeployKind::split ? second : first;
+  bool ends_split = record.kind != DeployKind::split && record.kind != DeployKind::restart;  // as Store::commit_switch
+  ended_second_ = ends_split ? second : "";
+  return {};
+}
+
+// Why the old instance must stop before the new one starts; empty when both may run. Files written beside the code,
+// outside the kept folders, are adopted when an instance stops; a new one started before would not see them. And some
+// kinds of environment do not share an app's data with another instance at the same time.
+std::string Mover::why_in_turn() const {
+  if (!former_ || former_->instance.empty()) return {};
+  auto written = services_.environment.unadopted(former_->instance);
+  if (!written) return {};  // an instance that is gone has nothing to wait for
+  if (!written->empty()) return "written beside the code, kept from now on: " + joined(*written);
+  if (takes_turns(former_->kind)) return "its virtual machine stopped before the new instance started";
+  if (takes_turns(runnable_.kind)) return "the old instance stopped before the virtual machine started";
+  return {};
+}
+
+Result<void> Mover::make_room() {
+  auto why = why_in_turn();
+  if (why.empty()) return {};
+  if (journal_.record().kind != DeployKind::split) return hold_and_stop_old(why);
+  return std::unexpected(base::Error(
+      base::Kind::conflict,
+      fmt::format("{} cannot run in two places now: what it wrote beside its code is not kept yet", former_->app),
+      fmt::format("run `serai restart {}`: from then on both places see it", former_->app)));
+}
+
+// While the edge holds the requests.
+Result<void> Mover::hold_and_stop_old(const std::string& why) {
   const auto& record = journal_.record();
-  if (record.old_instance.empty()) return {};
-  auto written = services_.environment.unadopted(record.old_instance);
-  if (!written || written->empty()) return {};  // an instance that is gone has nothing to wait for
   services_.routes.hold(record.app);
   holding_ = true;
   if (auto applied = services_.routes.apply(); !applied) return applied;
-  // First that it ends on purpose: the watcher must not take it for a loss.
-  if (auto set = services_.store.set_instance_state(record.old_instance, InstanceState::draining); !set) return set;
   old_stopped_ = true;
-  auto adopted = services_.environment.stop(record.old_instance);
-  if (!adopted) return std::unexpected(adopted.error());
-  journal_.note("written beside the code, kept from now on: " + joined(*written));
+  for (const auto& old : {ended_second_, record.old_instance}) {
+    if (old.empty()) continue;
+    // First that it ends on purpose: the watcher must not take it for a loss.
+    if (auto set = services_.store.set_instance_state(old, InstanceState::draining); !set) return set;
+    if (auto adopted = services_.environment.stop(old); !adopted) return std::unexpected(adopted.error());
+  }
+  journal_.note(why);
   return {};
 }
 
@@ -202,7 +235,6 @@ Result<Mover::Ready> Mover::wait_until_ready(const environment::Instance& instan
 
 Result<void> Mover::switch_over() {
   auto& record = journal_.record();
-  auto old = services_.store.find_placement(record.app);
   if (auto begun = journal_.begin("switch"); !begun) return begun;
   record.switched = true;
   if (auto committed = services_.store.commit_switch(record); !committed) {
@@ -217,37 +249,47 @@ Result<void> Mover::switch_over() {
               "the edge did not take the new routes");
   }
   auto after = services_.front.traffic(record.app).value_or(before_);
-  bool had_one = old && *old && (*old)->release;
-  auto old_kind = had_one ? (*old)->kind : runnable_.kind;
-  auto from = had_one ? described((*old)->release, old_kind, runnable_.kind) + " → " : "";
-  auto to = described(record.release, runnable_.kind, old_kind);
-  journal_.done(fmt::format("{}{}, {} requests served meanwhile, {} failed", from, to,
+  journal_.done(fmt::format("{}, {} requests served meanwhile, {} failed", change_text(),
                             after.requests - before_.requests, after.failed - before_.failed));
   return {};
 }
 
+std::string Mover::change_text() const {
+  const auto& record = journal_.record();
+  bool had_one = former_ && former_->release;
+  auto old_kind = had_one ? former_->kind : runnable_.kind;
+  auto to = described(record.release, runnable_.kind, old_kind);
+  if (record.kind == DeployKind::split) return fmt::format("{} gets {} % of the requests", to, record.percent);
+  return (had_one ? described(former_->release, old_kind, runnable_.kind) + " → " : "") + to;
+}
+
 Result<void> Mover::finish() {
-  if (!journal_.record().old_instance.empty()) {
-    if (auto begun = journal_.begin("drain"); !begun) return begun;
-    drain_old();
-  }
+  drain_old();
   tell_done();
   return {};
 }
 
+// The instance that was replaced, and that of a split which ended with it.
 void Mover::drain_old() {
-  const auto& record = journal_.record();
-  record_hits(services_, record.app, record.old_instance);
-  auto adopted = services_.environment.stop(record.old_instance);
+  std::vector<std::string> old;
+  for (const auto& instance : {journal_.record().old_instance, ended_second_})
+    if (!instance.empty()) old.push_back(instance);
+  if (old.empty()) return;
+  if (auto begun = journal_.begin("drain"); !begun) return;
+  for (const auto& instance : old) drain(instance);
+}
+
+void Mover::drain(const std::string& instance) {
+  record_hits(services_, journal_.record().app, instance);
+  auto adopted = services_.environment.stop(instance);
   if (adopted && !adopted->folders.empty()) journal_.note("kept from now on: " + joined(adopted->folders));
   if (adopted && !adopted->discarded.empty()) {
     journal_.note("changes to release files were not kept: " + joined(adopted->discarded));
   }
-  auto gone = services_.environment.destroy(record.old_instance);
-  if (gone) gone = services_.store.remove_instance(record.old_instance);
+  auto gone = services_.environment.destroy(instance);
+  if (gone) gone = services_.store.remove_instance(instance);
   if (!gone) {
-    base::log(base::Level::warning, "deploy.drain",
-              {{"instance", record.old_instance}, {"error", gone.error().describe()}},
+    base::log(base::Level::warning, "deploy.drain", {{"instance", instance}, {"error", gone.error().describe()}},
               "the old instance left something behind; the next start of the daemon tries again");
   }
 }

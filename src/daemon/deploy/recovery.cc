@@ -81,6 +81,9 @@ void Deploys::recover_instances() {
   } else {
     return;
   }
+  auto splits = services_.store.splits();
+  if (!splits) return;
+  for (const auto& split : *splits) placed.insert(split.instance);
   auto known = services_.store.instances();
   auto present = services_.environment.instances();
   std::set<std::string> unplaced;

@@ -31,6 +31,7 @@ Result<void> Deploys::stop(const std::string& app) {
   if (!placement) return std::unexpected(placement.error());
   // First that it is to be stopped, then the deed: a new daemon ends instances that nobody placed.
   placement->instance.clear();
+  if (auto ended = services_.store.remove_split(app); !ended) return ended;
   if (auto set = services_.store.set_placement(*placement); !set) return set;
   if (auto applied = services_.routes.apply(); !applied) return applied;
   auto removed = remove_instances(app);
@@ -52,6 +53,7 @@ Result<void> Deploys::destroy(const std::string& app) {
 Result<void> Deploys::finish_destroying(const std::string& app) {
   if (auto placement = services_.store.find_placement(app); placement && *placement) {
     (*placement)->instance.clear();
+    if (auto ended = services_.store.remove_split(app); !ended) return ended;
     if (auto set = services_.store.set_placement(**placement); !set) return set;
     if (auto applied = services_.routes.apply(); !applied) return applied;
   }

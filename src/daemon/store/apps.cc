@@ -64,6 +64,34 @@ Result<void> Store::set_placement(const Placement& placement) {
   });
 }
 
+Result<std::vector<Split>> Store::splits() {
+  return transact("list splits", [&](SQLite::Database& db) {
+    std::vector<Split> found;
+    SQLite::Statement row(db, "SELECT app, instance, kind, percent FROM splits ORDER BY app");
+    while (row.executeStep()) {
+      found.push_back({row.getColumn(0).getString(), row.getColumn(1).getString(), kind_in(row.getColumn(2)),
+                       row.getColumn(3).getInt()});
+    }
+    return found;
+  });
+}
+
+Result<std::optional<Split>> Store::find_split(const std::string& app) {
+  return transact("find a split", [&](SQLite::Database& db) -> std::optional<Split> {
+    auto row = prepare(db, "SELECT instance, kind, percent FROM splits WHERE app = ?", app);
+    if (!row.executeStep()) return std::nullopt;
+    return Split{app, row.getColumn(0).getString(), kind_in(row.getColumn(1)), row.getColumn(2).getInt()};
+  });
+}
+
+Result<void> Store::set_split(const Split& split) {
+  return transact("set a split", [&](SQLite::Database& db) { write_split(db, split); });
+}
+
+Result<void> Store::remove_split(const std::string& app) {
+  return transact("end a split", [&](SQLite::Database& db) { execute(db, "DELETE FROM splits WHERE app = ?", app); });
+}
+
 Result<int> Store::add_env_set(const std::string& app, const std::vector<std::string>& names) {
   return transact("add an env set", [&](SQLite::Database& db) {
     execute(db, "UPDATE apps SET last_env = last_env + 1 WHERE name = ?", app);

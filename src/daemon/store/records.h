@@ -48,7 +48,15 @@ struct Placement {
   environment::Kind kind = environment::Kind::shared;
 };
 
-enum class DeployKind { deploy, rollback, restart, start, env, move };
+// A second place of the app's live release, which gets so many of a hundred requests. It has no background processes.
+struct Split {
+  std::string app;
+  std::string instance;
+  environment::Kind kind = environment::Kind::shared;
+  int percent = 0;  // 1 to 99
+};
+
+enum class DeployKind { deploy, rollback, restart, start, env, move, split };
 enum class DeployState { running, succeeded, failed };
 // One journaled change of an app's placement. `step` is the last step begun; see deploy/recovery.h for what a new
 // daemon does with one that was interrupted.
@@ -66,6 +74,7 @@ struct Deploy {
   std::int64_t started_at = 0;
   std::int64_t finished_at = 0;
   std::optional<environment::Kind> target;  // the kind of environment it leads to; empty until known
+  int percent = 0;                          // of the requests; only where kind is split
 };
 
 // Something the app's owner should see: a limit that bit, a crash, a restart.

@@ -25,7 +25,8 @@ Deploy read_deploy(SQLite::Statement& row) {
           row.getColumn(9).getInt() != 0,
           row.getColumn(10).getInt64(),
           row.getColumn(11).getInt64(),
-          environment::find_kind(row.getColumn(12).getString())};
+          environment::find_kind(row.getColumn(12).getString()),
+          row.getColumn(13).getInt()};
 }
 
 std::vector<Deploy> read_deploys(SQLite::Statement row) {
@@ -42,6 +43,14 @@ void write_deploy(SQLite::Database& db, const Deploy& d) {
           "finished_at = ?, target = ? WHERE id = ?",
           static_cast<int>(d.state), d.step, d.release, d.instance, d.old_instance, d.switched ? 1 : 0, d.finished_at,
           target_of(d), d.id);
+}
+
+void place(SQLite::Database& db, const Deploy& d) {
+  auto kind = d.target.value_or(environment::Kind::shared);
+  if (d.kind == DeployKind::split) return write_split(db, {d.app, d.instance, kind, d.percent});
+  execute(db, "INSERT OR REPLACE INTO placements(app, release, instance, kind) VALUES(?, ?, ?, ?)", d.app, d.release,
+          d.instance, text_of(kind));
+  if (d.kind != DeployKind::restart) execute(db, "DELETE FROM splits WHERE app = ?", d.app);
 }
 
 }  // namespace
@@ -137,9 +146,9 @@ Result<void> Store::add_deploy(const Deploy& d) {
             "DELETE FROM deploys WHERE app = ?1 AND state != 0 AND id NOT IN "
             "(SELECT id FROM deploys WHERE app = ?1 ORDER BY started_at DESC, rowid DESC LIMIT ?2)",
             d.app, kKeptDeploys);
-    execute(db, "INSERT INTO deploys VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", d.id, d.app,
+    execute(db, "INSERT INTO deploys VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", d.id, d.app,
             static_cast<int>(d.kind), static_cast<int>(d.state), d.step, d.upload, d.release, d.instance,
-            d.old_instance, d.switched ? 1 : 0, d.started_at, d.finished_at, target_of(d));
+            d.old_instance, d.switched ? 1 : 0, d.started_at, d.finished_at, target_of(d), d.percent);
   });
   if (added || added.error().kind() != base::Kind::conflict) return added;
   return std::unexpected(base::Error(base::Kind::conflict,
@@ -153,8 +162,7 @@ Result<void> Store::update_deploy(const Deploy& deploy) {
 
 Result<void> Store::commit_switch(const Deploy& d) {
   return transact("commit a switch", [&](SQLite::Database& db) {
-    execute(db, "INSERT OR REPLACE INTO placements(app, release, instance, kind) VALUES(?, ?, ?, ?)", d.app, d.release,
-            d.instance, text_of(d.target.value_or(environment::Kind::shared)));
+    place(db, d);
     auto state = "UPDATE instances SET state = ? WHERE id = ?";
     execute(db, state, static_cast<int>(InstanceState::running), d.instance);
     execute(db, state, static_cast<int>(InstanceState::draining), d.old_instance);

@@ -41,6 +41,9 @@ constexpr std::array migrations = {
     R"(ALTER TABLE placements ADD COLUMN kind TEXT NOT NULL DEFAULT 'shared';
        ALTER TABLE instances ADD COLUMN kind TEXT NOT NULL DEFAULT 'shared';
        ALTER TABLE deploys ADD COLUMN target TEXT NOT NULL DEFAULT '';)",
+    R"(CREATE TABLE splits(app TEXT PRIMARY KEY REFERENCES apps(name) ON DELETE CASCADE, instance TEXT NOT NULL,
+                           kind TEXT NOT NULL, percent INTEGER NOT NULL);
+       ALTER TABLE deploys ADD COLUMN percent INTEGER NOT NULL DEFAULT 0;)",
 };
 
 void set_pragmas(SQLite::Database& database) {
@@ -96,7 +99,7 @@ std::string_view to_string(InstanceState state) {
 }
 
 std::string_view to_string(DeployKind kind) {
-  constexpr std::array<std::string_view, 6> names = {"deploy", "rollback", "restart", "start", "env", "move"};
+  constexpr std::array<std::string_view, 7> names = {"deploy", "rollback", "restart", "start", "env", "move", "split"};
   return names[static_cast<std::size_t>(kind)];
 }
 

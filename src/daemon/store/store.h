@@ -41,6 +41,12 @@ class Store {
   Result<std::vector<Placement>> placements();
   Result<void> set_placement(const Placement& placement);
 
+  // At most one per app.
+  Result<std::optional<Split>> find_split(const std::string& app);
+  Result<std::vector<Split>> splits();
+  Result<void> set_split(const Split& split);
+  Result<void> remove_split(const std::string& app);
+
   // Releases; numbers count up per app and are never used twice.
   Result<int> next_release_number(const std::string& app);
   Result<void> add_release(const Release& release);
@@ -66,7 +72,8 @@ class Store {
   Result<std::optional<Deploy>> find_deploy(const std::string& id);
   Result<std::vector<Deploy>> running_deploys();
   Result<std::vector<Deploy>> deploys(const std::string& app, int most);
-  // The commit point of a deploy, in one transaction: placement, instance state and journal.
+  // The commit point of a deploy, in one transaction: placement, instance state and journal. A split ends with it,
+  // unless the same release was only started again; or it begins with it, where that is the deploy's kind.
   Result<void> commit_switch(const Deploy& deploy);
   // What a deploy told its watchers, kept for those who come later and for the autopsy. JSON, in order.
   Result<void> add_deploy_event(const std::string& deploy, const std::string& event);

@@ -54,4 +54,9 @@ int execute(SQLite::Database& database, const char* sql, const Values&... values
   return prepare(database, sql, values...).exec();
 }
 
+inline void write_split(SQLite::Database& database, const Split& split) {
+  execute(database, "INSERT OR REPLACE INTO splits(app, instance, kind, percent) VALUES(?, ?, ?, ?)", split.app,
+          split.instance, text_of(split.kind), split.percent);
+}
+
 }  // namespace control_plane

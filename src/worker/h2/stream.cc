@@ -102,7 +102,7 @@ void Stream::refuse(const http::Problem& problem) {
 void Stream::lose() {
   lost_ = true;
   if (lent_) return;  // the thread will notice, and bring it back
-  account_.close(codec().status(id_), codec().body_bytes(id_), Completion::aborted);
+  account_.close(codec().status(id_), codec().sent_bytes(id_), Completion::aborted);
   if (Exchange* exchange = std::exchange(exchange_, nullptr)) {
     exchange->still_open = connection_.keep_open(id_);
     exchange->on_lost();
@@ -289,7 +289,8 @@ void Stream::say(int status, std::string_view text) {
 void Stream::leave(Completion completion) {
   exchange_ = nullptr;
   body_deadline_ = never;
-  account_.close(codec().head_is_finished(id_) ? codec().status(id_) : 0, codec().body_bytes(id_), completion);
+  auto bytes = completion == Completion::aborted ? codec().sent_bytes(id_) : codec().body_bytes(id_);
+  account_.close(codec().head_is_finished(id_) ? codec().status(id_) : 0, bytes, completion);
   base::give_back(gathered_, 0);
   base::give_back(tunnel_output_, 0);
   spool_.forget();
