@@ -3,12 +3,6 @@
 OPEN: dict[str, frozenset[str]] = {
     "shared": frozenset(
         {
-            # one network for all
-            "reaches another port of the victim",
-            "sends a datagram to the victim",
-            "reaches a service of the host",
-            "sees the hosts sockets",
-            "sees the victims ports",
             # one disk for all
             "fills the disk with data",
             "fills the disk through tmp",
@@ -26,6 +20,7 @@ WALLS = {
     "pid": "pid namespace",
     "cgroup": "cgroup namespace",
     "net": "network namespace",
+    "victims_net": "network namespace",
     "group": "control group",
     "limits": "limits per process",
     "privileges": "own user without rights",

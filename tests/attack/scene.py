@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ class Scene:
         with contextlib.ExitStack() as stack:
             left_open = [stack.enter_context(open("/dev/null")).fileno()] if "descriptors" in layers else []
             command = [
+                *self._network_of_victim(layers),
                 CONFINE,
                 str(self.init.pid),
                 str(self.init.uid),
@@ -75,6 +77,10 @@ class Scene:
             )
         assert done.returncode == 0, f"{done.returncode}: {done.stderr[-2000:]}"
         return dict(json.loads(done.stdout))
+
+    def _network_of_victim(self, without: set[str]) -> list[str]:
+        """The wall between two apps' networks is gone when both have the same."""
+        return ["nsenter", f"--net=/proc/{self.victim.pid}/ns/net"] if "victims_net" in without else []
 
     def _request(self, names: Iterable[str], without: Iterable[str] = ()) -> str:
         apart = {"filter", "privileges"} <= set(without)
@@ -136,6 +142,9 @@ class Scene:
             "edge_pid": self.host.edge().pid,
             "supervisor_pid": self.init.parent,
             "disk": _a_disk(),
+            "victim_address": self.host.address("victim"),
+            "own_gateway": str(ip_address(self.host.address("attacker")) - 1),  # network.h of src/instance
+            "host_address": _an_address(),
             "victim_pid": self.victim.pid,
             "victim_group": os.getpgid(self.victim.pid),
             "victim_data": str(root / "apps" / "victim" / "data"),
@@ -169,6 +178,13 @@ def _is_init(pid: int) -> bool:
     return status_of(pid)["NSpid"].split()[-1] == "1"
 
 
+def _an_address() -> str:
+    """Of the host, beside loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
+        connection.connect(("192.0.2.1", 9))  # nothing is sent
+        return str(connection.getsockname()[0])
+
+
 def _a_disk() -> str:
     return str(next((path for path in Path("/dev").iterdir() if path.is_block_device()), "/dev/no-disk"))
 
@@ -191,14 +207,14 @@ def services(scene: Scene) -> Iterator[None]:
     """A service of the host on loopback, and one at each address at which clouds give out credentials."""
     with contextlib.ExitStack() as stack:
         for address in METADATA:
-            bits = "128" if ":" in address else "32"
-            change = ["ip", "address", "add", f"{address}/{bits}", "dev", "lo"]
-            subprocess.run([*change, *(["nodad"] if ":" in address else [])], check=True)
-            stack.callback(subprocess.run, [*change[:2], "delete", *change[3:]], check=True)
+            place = [f"{address}/{'128' if ':' in address else '32'}", "dev", "lo"]
+            # One that a killed run left behind is taken over.
+            subprocess.run(["ip", "address", "replace", *place, *(["nodad"] if ":" in address else [])], check=True)
+            stack.callback(subprocess.run, ["ip", "address", "delete", *place], check=True)
         listener = stack.enter_context(socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True))
         port = listener.getsockname()[1]
         receiver = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        receiver.bind((METADATA[0], port))
+        receiver.bind(("", port))
         stack.callback(listener.shutdown, socket.SHUT_RDWR)
         threading.Thread(target=_answer, args=(listener,), daemon=True).start()
         threading.Thread(target=_answer_datagrams, args=(receiver,), daemon=True).start()

@@ -89,7 +89,7 @@ FAILURES = {
         says=["serai.toml", "2", "helth", "health"],
     ),
     "setting of a later version": Failure(
-        files={"serai.toml": '[environment]\nkind = "vm"\n'},
+        files={"serai.toml": '[environment]\nkind = "kubernetes"\n'},
         steps={"detect"},
         says=["not in this version", "kind"],
     ),

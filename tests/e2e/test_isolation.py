@@ -179,6 +179,22 @@ def test_a_port_of_an_own_server_is_closed_to_others(host: Host, attacker: Attem
     name = hosted(write("own-server", files))
     assert host.browser(name).get("/secret").text == SECRET
     ports = host.ports()
+    assert ports and host.address(name) != "127.0.0.1"
+    for port in ports:
+        for address in ("127.0.0.1", host.address(name)):
+            assert "error" in attacker("connect", port, address), f"the attacker reached port {port} of {address}"
+
+
+def test_on_the_hosts_network_the_port_is_closed_too(host: Host, write, hosted, tmp_path: Path) -> None:
+    on_host = {"serai.toml": '[environment]\nnetwork = "host"\n'}
+    files = {"Procfile": "web: python -m http.server $PORT --bind $HOST\n", "requirements.txt": "", "secret": SECRET}
+    name = hosted(write("own-server-on-host", {**files, **on_host}))
+    folder = Path(shutil.copytree(SITES / "probe", tmp_path / "probe"))
+    (folder / "serai.toml").write_text(on_host["serai.toml"])
+    neighbour = Attempts(host.browser(hosted(folder, name="neighbour-on-host")))
+    assert host.browser(name).get("/secret").text == SECRET
+    assert host.status(name)["network"] == "the host's" and host.address(name) == "127.0.0.1"
+    ports = host.ports()
     assert ports
     for port in ports:
-        assert "error" in attacker("connect", port), f"the attacker reached port {port}"
+        assert "error" in neighbour("connect", port), f"the neighbour reached port {port}"

@@ -1,6 +1,7 @@
 """HTTP/2 over plain sockets, begun with its preface: messages, errors, limits. Its floods are in test_http2_floods.py,
 flow control and resets in test_http2_streams.py."""
 
+import re
 import signal
 import socket
 import threading
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import h2.errors
+import h2.settings
 import pytest
 from engine.harness import Server, Start
 from engine.http2 import PREFACE, Http2Client, pseudo
@@ -77,6 +79,20 @@ def test_the_access_log_says_http2(serve: Start) -> None:
     connect(server).request("/?a=1")
     server.stop()
     assert '"GET /?a=1 HTTP/2.0" 200 5' in server.log()
+
+
+def test_the_access_log_counts_what_was_sent_of_an_answer_that_was_cut_off(asgi: Start) -> None:
+    server = asgi(access_log=2)
+    client = Http2Client.to(server.address, {h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 10})
+    client.ping()
+    stream = client.begin("/megabytes")
+    client.wait(lambda: client.answers[stream].body, "the first bytes")
+    client.reset(stream)
+    client.ping()
+    server.stop()
+    said = re.search(r'"GET /megabytes HTTP/2.0" 200 (\d+) ', server.log())
+    assert said
+    assert len(client.answers[stream].body) <= int(said[1]) < 1000
 
 
 # --- messages -------------------------------------------------------------------------------------------------------

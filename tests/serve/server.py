@@ -48,8 +48,8 @@ class Server:
 
     def __init__(self, folder: Path, *arguments: str, **options: Any) -> None:
         self.events: list[Event] = []
-        self.family: dict[int, str] = {}
         self.plain_lines: list[str] = []
+        self._below: list[int] = []
         self.tls: ssl.SSLContext | None = options.pop("tls", None)
         """What clients connect with, where the server speaks TLS."""
         launcher = [sys.executable, *options.pop("launcher")] if "launcher" in options else []
@@ -75,15 +75,21 @@ class Server:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        below = self.pids()
+        self.pids()
         if self.process.poll() is None:
             self.process.kill() if exception[0] else self.process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(10)
             self.process.kill()
         self.process.wait()
-        until(lambda: not [pid for pid in below if _lives(pid)], "every process of the server ends", 10)
+        try:
+            until(lambda: not [pid for pid in self._below if _lives(pid)], "every process of the server ends", 10)
+        finally:
+            for pid in filter(_lives, self._below):
+                os.kill(pid, signal.SIGKILL)
         self._reader.join(5)
+        # Closing a stream that another thread still reads from would wait for ever.
+        assert not self._reader.is_alive(), "something that the server started holds its log open"
         for stream in (self.process.stdout, self.process.stderr):
             if stream:
                 stream.close()
@@ -129,7 +135,10 @@ class Server:
     # Processes.
 
     def pids(self) -> list[int]:
-        return [process.pid for process in processes.descendants(self.process.pid) if process.is_alive]
+        """Those below the master that live. The last that were seen must have ended when the server has."""
+        living = [process.pid for process in processes.descendants(self.process.pid) if process.is_alive]
+        self._below = living or self._below
+        return living
 
     def named_children(self, name: str) -> list[int]:
         return [pid for pid in self.pids() if _comm(pid) == name]

@@ -126,10 +126,10 @@ def test_nothing_outlives_a_killed_master(serve: Callable[..., Server], app: str
 
 def test_nothing_outlives_a_killed_master_whose_zygote_was_killed_before(serve: Callable[..., Server]) -> None:
     server = serve("wsgi_app:app", "--workers", "2", "--graceful-timeout", "1s").ready()
-    family = server.pids()
-    os.kill(server.zygotes()[0], signal.SIGSTOP)
+    family, zygote = server.pids(), server.zygotes()[0]
+    os.kill(zygote, signal.SIGSTOP)
     server.process.kill()
-    os.kill(server.zygotes()[0] if server.zygotes() else family[0], signal.SIGKILL)
+    os.kill(zygote, signal.SIGKILL)
     until(lambda: not [pid for pid in family if processes.read(pid)], "all of them end", 8)
 
 

@@ -57,7 +57,7 @@ def test_workers_are_replaced_when_they_have_grown(folder: Folder, serve: Callab
     folder.write("growing.py", GROWING)
     server = serve("growing:app", "--max-worker-memory", "150MiB").ready()
     old = server.get()[1]
-    for _ in range(2):
+    for _ in range(3):
         server.get("/grow")
     assert "of memory (--max-worker-memory)" in server.wait_for("worker.recycled")["message"]
     server.wait_for("worker.exited")

@@ -37,6 +37,7 @@ class Host:
         self.port = free_port()
         self.log = self.folder / "daemon.log"
         self.daemon: subprocess.Popen[bytes] | None = None
+        self.within: list[str] = []  # a command that ends by becoming the daemon
         self._not_its = leftovers.everybodys_groups() if root is None else frozenset[Path]()
 
     # -- the daemon ---------------------------------------------------------------------------------------------------
@@ -45,7 +46,7 @@ class Host:
         """Starts a daemon; it adopts what an earlier one left running."""
         assert self.daemon is None or self.daemon.poll() is not None, "a daemon is running"
         listen = ["--listen", f"127.0.0.1:{self.port}", "--log-format", "json"]
-        command = [EXECUTABLE, "daemon", "--root", self.root, *listen, *options]
+        command = [*self.within, EXECUTABLE, "daemon", "--root", self.root, *listen, *options]
         with self.log.open("ab") as log:
             self.daemon = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -153,6 +154,11 @@ class Host:
         """TCP ports on which the apps' users listen."""
         return leftovers.ports(self.identity)
 
+    def address(self, app: str) -> str:
+        """Where the app is reached on the host: in its own network, or on the host's loopback."""
+        kind, _, address = self.status(app)["network"].partition(", ")
+        return str(address) if kind == "its own" else "127.0.0.1"
+
     def instances(self) -> list[str]:
         folder = self.root / "instances"
         return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
@@ -162,7 +168,8 @@ class Host:
         apps = self.apps()
         instances = self.instances()
         left = leftovers.beside(self.identity, apps, set(instances))
-        running = sum(self.status(app).get("state") == "running" for app in apps)
+        states = [self.status(app) for app in apps]
+        running = sum((state.get("state") == "running") + bool(state.get("split")) for state in states)
         if len(instances) != running:
             left.found.append(f"{len(instances)} instances for {running} running apps: {', '.join(instances)}")
         return left

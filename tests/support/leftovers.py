@@ -4,6 +4,7 @@ A root has its own range of users and its own name for groups and firewall table
 on one machine without taking one's traces for another's.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -99,16 +100,41 @@ def sockets(identity: Identity) -> list[str]:
 
 
 def ports(identity: Identity) -> list[int]:
-    """TCP ports on which the root's users listen."""
-    return [port for port, uid in _listeners() if identity.owns(uid)]
+    """TCP ports on which the root's users listen, in the host's network and in their own."""
+    networks = {_network(process.pid): process.pid for process in running(identity)} | {
+        _network(os.getpid()): os.getpid()
+    }
+    found = {each for pid in networks.values() for each in _listeners(pid)}
+    return sorted(port for port, uid in found if identity.owns(uid))
 
 
-def _listeners() -> Iterator[tuple[int, int]]:
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in Path(table).read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A":
-                yield int(fields[1].rpartition(":")[2], 16), int(fields[7])
+def _network(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/{pid}/ns/net")
+    return ""
+
+
+def _listeners(pid: int) -> Iterator[tuple[int, int]]:
+    """In the network that this process is in."""
+    for table in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == "0A":
+                    yield int(fields[1].rpartition(":")[2], 16), int(fields[7])
+
+
+def interfaces(identity: Identity) -> list[str]:
+    """Of the root's instances, on the host: they carry the root's number."""
+    number = str(identity.first_uid // UIDS_PER_ROOT)
+    groups = {path.parent.name: path.read_text().strip() for path in Path("/sys/class/net").glob("*/netdev_group")}
+    return [name for name, group in groups.items() if identity.first_uid and group == number]
+
+
+def forwards(identity: Identity) -> bool:
+    """Whether the host still passes packets on because of this root."""
+    state = Path("/run/serai/forwarding.json")
+    return state.exists() and bool(identity.name) and identity.name in json.loads(state.read_text())["users"]
 
 
 def firewall(identity: Identity) -> list[str]:
@@ -127,6 +153,8 @@ def after_stop(identity: Identity) -> Leftovers:
     left.found += [f"control group: {group}" for group in _with_those_below(groups(identity)) - identity.not_its]
     left.found += [f"socket: {socket}" for socket in sockets(identity)]
     left.found += [f"firewall: {table}" for table in firewall(identity)]
+    left.found += [f"interface: {interface}" for interface in interfaces(identity)]
+    left.found += ["forwarding of packets"] if forwards(identity) else []
     return left
 
 
@@ -143,6 +171,8 @@ def beside(identity: Identity, apps: set[str], instances: set[str]) -> Leftovers
     below = _with_those_below(groups(identity)) - set(groups(identity)) - identity.not_its
     left.found += [f"control group: {group}" for group in below if group.name not in instances]
     left.found += [f"process: {process}" for process in _strays(identity, instances)]
+    if len(found := interfaces(identity)) > len(instances):
+        left.found.append(f"{len(found)} interfaces for {len(instances)} instances")
     return left
 
 

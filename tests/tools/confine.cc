@@ -4,9 +4,9 @@
 //   confine PID UID WITHOUT GROUPS PROGRAM [ARGUMENT…]
 //
 // PID is a process of the instance and UID its user. WITHOUT is a list, separated by commas, of: view, pid, ipc, uts,
-// cgroup (the namespace), net, group, limits, privileges, no_new_privs (the user alone is taken on, and set-uid
-// programs work), scope (Landlock), filter, all. GROUPS are the files by which the instance's control groups are
-// entered, separated by commas.
+// cgroup (the namespace), net, victims_net (as net, in the words of who starts this in another app's network), group,
+// limits, privileges, no_new_privs (the user alone is taken on, and set-uid programs work), scope (Landlock), filter,
+// all. GROUPS are the files by which the instance's control groups are entered, separated by commas.
 //
 // What the program mounts or names stays its own: it always has mounts, and a host name, of which nobody sees a change.
 #include <fcntl.h>
@@ -69,7 +69,7 @@ class Confinement {
                                {"net", "net"},
                                {"pid", "pid"},
                                {"view", "mnt"}})
-      if (has(layer)) namespaces_.push_back(opened(name));
+      if (has(layer) && (std::string_view(layer) != "net" || has("victims_net"))) namespaces_.push_back(opened(name));
   }
   void enter_namespaces() {
     for (const auto& name : namespaces_)

@@ -29,9 +29,9 @@ def answering(listener):
     return listener
 
 
-def answering_datagrams():
+def answering_datagrams(address):
     receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    receiver.bind(("127.0.0.1", 0))
+    receiver.bind((address, 0))
 
     def serve():
         while True:
@@ -42,13 +42,16 @@ def answering_datagrams():
 
 
 def facts():
-    other, abstract = socket.socket(), socket.socket(socket.AF_UNIX)
+    other, everywhere, abstract = socket.socket(), socket.socket(), socket.socket(socket.AF_UNIX)
     other.bind(("127.0.0.1", 0))
+    everywhere.bind(("", 0))
     abstract.bind("\0" + ABSTRACT)
     return {
         "victim_port": int(os.environ["PORT"]),
         "victim_other_port": answering(other).getsockname()[1],
-        "victim_datagram_port": answering_datagrams().getsockname()[1],
+        "victim_datagram_port": answering_datagrams("127.0.0.1").getsockname()[1],
+        "victim_open_port": answering(everywhere).getsockname()[1],
+        "victim_open_datagram_port": answering_datagrams("").getsockname()[1],
         "victim_abstract": answering(abstract) and ABSTRACT,
         "victim_uid": os.getuid(),
     }

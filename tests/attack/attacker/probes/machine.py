@@ -70,10 +70,10 @@ def learns_the_hosts_memory(facts):
 
 @probe("proc and sys", "net")
 def sees_the_hosts_sockets(facts):
-    return facts.root in Path("/proc/net/unix").read_text()
+    return facts.edge_socket in Path("/proc/net/unix").read_text()
 
 
-@probe("proc and sys", "net")
+@probe("proc and sys", "victims_net")
 def sees_the_victims_ports(facts):
     return f":{facts.victim_other_port:04X} " in Path("/proc/net/tcp").read_text()
 

@@ -1,4 +1,4 @@
-"""The network that apps share with the host, and sockets that they should not open."""
+"""Networks of others and of the host, and sockets that an app should not open."""
 
 import fcntl
 import socket
@@ -21,12 +21,12 @@ def answer_of(family, address, request=b"GET / HTTP/1.0\r\n\r\n"):
 # -- loopback, and Unix sockets without a file ------------------------------------------------------------------------
 
 
-@probe("loopback", "privileges", walls=("firewall",))
+@probe("loopback", "victims_net")
 def reaches_the_victims_web_port(facts):
     return answer_of(socket.AF_INET, ("127.0.0.1", facts.victim_port))
 
 
-@probe("loopback", "privileges", walls=("firewall",))
+@probe("loopback", "victims_net")
 def reaches_the_victims_web_port_by_another_address(facts):
     with socket.socket() as connection:
         connection.settimeout(3)
@@ -36,17 +36,21 @@ def reaches_the_victims_web_port_by_another_address(facts):
         return connection.recv(100)
 
 
-@probe("loopback", "net")
+@probe("loopback", "victims_net")
 def reaches_another_port_of_the_victim(facts):
     return answer_of(socket.AF_INET, ("127.0.0.1", facts.victim_other_port))
 
 
-@probe("loopback", "net")
-def sends_a_datagram_to_the_victim(facts):
+def datagram_answered(address):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.settimeout(3)
-        sender.sendto(b"probe", ("127.0.0.1", facts.victim_datagram_port))
+        sender.sendto(b"probe", address)
         return sender.recv(100)
+
+
+@probe("loopback", "victims_net")
+def sends_a_datagram_to_the_victim(facts):
+    return datagram_answered(("127.0.0.1", facts.victim_datagram_port))
 
 
 @probe("loopback", "net")
@@ -54,9 +58,47 @@ def reaches_a_service_of_the_host(facts):
     return answer_of(socket.AF_INET, ("127.0.0.1", facts.service_port))
 
 
-@probe("loopback", "scope")
+@probe("loopback", "net")
+def reaches_a_service_of_the_host_by_ipv6(facts):
+    return answer_of(socket.AF_INET6, ("::1", facts.service_port))
+
+
+@probe("loopback", "victims_net", "scope")
 def reaches_the_victims_abstract_socket(facts):
     return answer_of(socket.AF_UNIX, b"\0" + facts.victim_abstract.encode())
+
+
+# -- the networks between which the host passes packets on ------------------------------------------------------------
+
+
+@probe("networks", "net", "privileges", walls=("firewall",))
+def reaches_the_victims_web_port_at_its_address(facts):
+    return answer_of(socket.AF_INET, (facts.victim_address, facts.victim_port))
+
+
+@probe("networks", "net", "privileges", walls=("firewall",))
+def reaches_an_open_port_of_the_victim_at_its_address(facts):
+    return answer_of(socket.AF_INET, (facts.victim_address, facts.victim_open_port))
+
+
+@probe("networks", "net", "privileges", walls=("firewall",))
+def sends_a_datagram_to_the_victims_address(facts):
+    return datagram_answered((facts.victim_address, facts.victim_open_datagram_port))
+
+
+@probe("networks", "net", walls=("firewall",))
+def reaches_a_service_of_the_host_at_its_gateway(facts):
+    return answer_of(socket.AF_INET, (facts.own_gateway, facts.service_port))
+
+
+@probe("networks", "net", walls=("firewall",))
+def reaches_a_service_of_the_host_at_its_address(facts):
+    return answer_of(socket.AF_INET, (facts.host_address, facts.service_port))
+
+
+@probe("networks", "net", walls=("firewall",))
+def sends_a_datagram_to_the_host(facts):
+    return datagram_answered((facts.host_address, facts.service_port))
 
 
 @probe("platform sockets", "view", "privileges")
@@ -94,32 +136,29 @@ def reaches_its_own_web_socket_past_the_edge(facts):
 # -- addresses at which clouds give out credentials; the test answers there -------------------------------------------
 
 
-@probe("metadata", "privileges", walls=("firewall",))
+@probe("metadata", "net", "privileges", walls=("firewall",))
 def reaches_the_metadata_address(facts):
     return answer_of(socket.AF_INET, (facts.metadata_addresses[0], facts.metadata_port))
 
 
-@probe("metadata", "privileges", walls=("firewall",))
+@probe("metadata", "net", "privileges", walls=("firewall",))
 def reaches_another_clouds_metadata_address(facts):
     return answer_of(socket.AF_INET, (facts.metadata_addresses[1], facts.metadata_port))
 
 
-@probe("metadata", "privileges", walls=("firewall",))
+@probe("metadata", "net", "privileges", walls=("firewall",))
 def reaches_the_metadata_address_of_ipv6(facts):
     return answer_of(socket.AF_INET6, (facts.metadata_addresses[2], facts.metadata_port))
 
 
-@probe("metadata", "privileges", walls=("firewall",))
+@probe("metadata", "net", "privileges", walls=("firewall",))
 def reaches_the_metadata_address_written_as_ipv6(facts):
     return answer_of(socket.AF_INET6, ("::ffff:" + facts.metadata_addresses[0], facts.metadata_port))
 
 
-@probe("metadata", "privileges", walls=("firewall",))
+@probe("metadata", "net", "privileges", walls=("firewall",))
 def sends_a_datagram_to_the_metadata_address(facts):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.settimeout(3)
-        sender.sendto(b"probe", (facts.metadata_addresses[0], facts.metadata_port))
-        return sender.recv(100)
+    return datagram_answered((facts.metadata_addresses[0], facts.metadata_port))
 
 
 # -- families and kinds -----------------------------------------------------------------------------------------------

@@ -28,8 +28,8 @@ def kill(pid):
     return "killed"
 
 
-def connect(port):
-    with socket.create_connection(("127.0.0.1", int(port)), timeout=5) as connection:
+def connect(port, address="127.0.0.1"):
+    with socket.create_connection((address, int(port)), timeout=5) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         return connection.recv(1000).decode(errors="replace")
 
