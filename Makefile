@@ -11,6 +11,7 @@ space := $(subst ,, )
 
 .PHONY: help setup build engines wheel sdist install demo test test-all test-unit test-python test-asan test-tsan \
         test-engine-asan test-other-pythons bench bench-quick bench-latency bench-memory bench-edge bench-hosted \
+        bench-environments \
         soak siege differential fuzz fuzz-coverage format format-check lint clean hooks
 
 help:  ## this list
@@ -40,7 +41,7 @@ demo: build  ## a private Serai hosting the example apps; stays until Ctrl-C on 
 test: build test-asan test-python test-tsan  ## every test that fits CI's time
 
 test-all: build engines test-asan test-tsan test-engine-asan test-other-pythons fuzz-coverage  ## every test, on every CPython found; slow ones too
-	@$(VENV)/bin/python -m pytest tests -m "" --every-python
+	@$(VENV)/bin/python -m pytest tests -m "" --every-python -o faulthandler_timeout=0
 
 test-asan: build  ## unit tests and a part of the end-to-end tests under the address and undefined-behaviour sanitizers
 	@scripts/build asan && ctest --preset asan -j $(JOBS)
@@ -72,14 +73,17 @@ bench-edge: build  ## CPU per request of the edge beside nginx
 bench-hosted: build  ## the whole hosted path beside nginx + uvicorn and nginx + gunicorn
 	@scripts/bench hosted
 
+bench-environments: build  ## start-up in each kind of environment, stage by stage, beside a plain import of the same app
+	@$(VENV)/bin/python bench/environments.py $(ARGS)
+
 soak: build  ## reloads, recycling and crashes under load, and memory over time; REQUESTS=1000000 RELOADS=200 CRASHES=20
-	@$(VENV)/bin/python -m pytest tests/serve/test_soak.py tests/serve/test_growth.py -m slow -s -q
+	@$(VENV)/bin/python -m pytest tests/serve/test_soak.py tests/serve/test_growth.py -m slow -s -q -o faulthandler_timeout=0
 
 siege: build  ## good clients beside bad ones, greedy applications, ten thousand idle connections; PAIRS=20
-	@$(VENV)/bin/python -m pytest tests/serve/test_bad_clients.py tests/serve/test_greedy_apps.py tests/serve/test_many_connections.py -m "" -s -q
+	@$(VENV)/bin/python -m pytest tests/serve/test_bad_clients.py tests/serve/test_greedy_apps.py tests/serve/test_many_connections.py -m "" -s -q -o faulthandler_timeout=0
 
 differential: build  ## our HTTP/1 parser beside llhttp, httptools and h11 over MUTATIONS=1000000 of known requests
-	@$(VENV)/bin/python -m pytest tests/differential -m slow -s -q
+	@$(VENV)/bin/python -m pytest tests/differential -m slow -s -q -o faulthandler_timeout=0
 
 fuzz: setup  ## each libFuzzer target for SECONDS_PER_TARGET seconds (default 30)
 	@scripts/build fuzz && $(VENV)/bin/python tests/fuzz/run.py $(SECONDS_PER_TARGET)

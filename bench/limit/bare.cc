@@ -72,7 +72,7 @@ class Client {
 
   bool send(std::string_view response) {
     while (owed_ > 0) {
-      ssize_t count = ::write(socket_, response.data() + sent_, response.size() - sent_);
+      ssize_t count = ::send(socket_, response.data() + sent_, response.size() - sent_, MSG_NOSIGNAL);
       if (count < 0) return errno == EAGAIN;
       sent_ += static_cast<std::size_t>(count);
       if (sent_ < response.size()) continue;
