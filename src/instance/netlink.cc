@@ -129,6 +129,12 @@ base::Result<void> Netlink::set_up(unsigned index) {
   return must(Request(RTM_NEWLINK, 0, message).take(), "switch an instance's interface on");
 }
 
+base::Result<void> Netlink::set_alias(unsigned index, const std::string& alias) {
+  Request request(RTM_NEWLINK, 0, interface_message(index));
+  request.add(IFLA_IFALIAS, alias.data(), alias.size());
+  return must(request.take(), "write beside an interface whose it is");
+}
+
 base::Result<void> Netlink::add_address(unsigned index, std::uint32_t address, unsigned char prefix) {
   ifaddrmsg message{};
   message.ifa_family = AF_INET;
@@ -154,5 +160,9 @@ base::Result<void> Netlink::add_default_route(unsigned index, std::uint32_t gate
 }
 
 unsigned interface_index(const std::string& name) { return ::if_nametoindex(name.c_str()); }
+
+void remove_interface(unsigned index) {
+  if (auto netlink = Netlink::open()) (void)netlink->remove(index);
+}
 
 }  // namespace instance

@@ -25,6 +25,8 @@ class Netlink {
   // Removes an interface, and with it its peer; one that is not there is no error.
   base::Result<void> remove(unsigned index);
   base::Result<void> set_up(unsigned index);
+  // What whoever lists interfaces reads beside it (IFLA_IFALIAS; /sys/class/net/<name>/ifalias): at most 255 bytes.
+  base::Result<void> set_alias(unsigned index, const std::string& alias);
   // `address` in host byte order.
   base::Result<void> add_address(unsigned index, std::uint32_t address, unsigned char prefix);
   base::Result<void> add_default_route(unsigned index, std::uint32_t gateway);
@@ -41,5 +43,7 @@ class Netlink {
 
 // The number of an interface in this network namespace; 0 when there is none.
 unsigned interface_index(const std::string& name);
+// Removes an interface of this network namespace, and with it its peer.
+void remove_interface(unsigned index);
 
 }  // namespace instance

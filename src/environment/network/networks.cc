@@ -4,9 +4,12 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <filesystem>
 #include <thread>
 
+#include "base/file.h"
 #include "environment/shared/firewall.h"
+#include "instance/netlink.h"
 #include "instance/network.h"
 #include "instance/nft.h"
 #include "net/endpoint.h"
@@ -14,6 +17,7 @@
 namespace environment {
 namespace {
 
+namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
 constexpr int kAttempts = 20;
@@ -69,18 +73,10 @@ base::Error in_the_way() {
                      "DOCKER-USER -i serai-+ -j ACCEPT and the same with -o; with ufw: ufw default allow routed");
 }
 
-// Two namespaces: an instance's, and one that looks to the host as if it were the world.
-base::Result<void> exchange(std::uint32_t group) {
-  instance::NetworkPlan plan;
-  plan.own = true;
-  plan.group = group;
-  auto inside = instance::Network::make(plan);
-  if (!inside) return std::unexpected(inside.error());
-  auto outside = instance::Network::make_outside();
-  if (!outside) return std::unexpected(outside.error());
-  auto listener = hear_in(*outside);
+base::Result<void> exchange(const instance::Network& inside, const instance::Network& outside) {
+  auto listener = hear_in(outside);
   if (!listener) return std::unexpected(listener.error());
-  auto sender = send_from(*inside, outside->address(), listener->port);
+  auto sender = send_from(inside, outside.address(), listener->port);
   if (!sender) return std::unexpected(sender.error());
   for (int attempt = 0; attempt < kAttempts; attempt++) {
     char answer = 0;
@@ -89,6 +85,25 @@ base::Result<void> exchange(std::uint32_t group) {
     if (comes(*sender) && ::recv(sender->get(), &answer, 1, 0) == 1) return {};
   }
   return std::unexpected(in_the_way());
+}
+
+// Two namespaces: an instance's, and one that looks to the host as if it were the world.
+base::Result<void> try_exchange(std::uint32_t group) {
+  instance::NetworkPlan plan;
+  plan.own = true;
+  plan.group = group;
+  auto inside = instance::Network::make(plan);
+  if (!inside) return std::unexpected(inside.error());
+  auto outside = instance::Network::make_outside();
+  auto exchanged = outside ? exchange(*inside, *outside) : std::unexpected(outside.error());
+  instance::remove_interface(inside->interface_index());
+  if (outside) instance::remove_interface(outside->interface_index());
+  return exchanged;
+}
+
+bool says(const fs::path& file, const std::string& line) {
+  auto text = base::read_file(file);
+  return text && *text == line + "\n";
 }
 
 }  // namespace
@@ -111,8 +126,18 @@ base::Result<void> Networks::try_out() {
   if (*tried_) tried_ = write_rules();
   raised_ = tried_->has_value();
   // The namespace is a thread's: not this one's, which belongs to others.
-  if (raised_) std::thread([this] { tried_ = exchange(root_.group); }).join();
+  if (raised_) std::thread([this] { tried_ = try_exchange(root_.group); }).join();
   return *tried_;
+}
+
+void Networks::remove_interface(const std::string& id) const {
+  std::error_code error;
+  for (fs::directory_iterator at("/sys/class/net", error), end; !error && at != end; at.increment(error)) {
+    auto name = at->path().filename().string();
+    if (name.starts_with(instance::kInterfacePrefix) && says(at->path() / "ifalias", id) &&
+        says(at->path() / "netdev_group", std::to_string(root_.group)))
+      instance::remove_interface(instance::interface_index(name));
+  }
 }
 
 void Networks::lower() {

@@ -40,6 +40,9 @@ class Networks {
   void lower();
 
   std::uint32_t group() const { return root_.group; }
+  // Of the instance `id`, none of whose processes runs any more, if there still is one: the kernel takes it away
+  // together with the namespace, but only when it gets to it.
+  void remove_interface(const std::string& id) const;
 
  private:
   base::Result<void> write_rules() const;
