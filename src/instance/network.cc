@@ -7,13 +7,12 @@
 
 #include "instance/netlink.h"
 #include "instance/nft.h"
-#include "net/endpoint.h"
+#include "instance/services.h"
 
 namespace instance {
 namespace {
 
 constexpr const char* kInside = "eth0";
-constexpr int kBacklog = 128;
 
 base::Result<base::Fd> current_space() { return base::open("/proc/thread-self/ns/net", O_RDONLY); }
 
@@ -48,12 +47,6 @@ base::Result<void> lead_to_loopback(std::uint16_t port) {
                   "  }}\n"
                   "}}\n",
                   kInside, port));
-}
-
-base::Result<base::Fd> listen_for(const Service& service) {
-  auto endpoint = net::Endpoint::of(net::TcpAddress{service.address, service.port});
-  if (!endpoint) return std::unexpected(endpoint.error());
-  return service.datagrams ? endpoint->bind_datagrams() : endpoint->listen(kBacklog);
 }
 
 }  // namespace
@@ -111,7 +104,8 @@ base::Result<void> Network::join(const NetworkPlan& plan, const Names& names) {
   auto host = kFirstAddress + 2 * number, own = host + 1;
   address_ = dotted(own);
   switch_ipv6_off(name_);
-  auto done = set("ipv4", name_, "forwarding", "1");
+  auto done = netlink->set_alias(index_, plan.alias);
+  if (done) done = set("ipv4", name_, "forwarding", "1");
   if (done) done = netlink->add_address(index_, host, 31);
   if (done) done = netlink->set_up(index_);
   if (done) done = furnish(plan, host, own);
@@ -130,14 +124,11 @@ base::Result<void> Network::furnish(const NetworkPlan& plan, std::uint32_t host,
   if (done) done = netlink->set_up(inside);
   if (done) done = netlink->add_default_route(inside, host);
   if (done && plan.port != 0) done = lead_to_loopback(plan.port);
-  for (const auto& service : plan.services) {
-    if (!done) break;
-    auto listener = listen_for(service);
-    bool may_be_missing = !service.instead.empty();  // one of localhost's two: a host may have no IPv6
-    if (!listener && !may_be_missing) return base::wrap(listener.error(), "wait for connections to " + service.address);
-    listeners_.push_back(listener ? std::move(*listener) : base::Fd());
-  }
-  return done;
+  if (!done) return done;
+  auto listeners = Services::listen(plan.services);
+  if (!listeners) return std::unexpected(listeners.error());
+  listeners_ = std::move(*listeners);
+  return {};
 }
 
 bool Network::enter() const { return !is_own() || ::setns(space_.get(), CLONE_NEWNET) == 0; }

@@ -8,7 +8,8 @@
 // of all roots of a host, which know nothing of each other, never share one. Outwards it is IPv4 alone. What may pass
 // is the environment's to say (environment/network/): by itself a host passes nothing on.
 //
-// Nothing has to be removed: the namespace goes with the last process in it, and the pair goes with the namespace.
+// Nothing has to be removed: the namespace goes with the last process in it, and the pair goes with the namespace. But
+// the kernel takes its time for that: who must not leave anything removes the interface, which tells whose it is.
 #pragma once
 
 #include <cstdint>

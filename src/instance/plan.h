@@ -76,14 +76,17 @@ struct Machine {
 struct Service {
   std::string address;  // "127.0.0.1", "::1": literal
   std::uint16_t port = 0;
-  bool datagrams = false;  // UDP instead of TCP
-  std::string instead;     // literal; tried when nobody listens at `address` on the host; may be empty
+  bool datagrams = false;       // UDP instead of TCP
+  std::string instead;          // literal; tried when nobody listens at `address` on the host; may be empty
+  std::string through;          // literal; connected to in the place of `address`, where that leads to the host
+  bool may_be_missing = false;  // the address, in the instance: one of localhost's two, without IPv6
 };
 
 // A network namespace of the instance's own; see network.h.
 struct NetworkPlan {
   bool own = false;         // false: the host's
   std::uint32_t group = 0;  // of its interface on the host: the root that it belongs to
+  std::string alias;        // beside that interface: whose it is within the root
   std::uint16_t port = 0;   // of the app's own server, reached from the host at the instance's address
   std::vector<Service> services;
 };

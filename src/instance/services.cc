@@ -13,16 +13,24 @@ namespace {
 
 constexpr std::chrono::seconds kPatience{15};  // for the answer to a datagram
 constexpr std::size_t kLongest = 65'535;
+constexpr int kBacklog = 128;
 
 base::Result<std::vector<net::Endpoint>> targets_of(const Service& service) {
   std::vector<net::Endpoint> targets;
-  for (const auto& address : {service.address, service.instead}) {
+  auto first = service.through.empty() ? service.address : service.through;
+  for (const auto& address : {first, service.instead}) {
     if (address.empty()) continue;
     auto endpoint = net::Endpoint::of(net::TcpAddress{address, service.port});
     if (!endpoint) return std::unexpected(endpoint.error());
     targets.push_back(std::move(*endpoint));
   }
   return targets;
+}
+
+base::Result<base::Fd> listen_for(const Service& service) {
+  auto endpoint = net::Endpoint::of(net::TcpAddress{service.address, service.port});
+  if (!endpoint) return std::unexpected(endpoint.error());
+  return service.datagrams ? endpoint->bind_datagrams() : endpoint->listen(kBacklog);
 }
 
 }  // namespace
@@ -133,6 +141,17 @@ void Services::Datagrams::Client::leave() {
   datagrams.loop_.post([all = &datagrams, gone = this] {
     std::erase_if(all->clients_, [gone](const auto& one) { return one.get() == gone; });
   });
+}
+
+base::Result<std::vector<base::Fd>> Services::listen(const std::vector<Service>& services) {
+  std::vector<base::Fd> listeners;
+  for (const auto& service : services) {
+    auto listener = listen_for(service);
+    if (!listener && !service.may_be_missing)
+      return base::wrap(listener.error(), "wait for connections to " + service.address);
+    listeners.push_back(listener ? std::move(*listener) : base::Fd());
+  }
+  return listeners;
 }
 
 Services::Services() = default;

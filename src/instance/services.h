@@ -13,7 +13,10 @@ namespace instance {
 
 class Services {
  public:
-  // `listeners`: of each service, as Network made them. All on the loop's thread; from a process in the host's network.
+  // In the calling thread's network: one for each service, in their order; not open where one of localhost's two
+  // addresses is missing, as on a host without IPv6.
+  static base::Result<std::vector<base::Fd>> listen(const std::vector<Service>& services);
+  // `listeners`: as above. All on the loop's thread; from a process in whose network the services are reached.
   static base::Result<std::unique_ptr<Services>> open(net::Loop& loop, const std::vector<Service>& services,
                                                       std::vector<base::Fd> listeners);
   ~Services();

@@ -10,28 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.greeting import greeting
 from support.host import Host
 from support.places import SITES
 
 pytestmark = [pytest.mark.root]
 NAME_SERVER = "127.0.0.53"
-
-
-@contextlib.contextmanager
-def greeting(address: str = "127.0.0.1") -> Iterator[int]:
-    """A service of the host that says "hello" to whoever connects, at the port that is given."""
-    with socket.create_server((address, 0)) as listener:
-
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    with listener.accept()[0] as connection:
-                        connection.recv(1000)
-                        connection.sendall(b"hello")
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
 
 
 def site(folder: Path, settings: str) -> Path:

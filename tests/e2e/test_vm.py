@@ -5,12 +5,14 @@ kept per machine, like the base of all images.
 """
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support import prepared
+from support.greeting import greeting
 from support.host import Host
 from support.places import EXAMPLES
 from support.processes import Process
@@ -22,15 +24,23 @@ pytestmark = [pytest.mark.root]
 NAME = "flask-site"
 
 
+@pytest.fixture(scope="module")
+def service() -> Iterator[int]:
+    with greeting() as port:
+        yield port
+
+
 @pytest.fixture(scope="module", autouse=True)
-def deployed(host: Host) -> Iterator[str]:
+def deployed(host: Host, service: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     prepared.give_base(host.root)
     prepared.give_machines(host.root)
     facts = host.do("doctor", "--json").json["facts"]
     machines = next(fact for fact in facts if fact["what"] == "virtual machines")
     if not machines["good"]:
         pytest.skip(f"{machines['found']}: {machines['advice']}")
-    outcome = host.try_deploy(EXAMPLES / NAME, "--environment", "vm")
+    folder = Path(shutil.copytree(EXAMPLES / NAME, tmp_path_factory.mktemp("sites") / NAME))
+    (folder / "serai.toml").write_text(f'[environment]\nkind = "vm"\nservices = ["localhost:{service}"]\n')
+    outcome = host.try_deploy(folder)
     without_packages = ("install the base's packages", "get a kernel for virtual machines")
     if outcome.code != 0 and any(words in str(outcome) for words in without_packages):
         pytest.skip(f"Debian's packages cannot be had here: {outcome.err}")
@@ -75,15 +85,25 @@ def test_the_kernel_and_the_system_are_its_own_and_qemu_has_no_rights(host: Host
     status = Path(f"/proc/{emulator.pid}/status").read_text()
     assert "CapEff:\t0000000000000000" in status and "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status
     assert int(status.split("Uid:\t")[1].split()[0]) > 1000
-    said = host.do(
-        "run",
-        NAME,
-        "python",
-        "-c",
-        "import os, sys; print(os.uname().release, os.getuid() > 1000, sys.stdin.read())",
-        stdin="hello",
-    ).out.split()
+    look = "import os, sys; print(os.uname().release, os.getuid() > 1000, sys.stdin.read())"
+    said = host.do("run", NAME, "python", "-c", look, stdin="hello").out.split()
     assert said[0] != os.uname().release and said[1:] == ["True", "hello"]
+
+
+def test_a_named_service_of_the_host_is_at_the_guests_localhost(host: Host, service: int) -> None:
+    ask = (
+        "import socket, sys\n"
+        "for address in ('127.0.0.1', '::1', 'localhost'):\n"
+        f"    with socket.create_connection((address, {service})) as server:\n"
+        "        server.sendall(b'?')\n"
+        "        print(server.recv(9))\n"
+        "try:\n"
+        f"    socket.create_connection(('127.0.0.1', {service} ^ 1))\n"
+        "except OSError as error:\n"
+        "    print(error)\n"
+    )
+    said = host.do("run", NAME, "python", "-c", ask).out
+    assert said.count("b'hello'") == 3 and "refused" in said, said
 
 
 def test_a_program_that_takes_all_memory_is_killed(host: Host) -> None:

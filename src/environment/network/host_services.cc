@@ -50,17 +50,27 @@ std::vector<Service> services_for(std::string_view resolv_conf, const std::vecto
   std::vector<Service> services;
   for (const auto& service : named) {
     if (service.host != "localhost") {
-      add(services, {.address = service.host, .port = service.port, .datagrams = false, .instead = {}});
+      add(services, {.address = service.host, .port = service.port, .instead = {}, .through = {}});
       continue;
     }
     // Clients try both; what one of them cannot find must be where they look first.
-    add(services, {.address = kFour, .port = service.port, .datagrams = false, .instead = kSix});
-    add(services, {.address = kSix, .port = service.port, .datagrams = false, .instead = kFour});
+    add(services, {.address = kFour, .port = service.port, .instead = kSix, .through = {}, .may_be_missing = true});
+    add(services, {.address = kSix, .port = service.port, .instead = kFour, .through = {}, .may_be_missing = true});
   }
   for (const auto& address : loopback_resolvers(resolv_conf))
     for (bool datagrams : {true, false})
-      add(services, {.address = address, .port = kDomain, .datagrams = datagrams, .instead = {}});
+      add(services, {.address = address, .port = kDomain, .datagrams = datagrams, .instead = {}, .through = {}});
   return services;
+}
+
+std::vector<std::uint16_t> localhost_ports(const std::vector<HostService>& named) {
+  std::vector<std::uint16_t> ports;
+  for (const auto& service : named)
+    if (service.host == "localhost" || service.host == kFour) ports.push_back(service.port);
+  std::ranges::sort(ports);
+  auto twice = std::ranges::unique(ports);
+  ports.erase(twice.begin(), twice.end());
+  return ports;
 }
 
 }  // namespace environment

@@ -14,4 +14,7 @@ namespace environment {
 // `resolv_conf`: the text of the host's resolv.conf(5). Each name server counts for UDP and for TCP.
 std::vector<instance::Service> services_for(std::string_view resolv_conf, const std::vector<HostService>& named);
 
+// Where those that are named at the host's 127.0.0.1 are.
+std::vector<std::uint16_t> localhost_ports(const std::vector<HostService>& named);
+
 }  // namespace environment

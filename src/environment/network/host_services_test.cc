@@ -43,6 +43,12 @@ TEST(HostServices, LocalhostIsBothAddressesEachWithTheOtherInItsPlace) {
   EXPECT_THAT(texts(services_for("nameserver 10.0.0.1", {{"127.0.0.2", 6379}})), ElementsAre("tcp 127.0.0.2 6379"));
 }
 
+TEST(HostServices, PortsOfLocalhostAreThoseOfItsIPv4AddressAndOfItsName) {
+  EXPECT_THAT(
+      localhost_ports({{"localhost", 6379}, {"127.0.0.1", 5432}, {"127.0.0.1", 6379}, {"127.0.0.9", 1}, {"::1", 2}}),
+      ElementsAre(5432, 6379));
+}
+
 TEST(HostServices, WhatIsNamedTwiceIsListenedForOnce) {
   auto services = services_for("nameserver 127.0.0.1\n", {{"127.0.0.1", 53}, {"127.0.0.1", 53}});
   EXPECT_THAT(texts(services), ElementsAre("tcp 127.0.0.1 53", "udp 127.0.0.1 53"));

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "environment/network/host_services.h"
 #include "environment/shared/program.h"
 #include "environment/shared/shared.h"
 #include "environment/shared/view.h"
@@ -163,7 +164,8 @@ base::Result<RunResult> SharedEnvironment::run_in(const RunSpec& spec, Record& r
                     .var_tmp = layout_.var_tmp(record.id),
                     .shm_bytes = spec.shm_bytes,
                     .group = group_of(record.id),
-                    .limits = record.limits};
+                    .limits = record.limits,
+                    .localhost_ports = localhost_ports(spec.network.services)};
   if (auto furnished = surroundings(record.kind).furnish(plan, system); !furnished)
     return std::unexpected(furnished.error());
   if (spec.view == View::release) {

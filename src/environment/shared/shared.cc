@@ -14,7 +14,6 @@
 #include "environment/shared/program.h"
 #include "environment/shared/view.h"
 #include "environment/supervisor.h"
-#include "instance/netlink.h"
 #include "net/address.h"
 
 namespace environment {
@@ -180,7 +179,11 @@ Surroundings& SharedEnvironment::surroundings(Kind kind) const {
 instance::NetworkPlan SharedEnvironment::network_plan(const Record& record, const NetworkSpec& wish) const {
   if (!record.own_network) return {};
   auto resolv_conf = base::read_file("/etc/resolv.conf").value_or("");
-  return {.own = true, .group = networks_.group(), .port = 0, .services = services_for(resolv_conf, wish.services)};
+  return {.own = true,
+          .group = networks_.group(),
+          .alias = record.id,
+          .port = 0,
+          .services = services_for(resolv_conf, wish.services)};
 }
 
 base::Result<instance::Plan> SharedEnvironment::plan(const Record& record, const InstanceSpec& spec, AppView view) {
@@ -197,7 +200,8 @@ base::Result<instance::Plan> SharedEnvironment::plan(const Record& record, const
                     .shm_bytes = spec.shm_bytes,
                     .group = group_of(spec.id),
                     .limits = record.limits,
-                    .port = record.port};
+                    .port = record.port,
+                    .localhost_ports = localhost_ports(spec.network.services)};
   if (auto furnished = surroundings(record.kind).furnish(plan, system); !furnished)
     return std::unexpected(furnished.error());
   plan.mounts.insert(plan.mounts.end(), view.mounts.begin(), view.mounts.end());
@@ -375,12 +379,6 @@ void await_last_words(const Record& record) {
     std::this_thread::sleep_for(milliseconds(5));
 }
 
-// The namespace goes with its last process, and its interface with it: but later, and by then somebody may have looked.
-void remove_interface(const Record& record) {
-  auto netlink = record.interface != 0 ? instance::Netlink::open() : base::fail(base::Kind::not_found, "none");
-  if (netlink) (void)netlink->remove(record.interface);
-}
-
 void SharedEnvironment::lower_firewall() {
   firewall_.remove();
   networks_.lower();
@@ -391,7 +389,7 @@ void SharedEnvironment::leave_firewall(const Record& record) {
   std::lock_guard lock(ports_);
   ended_.insert(record.id);
   if (!identities_.is_root()) return;
-  remove_interface(record);
+  if (record.own_network) networks_.remove_interface(record.id);
   if (record.port && !record.own_network) (void)firewall_.release(record.port, record.user.uid);
   if (!is_anybody_left()) lower_firewall();
 }

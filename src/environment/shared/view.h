@@ -17,7 +17,8 @@ struct SystemView {
   std::uint64_t shm_bytes = 0;
   std::string group = {};  // the instance's control group: "serai-70000/shop-1"
   allocation::Limits limits = {};
-  std::uint16_t port = 0;  // Listen::tcp
+  std::uint16_t port = 0;                           // Listen::tcp
+  std::vector<std::uint16_t> localhost_ports = {};  // at which services of the host are named
 };
 // Everything but /app.
 std::vector<instance::Mount> system_mounts(const SystemView& view);

@@ -58,7 +58,8 @@ instance::guest::Settings settings_of(const instance::Plan& plan, const SystemVi
                                      .shares = {{"app", "/app"}, {"home", "/home/app"}},
                                      .files = {},
                                      .shm_bytes = view.shm_bytes,
-                                     .processes = view.limits.processes};
+                                     .processes = view.limits.processes,
+                                     .localhost_ports = view.localhost_ports};
   auto etc = instance_etc(view.user, layers.folders);
   etc["hosts"] = kHosts;
   etc["resolv.conf"] = kResolver;

@@ -20,6 +20,7 @@
 #include "instance/machine/mux.h"
 #include "instance/privileges.h"
 #include "instance/report.h"
+#include "instance/services.h"
 #include "net/endpoint.h"
 
 namespace instance {
@@ -31,6 +32,19 @@ using std::chrono::milliseconds;
 constexpr milliseconds kPortPatience{20'000};
 constexpr const char* kWebSocket = "/run/serai-web.sock";
 constexpr int kListenNumber = 3, kServerNumber = 4;  // environment/spec.h
+
+// What the app sends to localhost at these ports goes through QEMU to the services of the instance's own network.
+std::vector<Service> services_at(const std::vector<std::uint16_t>& ports) {
+  std::vector<Service> services;
+  for (auto port : ports)
+    for (const char* address : {"127.0.0.1", "::1"})
+      services.push_back({.address = address,
+                          .port = port,
+                          .instead = {},
+                          .through = guest::kRouter,
+                          .may_be_missing = std::string_view(address) == "::1"});
+  return services;
+}
 
 double since_boot() {
   timespec time{};
@@ -63,6 +77,7 @@ class Guest final : net::Pollable {
   void on_ready(std::uint32_t) override { reap(); }
   void on_message(const json& message);
   void configure(const json& message);
+  base::Result<void> open_services(const std::vector<std::uint16_t>& ports);
   void start(const json& message);
   base::Result<Running> spawn(const json& message, pid_t& pid);
   base::Result<void> give_streams(const json& message, base::Command& command, std::vector<base::Fd>& held);
@@ -78,6 +93,7 @@ class Guest final : net::Pollable {
 
   std::unique_ptr<net::Loop> loop_;
   std::unique_ptr<Mux> mux_;
+  std::unique_ptr<Services> services_;
   base::Fd children_;
   guest::Settings settings_;
   std::map<pid_t, Running> processes_;
@@ -135,6 +151,7 @@ void Guest::configure(const json& message) {
   auto settings = guest::Settings::from_json(message.value("settings", ""));
   auto done = settings ? guest::enter_system(*settings) : base::Result<void>(std::unexpected(settings.error()));
   if (done) done = guest::set_up_network();
+  if (done) done = open_services(settings->localhost_ports);
   if (!done) {
     mux_->send({{"type", "failed"}, {"error", to_json(done.error())}});
     mux_->flush_for(milliseconds(2000));
@@ -145,6 +162,16 @@ void Guest::configure(const json& message) {
   auto now = since_boot();
   mux_->send({{"type", "ready"},
               {"stages", {{"kernel", booted_}, {"modules", loaded_ - booted_}, {"system", now - loaded_}}}});
+}
+
+base::Result<void> Guest::open_services(const std::vector<std::uint16_t>& ports) {
+  auto services = services_at(ports);
+  auto listeners = Services::listen(services);
+  if (!listeners) return std::unexpected(listeners.error());
+  auto opened = Services::open(*loop_, services, std::move(*listeners));
+  if (!opened) return std::unexpected(opened.error());
+  services_ = std::move(*opened);
+  return {};
 }
 
 void Guest::start(const json& message) {

@@ -25,7 +25,8 @@ namespace instance::guest {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Settings::Share, tag, to)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Settings::File, to, content)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Settings, hostname, uid, gid, layers, shares, files, shm_bytes, processes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Settings, hostname, uid, gid, layers, shares, files, shm_bytes, processes,
+                                   localhost_ports)
 
 namespace {
 
@@ -236,7 +237,7 @@ base::Result<void> set_up_network() {
   rtentry route{};
   route.rt_dst = address("0.0.0.0");
   route.rt_genmask = address("0.0.0.0");
-  route.rt_gateway = address("10.0.2.2");
+  route.rt_gateway = address(kRouter);
   route.rt_flags = RTF_UP | RTF_GATEWAY;
   if (::ioctl(socket.get(), SIOCADDRT, &route) < 0) return base::errno_error("set the default route");
   return {};

@@ -34,7 +34,8 @@ struct Settings {
   };
   std::vector<File> files;
   std::uint64_t shm_bytes = 0;
-  std::uint32_t processes = 0;  // of the app's user
+  std::uint32_t processes = 0;                 // of the app's user
+  std::vector<std::uint16_t> localhost_ports;  // of the guest, where the host's services are reached
 
   std::string to_json() const;
   static base::Result<Settings> from_json(const std::string& text);
@@ -51,7 +52,8 @@ base::Result<base::Fd> open_port(std::chrono::milliseconds patience);
 void set_clock(double seconds_since_1970);
 // Mounts the disks and shares, and moves into the system that they make.
 base::Result<void> enter_system(const Settings& settings);
-// QEMU's user network: 10.0.2.15, its router at .2 and its resolver at .3.
+// QEMU's user network: 10.0.2.15, its router at .2, who is the host's loopback too, and its resolver at .3.
+constexpr const char* kRouter = "10.0.2.2";
 base::Result<void> set_up_network();
 // How many processes the guest's kernel killed for want of memory.
 long out_of_memory_kills();
